@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernel: a pure state machine that holds the rules of structured
+ * concurrency (asupersync-semantics(7), cited as R-...).
+ *
+ * An input is a fact with a time. A step decides (and may refuse, leaving no
+ * mark: R-EVT-2), then emits events, each of which is applied at once by the
+ * only code that writes state (R-EVT-1), then leaves effects: orders to the
+ * shell. No clock, no errno, no threads, no globals, no libc beyond string.h.
+ *
+ *      input --> kernel_step --> events (what changed; the trace)
+ *                          \---> effects (what the shell must do now)
+ *
+ * One kernel belongs to one thread. Text and bytes in inputs are borrowed for
+ * the call; those in events and effects stay valid until the next step.
+ */
+#ifndef ASUPERSYNC_CORE_KERNEL_H
+#define ASUPERSYNC_CORE_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "asupersync/error.h"
+#include "asupersync/types.h"
+
+struct kernel;
+
+/* Memory comes from the shell. resize(ctx, NULL, 0, n) allocates, (ctx, p,
+ * old, n) grows or shrinks, (ctx, p, old, 0) frees and returns NULL. A NULL
+ * for n > 0 means "none left" and is refused as ASUP_ENOMEM before anything
+ * has changed. */
+struct kernel_allocator {
+    void *(*resize)(void *ctx, void *ptr, size_t size_old, size_t size_new);
+    void *ctx;
+};
+
+/* ---- Configuration -------------------------------------------------------- */
+
+/* Every limit has a name; `busy` answers carry it (R-SCH-4).
+ * X(field, type, default, "name") */
+#define KERNEL_LIMIT_LIST(X)                                                                       \
+    X(tasks_per_daemon, uint32_t, 1100000, "tasks-per-daemon")                                     \
+    X(tasks_per_user, uint32_t, 100000, "tasks-per-user")                                          \
+    X(tasks_per_region, uint32_t, 100000, "tasks-per-region")                                      \
+    X(regions_per_daemon, uint32_t, 100000, "regions-per-daemon")                                  \
+    X(regions_per_user, uint32_t, 10000, "regions-per-user")                                       \
+    X(children_per_region, uint32_t, 10000, "children-per-region")                                 \
+    X(finalizers_per_region, uint32_t, 256, "finalizers-per-region")                               \
+    X(sessions_per_daemon, uint32_t, 4096, "sessions-per-daemon")                                  \
+    X(sessions_per_user, uint32_t, 1024, "sessions-per-user")                                      \
+    X(waits_per_daemon, uint32_t, 16384, "waits-per-daemon")                                       \
+    X(waits_per_user, uint32_t, 12288, "waits-per-user")                                           \
+    X(bytes_per_daemon, uint64_t, (uint64_t)1 << 30, "queued-bytes-per-daemon")                    \
+    X(bytes_per_user, uint64_t, (uint64_t)256 << 20, "queued-bytes-per-user")                      \
+    X(depth, uint32_t, ASUP_DEPTH_MAX, "region-depth")                                             \
+    X(requests_per_session, uint32_t, 4096, "requests-per-session")                                \
+    X(retained, uint32_t, 100000, "retained-outcomes")
+
+struct kernel_limits {
+#define KERNEL_LIMIT_FIELD(field, type, preset, name) type field;
+    KERNEL_LIMIT_LIST(KERNEL_LIMIT_FIELD)
+#undef KERNEL_LIMIT_FIELD
+};
+
+/* Fresh allowance for cleanup by the root cause's tier (R-CAN-2). */
+struct kernel_allowance {
+    uint64_t drain_ns;
+    uint32_t polls;
+};
+
+struct kernel_config {
+    struct kernel_limits limits;
+    struct kernel_allowance allowance[6]; /* by tier: 30 s/1000, 15 s/500, 10 s/300,
+                                             10 s/200, 10 s/200, 5 s/50 */
+    uint64_t leftover_ns;         /* 2 s   R-TSK-4 */
+    uint64_t finalizer_ns;        /* 10 s  R-REG-6 */
+    uint64_t finalizer_hurry_ns;  /* 1 s   R-REG-6, second Shutdown */
+    uint64_t retention_ns;        /* 1 h   R-TSK-6 */
+    uint64_t session_ttl_ns;      /* 30 s  R-SES-1 */
+    uint64_t session_ttl_ns_max;  /* 1 h */
+    uint64_t kill_grace_ns;       /* 5 s: killed and still there: RegionCloseTimeout */
+    uint64_t sample_ns;           /* 100 ms R-BUD-3 */
+    uint64_t ageing_ns;           /* 100 ms of waiting weighs one priority step (§7) */
+    uint32_t fairness;            /* L = 16 R-SCH-2 */
+    uint32_t start_window;        /* starts ordered and not yet answered, at most; 64 */
+    uint32_t picks_per_step;      /* lane picks a step, at most; 256 */
+    uint32_t root_uid;            /* owner of "/" */
+    uint64_t id_first;            /* every sort counts from here (>= 2) */
+};
+
+/* The defaults above, and nothing else. */
+void kernel_config_init(struct kernel_config *config);
+
+/* ---- Inputs --------------------------------------------------------------- */
+
+enum input_kind {
+    IN_TICK, /* only time */
+
+    /* requests: each is answered by exactly one FX_REPLY with its token,
+     * waits when what they wait for is there */
+    IN_SESSION_OPEN,
+    IN_SESSION_RESUME,
+    IN_SESSION_KEEPALIVE,
+    IN_SESSION_BYE,
+    IN_REGION_OPEN,
+    IN_REGION_END,
+    IN_TASK_SUBMIT,
+    IN_TASK_CANCEL,
+    IN_TASK_CHECKPOINT, /* spends one poll and acknowledges a cancel */
+    IN_TASK_PROGRESS,   /* spends cost */
+    IN_FINALIZER_DEFER,
+    IN_WAIT,
+    IN_SHUTDOWN,
+    IN_BATCH, /* several of REGION_OPEN, REGION_END, TASK_SUBMIT, TASK_CANCEL,
+                 FINALIZER_DEFER: all are admitted or none (atomic) */
+
+    /* facts: never refused, never answered; about something unknown or past
+     * they do nothing */
+    IN_CONFIG,         /* a new configuration is in force */
+    IN_SESSION_ATTACHED, /* a connection of that session came */
+    IN_SESSION_LOST,   /* its last connection went: the time to live starts */
+    IN_WAIT_DROPPED,   /* who waited is gone; no answer is sent */
+    IN_TASK_STARTED,   /* exec succeeded */
+    IN_TASK_START_FAILED,
+    IN_TASK_SIGNALLED, /* the cancel signal was delivered, or came too late */
+    IN_TASK_EXITED,    /* the main process ended */
+    IN_TASK_EMPTY,     /* nothing of it is left in its cgroup */
+    IN_TASK_READY,     /* READY=1 */
+    IN_TASK_STOPPING,  /* STOPPING=1: it observed the cancel (R-TSK-2) */
+    IN_TASK_EXTEND,    /* EXTEND_TIMEOUT_USEC: own end later, never beyond T */
+    IN_TASK_WATCHDOG,  /* WATCHDOG=1 */
+    IN_TASK_SAMPLED,   /* CPU time so far, the answer to FX_SAMPLE */
+    IN_TASK_LOG_LOST,  /* some of its output could not be kept */
+    IN_REGION_SWEPT,   /* answer to FX_SWEEP: cgroup and work directory */
+};
+
+/* Who asks. Until capabilities are built, a caller may touch what has its own
+ * uid; uid 0 and root_uid may touch everything (R-CAP-2). */
+struct caller {
+    uint64_t session; /* 0: none */
+    uint32_t uid;
+};
+
+/* The budget a request asks for, on top of what it inherits. */
+struct budget_request {
+    uint64_t timeout_ns;   /* relative; ASUP_NEVER: none */
+    asup_time deadline_at; /* kernel time; ASUP_NEVER: none */
+    uint32_t poll_quota;   /* UINT32_MAX: none */
+    uint64_t cost_quota;   /* UINT64_MAX: none */
+    uint8_t priority;      /* 0: unset */
+};
+
+struct bytes {
+    const void *data;
+    size_t size;
+};
+
+/* A process to run. The spec is opaque here: it is kept until the start is
+ * answered and handed back with FX_START. */
+struct task_params {
+    struct bytes label;        /* 0 to ASUP_LABEL_MAX bytes, for people */
+    struct bytes spec;
+    struct budget_request budget;
+    uint32_t run_uid;          /* whom it runs as; other than caller.uid only for uid 0 */
+    uint64_t delay_ns;         /* stays Created that long; 0: none */
+    uint64_t drain_ns;         /* own drain option; ASUP_NEVER: the region's */
+    uint64_t leftover_ns;      /* ASUP_NEVER: the configured one */
+    uint64_t watchdog_ns;      /* 0: none */
+    uint64_t response_ns;      /* declared longest time between checkpoints; 0: none (R-TSK-8) */
+    uint32_t mask_depth;       /* declared with it */
+    int32_t cancel_signal;     /* 1 to 64 */
+    bool leftover_wait;        /* leftover: wait */
+    bool notify;               /* speaks the notify protocol */
+};
+
+struct region_params {
+    struct bytes name;         /* empty: named by its id text */
+    struct budget_request budget;
+    uint64_t drain_ns;         /* ASUP_NEVER: by the root cause */
+    uint8_t policy;            /* enum asup_policy */
+    uint32_t quorum;           /* k for ASUP_POLICY_QUORUM, else 0 */
+    uint32_t tasks_max;        /* 0: the configured limit; may only be smaller */
+    uint32_t children_max;     /* likewise */
+    bool soft;                 /* R-REG-8 */
+    bool attach;               /* ends with the caller's session (R-SES-1) */
+    const struct task_params *finalizers; /* registered in this order, with it or not at all */
+    uint32_t finalizer_count;
+};
+
+struct region_end_params {
+    uint8_t mode;              /* enum asup_end_mode */
+    uint64_t drain_ns;         /* shorter drain, 0 included; ASUP_NEVER: none */
+    struct bytes message;
+};
+
+enum wait_until {
+    WAIT_STARTED,  /* task: started, or ended without */
+    WAIT_READY,    /* task: READY=1, or ended without */
+    WAIT_FINISHED, /* task Completed, region Closed */
+};
+
+struct process_exit {
+    int32_t exit_code;       /* -1: ended by a signal, or unknown */
+    int32_t signal;          /* 0: none */
+    bool core_dumped;
+    bool oom_killed;
+    bool lost;               /* status unknown: Panicked(lost) */
+    bool cancel_delivered;   /* the cancel signal reached it while it lived */
+    bool kill_delivered;     /* likewise cgroup.kill: `forced` */
+    uint64_t cpu_ns;
+    uint64_t memory_peak;
+};
+
+struct input {
+    enum input_kind kind;
+    asup_time now;           /* never less than in the step before */
+    struct caller caller;    /* requests */
+    uint64_t token;          /* requests: names the answer; not 0 */
+    uint64_t request;        /* client's request id, for R-IDM-1; 0: none */
+    uint64_t digest;         /* of the request's content, to tell a repeat from a conflict */
+    uint64_t region;         /* where it applies (parent for REGION_OPEN) */
+    uint64_t task;
+    uint64_t session;        /* RESUME, ATTACHED, LOST */
+    union {
+        struct {
+            uint8_t secret_digest[16];
+            uint64_t ttl_ns; /* 0: the configured one */
+            uint32_t pid;
+        } session_open;      /* also RESUME: the digest must match */
+        struct region_params region_open;
+        struct region_end_params end;
+        struct task_params submit;  /* also DEFER; its timeout is the finalizer's budget */
+        struct {
+            uint64_t drain_ns;
+            struct bytes message;
+        } cancel;
+        struct {
+            uint64_t cost;
+        } progress;
+        struct {
+            uint64_t timeout_ns; /* ASUP_NEVER: for ever; 0: poll */
+            uint8_t until;       /* enum wait_until */
+            bool on_region;      /* waits for `region`, else for `task` */
+        } wait;
+        struct {
+            uint64_t within_ns;  /* outer limit (R-REG-6); ASUP_NEVER: none */
+        } shutdown;
+        struct {
+            const struct input *items; /* token of each is ignored */
+            uint32_t count;
+            struct asup_ref *made;     /* count results: id made or touched */
+        } batch;
+        const struct kernel_config *config;
+        struct {
+            uint32_t pid;
+        } started;
+        struct {
+            const char *stage;   /* "fork", "cgroup", "chdir", "exec", ... at most 15 bytes */
+            int32_t error;       /* errno */
+        } start_failed;
+        struct {
+            bool delivered;
+        } signalled;
+        struct process_exit exited;
+        struct {
+            uint64_t extend_ns;
+        } extend;
+        struct {
+            uint64_t cpu_ns;
+        } sampled;
+        struct {
+            uint64_t size;       /* bytes lost so far */
+        } log_lost;
+        struct {
+            int32_t error;       /* 0, or errno: tried again by the kernel, and named by why */
+        } swept;
+    } u;
+};
+
+/* ---- Events (§8) ---------------------------------------------------------- */
+
+/* X(NAME, "wire-name"). What each carries is told beside struct event. */
+#define KERNEL_EVENT_LIST(X)                                                                       \
+    X(CONFIG, "config")                                                                            \
+    X(TICK, "tick")                                                                                \
+    X(SESSION_OPENED, "session-opened")                                                            \
+    X(SESSION_LOST, "session-lost")                                                                \
+    X(SESSION_ATTACHED, "session-attached")                                                        \
+    X(SESSION_ENDED, "session-ended")                                                              \
+    X(REQUEST_BOUND, "request-bound")                                                              \
+    X(REGION_OPENED, "region-opened")                                                              \
+    X(REGION_SEALED, "region-sealed")                                                              \
+    X(REGION_CANCEL_REQUESTED, "region-cancel-requested")                                          \
+    X(REGION_DECIDED, "region-decided")                                                            \
+    X(REGION_DRAINING, "region-draining")                                                          \
+    X(REGION_FINALIZING, "region-finalizing")                                                      \
+    X(REGION_SWEEP_ORDERED, "region-sweep-ordered")                                                \
+    X(REGION_SWEEP_FAILED, "region-sweep-failed")                                                  \
+    X(REGION_CLOSED, "region-closed")                                                              \
+    X(REGION_CLOSE_TIMEOUT, "region-close-timeout")                                                \
+    X(REGION_OVERCOMMITTED, "region-overcommitted")                                                \
+    X(REGION_FORGOTTEN, "region-forgotten")                                                        \
+    X(TASK_CREATED, "task-created")                                                                \
+    X(TASK_DUE, "task-due")                                                                        \
+    X(TASK_START_ORDERED, "task-start-ordered")                                                    \
+    X(TASK_STARTED, "task-started")                                                                \
+    X(TASK_START_FAILED, "task-start-failed")                                                      \
+    X(TASK_READY, "task-ready")                                                                    \
+    X(TASK_CANCEL_REQUESTED, "task-cancel-requested")                                              \
+    X(TASK_CANCEL_SENT, "task-cancel-sent")                                                        \
+    X(TASK_CANCEL_ACKED, "task-cancel-acked")                                                      \
+    X(TASK_CHECKPOINTED, "task-checkpointed")                                                      \
+    X(TASK_CHARGED, "task-charged")                                                                \
+    X(TASK_EXTENDED, "task-extended")                                                              \
+    X(TASK_WATCHDOG_FED, "task-watchdog-fed")                                                      \
+    X(TASK_WATCHDOG_MISSED, "task-watchdog-missed")                                                \
+    X(TASK_ESCALATED, "task-escalated")                                                            \
+    X(TASK_MAIN_ENDED, "task-main-ended")                                                          \
+    X(TASK_EMPTIED, "task-emptied")                                                                \
+    X(TASK_COMPLETED, "task-completed")                                                            \
+    X(TASK_BROKE_WORD, "task-broke-word")                                                          \
+    X(TASK_LOG_LOST, "task-log-lost")                                                              \
+    X(TASK_FORGOTTEN, "task-forgotten")                                                            \
+    X(FINALIZER_REGISTERED, "finalizer-registered")                                                \
+    X(FINALIZER_BEGUN, "finalizer-begun")                                                          \
+    X(FINALIZER_DONE, "finalizer-done")
+
+enum event_kind {
+#define KERNEL_EVENT_ENUM(name, wire) EV_##name,
+    KERNEL_EVENT_LIST(KERNEL_EVENT_ENUM)
+#undef KERNEL_EVENT_ENUM
+        EV_KIND_COUNT
+};
+
+/* An outcome as the kernel keeps it; `reason` is an internal handle whose
+ * chain kernel_reason() spells out. */
+struct kernel_outcome {
+    struct asup_outcome_key key;
+    uint8_t origin_sort;   /* enum asup_sort */
+    bool forced;
+    bool lost;
+    int32_t exit_code;     /* -1: none */
+    int32_t signal;        /* 0: none */
+    int32_t error;         /* errno of a failed start, or 0 */
+    char stage[16];        /* stage of a failed start; "no-winner", "no-quorum",
+                              "watchdog", "lost", "finalizer-timeout"; or "" */
+    uint32_t reason;       /* 0: none */
+    uint64_t wall_ns;
+    uint64_t cpu_ns;
+    uint64_t memory_peak;
+};
+
+struct event {
+    uint64_t seq;          /* 1, 2, 3, ... */
+    asup_time at;
+    enum event_kind kind;
+    uint32_t uid;          /* owner of the subject */
+    uint64_t region;       /* subject's region; the region itself for REGION_* */
+    uint64_t task;         /* TASK_*, FINALIZER_*; the decider for REGION_DECIDED; else 0 */
+    uint64_t session;      /* SESSION_*; attached session for REGION_OPENED; else 0 */
+    uint64_t value;        /* one number, by kind: parent id (REGION_OPENED), pid (STARTED),
+                              drain end T (CANCEL_REQUESTED), ms (CHARGED), end (EXTENDED),
+                              bytes (LOG_LOST), errno (SWEEP_FAILED), signal (CANCEL_SENT) */
+    const struct kernel_outcome *outcome; /* MAIN_ENDED, COMPLETED, CLOSED, START_FAILED,
+                                             REGION_DECIDED; else NULL */
+    uint32_t reason;       /* CANCEL_REQUESTED, ESCALATED: handle; else 0 */
+    struct bytes text;     /* name (REGION_OPENED), label (TASK_CREATED), message; else empty */
+    const void *payload;   /* the rest, private to core: what apply needs */
+    size_t payload_size;
+};
+
+const char *event_kind_name(enum event_kind kind);
+
+/* ---- Effects -------------------------------------------------------------- */
+
+enum effect_kind {
+    FX_REPLY,     /* answer the request `token` */
+    FX_START,     /* start the task's process; idempotent by task id */
+    FX_SIGNAL,    /* cancel signal plus SIGCONT to every process of the task */
+    FX_KILL,      /* cgroup.kill of the task */
+    FX_SAMPLE,    /* report the task's CPU time (IN_TASK_SAMPLED) */
+    FX_FORGET,    /* the task is completed: its row and cgroup may go */
+    FX_SWEEP,     /* remove the region's cgroup and work directory (IN_REGION_SWEPT) */
+    FX_QUIESCENT, /* "/" is Closed: nothing is left, exit */
+};
+
+struct effect {
+    enum effect_kind kind;
+    uint64_t token;        /* REPLY */
+    int code;              /* REPLY: 0 or -ASUP_E... */
+    struct asup_ref made;  /* REPLY: what was made, touched or waited for */
+    const char *limit;     /* REPLY with ASUP_EBUSY: the limit's name; else NULL */
+    const char *detail;    /* REPLY refused: what was wrong, for people, else NULL;
+                              0 and detail: advice (overcommitted responsiveness) */
+    uint64_t region;       /* START, SWEEP */
+    uint64_t task;
+    uint32_t uid;          /* START, SWEEP: whom it runs as */
+    int32_t signal;        /* SIGNAL */
+    struct bytes spec;     /* START */
+};
+
+/* What came of a step. Owned by the kernel, valid until the next step. */
+struct step {
+    const struct event *events;
+    size_t event_count;
+    const struct effect *effects;
+    size_t effect_count;
+};
+
+/* ---- Lifecycle and stepping ------------------------------------------------ */
+
+/* NULL: no memory, or the configuration makes no sense. "/" is open, with
+ * ASUP_ROOT_ID. */
+struct kernel *kernel_new(const struct kernel_config *config,
+                          const struct kernel_allocator *allocator, asup_time now);
+void kernel_free(struct kernel *k);
+
+/* One step. Timers due at or before in->now fire first, by (time, id). Returns
+ * 0, or the code that the request was refused with (also in its FX_REPLY). */
+int kernel_step(struct kernel *k, const struct input *in, struct step *out);
+
+/* Fold one event into the state: replay. */
+void kernel_apply(struct kernel *k, const struct event *ev);
+
+/* When the next step is due though nothing happened; ASUP_NEVER: not at all;
+ * an instant in the past: at once (lanes still hold runnable entries). */
+asup_time kernel_next_deadline(const struct kernel *k);
+
+/* Hash of the whole state: equal states, equal digests. */
+uint64_t kernel_digest(const struct kernel *k);
+
+/* NULL when every invariant of §9 holds, else the name of a broken one. Debug
+ * builds call it after every step. */
+const char *kernel_check(const struct kernel *k);
+
+/* V(Σ) of R-SCH-3. */
+uint64_t kernel_potential(const struct kernel *k);
+
+/* The largest id handed out so far, of any sort. */
+uint64_t kernel_id_last(const struct kernel *k);
+
+/* ---- Queries: read only, for listings, `why` and replies -------------------- */
+
+struct kernel_counts {
+    uint32_t regions;      /* live, "/" included */
+    uint32_t tasks;        /* live */
+    uint32_t running;      /* live with a process */
+    uint32_t sessions;
+    uint32_t waits;
+    uint32_t retained;     /* completed or closed, still answerable */
+    uint64_t bytes;        /* names, labels, specs */
+    uint32_t draining;     /* regions Closing to Finalizing */
+};
+void kernel_counts(const struct kernel *k, struct kernel_counts *out);
+const struct kernel_config *kernel_configuration(const struct kernel *k);
+
+struct region_view {
+    uint64_t id, parent;           /* parent 0 for "/" */
+    uint64_t child_first;          /* live children, by id; 0: none */
+    uint64_t sibling_next;         /* next live sibling; 0: none */
+    uint64_t task_first;           /* live tasks, by id; 0: none */
+    uint64_t finalizer_top;        /* registered finalizers, last in first; 0: none */
+    uint64_t session;              /* attached to; 0: none */
+    struct bytes name;
+    uint32_t uid;
+    uint32_t depth;                /* "/" 0 */
+    uint8_t state, policy;
+    uint32_t quorum;
+    bool sealed, cancelled, soft, shutdown, decided;
+    bool close_timeout;            /* RegionCloseTimeout was reported */
+    int32_t sweep_error;           /* errno of the last failed sweep, or 0 */
+    struct asup_budget budget;     /* own */
+    uint32_t polls_spent;
+    uint64_t cost_spent;
+    uint64_t drain_ns;
+    asup_time opened_at, closed_at;
+    asup_time drain_end;           /* T; ASUP_NEVER: none */
+    asup_time close_by;            /* T + P(r); ASUP_NEVER: no promise */
+    uint32_t tasks_live, children_live, finalizers;
+    uint64_t tasks_total;          /* ever admitted */
+    uint32_t reason;               /* handle; 0: not cancelled */
+    bool has_outcome;              /* Closed */
+    struct kernel_outcome outcome;
+};
+
+struct task_view {
+    uint64_t id, region;
+    uint64_t next;                 /* next live task of the region; for a finalizer: next below */
+    struct bytes label;
+    uint32_t uid, run_uid, pid;
+    uint8_t state;
+    bool finalizer;
+    bool start_ordered, started, ready, notify;
+    bool main_ended, escalated, unkillable;
+    asup_time created_at, started_at, ended_at;
+    asup_time due_at;              /* delayed until; 0: none */
+    struct asup_budget budget;     /* own */
+    struct asup_budget effective;  /* met with every ancestor's (R-BUD-2) */
+    uint32_t polls_spent;
+    uint64_t cost_spent;
+    asup_time kill_at;             /* when it will be killed; ASUP_NEVER: not planned */
+    uint64_t slack_ns;             /* effective limit - now at the last step; ASUP_NEVER: no limit */
+    uint64_t log_lost;             /* bytes */
+    uint32_t reason;               /* handle; 0: not cancelled */
+    bool has_outcome;              /* Completed; main's status is known before */
+    struct kernel_outcome outcome;
+};
+
+bool kernel_region(const struct kernel *k, uint64_t id, struct region_view *out);
+bool kernel_task(const struct kernel *k, uint64_t id, struct task_view *out);
+/* The region of that name under parent as uid sees it: below "/" names are
+ * unique per owner, own ones win, uid 0 sees others' when only one fits.
+ * 0: none. */
+uint64_t kernel_find(const struct kernel *k, uint64_t parent, uint32_t uid, struct bytes name);
+/* Spell out a reason chain, root cause last. Returns how many links there
+ * are; writes at most `max`. */
+struct reason_view {
+    struct asup_reason_key key;
+    uint8_t origin_sort;
+    struct bytes message;
+};
+size_t kernel_reason(const struct kernel *k, uint32_t reason, struct reason_view *out, size_t max);
+
+struct session_view {
+    uint64_t id;
+    uint32_t uid, pid;
+    bool connected;
+    uint64_t ttl_ns;
+    asup_time expires_at; /* ASUP_NEVER while connected */
+    uint32_t regions;     /* attached */
+};
+bool kernel_session(const struct kernel *k, uint64_t id, struct session_view *out);
+
+/* Completed tasks and closed regions still retained, oldest first. Start with
+ * 0; returns the next cursor, 0 at the end. */
+uint64_t kernel_retained_next(const struct kernel *k, uint64_t cursor, struct asup_ref *out);
+
+/* The longest chain of P(r) below a region (R-BUD-4): ids from the region
+ * down; returns how many. */
+size_t kernel_critical_path(const struct kernel *k, uint64_t region, uint64_t *out, size_t max);
+
+#endif
