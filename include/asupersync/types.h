@@ -131,11 +131,13 @@ struct asup_reason {
 /** How something ended, with its evidence. */
 struct asup_outcome {
     struct asup_outcome_key key;
-    enum asup_sort origin_sort;       /**< task or region the outcome came from */
-    bool forced;                      /**< killed while its main process lived */
-    int32_t exit_code;                /**< 0 to 255, or -1 when there is none */
-    int32_t signal;                   /**< number of the signal it died of, or 0 */
-    const char *error;                /**< error text, or NULL */
+    enum asup_sort origin_sort; /**< task or region the outcome came from */
+    bool forced;                /**< killed while its main process lived */
+    int32_t exit_code;          /**< 0 to 255, or -1 when there is none */
+    int32_t signal;             /**< number of the signal it died of, or 0 */
+    const char *stage;          /**< where a start failed ("exec"), "no-winner", ... or NULL */
+    int32_t error_number;       /**< errno of a start that failed, or 0 */
+    const char *error;          /**< error text, or NULL */
     const struct asup_reason *reason; /**< cancel reason, or NULL */
     uint64_t wall_ns;                 /**< from start to end */
     uint64_t cpu_ns;                  /**< user and system time */
@@ -147,11 +149,11 @@ struct asup_outcome {
 /** What work may take. The empty budget {ASUP_NEVER, …, UINT32_MAX,
  *  UINT64_MAX, 0} limits nothing and is the identity of meet. */
 struct asup_budget {
-    asup_time limit_at;   /**< kernel time at which it ends; ASUP_NEVER: none */
-    uint8_t limit_kind;   /**< ASUP_CANCEL_TIMEOUT or ASUP_CANCEL_DEADLINE */
-    uint8_t priority;     /**< 1 to 255; 0: unset, runs as 128 */
-    uint32_t poll_quota;  /**< checkpoints; UINT32_MAX: no limit */
-    uint64_t cost_quota;  /**< cost units, CPU ms for processes; UINT64_MAX: none */
+    asup_time limit_at;  /**< kernel time at which it ends; ASUP_NEVER: none */
+    uint8_t limit_kind;  /**< ASUP_CANCEL_TIMEOUT or ASUP_CANCEL_DEADLINE */
+    uint8_t priority;    /**< 1 to 255; 0: unset, runs as 128 */
+    uint32_t poll_quota; /**< checkpoints; UINT32_MAX: no limit */
+    uint64_t cost_quota; /**< cost units, CPU ms for processes; UINT64_MAX: none */
 };
 
 /* ---- States -------------------------------------------------------------- */

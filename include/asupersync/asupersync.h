@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file asupersync.h
+ * Everything a program needs to use asupersync: include this one.
+ *
+ * Errors (error.h), values such as identifiers, outcomes and budgets (types.h)
+ * with their laws (values.h), what goes into requests and comes out of answers
+ * (info.h), and the calls to the daemon (client.h).
+ */
+#ifndef ASUPERSYNC_ASUPERSYNC_H
+#define ASUPERSYNC_ASUPERSYNC_H
+
+#include "asupersync/client.h"
+#include "asupersync/error.h"
+#include "asupersync/info.h"
+#include "asupersync/types.h"
+#include "asupersync/values.h"
+#include "asupersync/version.h"
+
+#endif
