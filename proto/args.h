@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The arguments of every operation as C structs: what decoding a request
+ * fills in and what encoding one reads. The table in schema.c says for each
+ * member its key on the wire, its bounds and what stands there when the key
+ * was absent; proto_args_init() sets exactly that. Conventions:
+ *
+ *   text, bytes    {NULL, 0} when absent. Text is followed by a NUL, which its
+ *                  size does not count, so .data is a C string as well.
+ *   durations      nanoseconds, ASUP_NEVER when absent (or as said here)
+ *   lists          {NULL, 0} when absent
+ *
+ * Everything a decoded struct points to lives in the proto_memory that was
+ * given to the decoder; what an encoded struct points to is only read.
+ */
+#ifndef ASUPERSYNC_PROTO_ARGS_H
+#define ASUPERSYNC_PROTO_ARGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "asupersync/types.h"
+
+/* ---- Values of more than one word ------------------------------------------ */
+
+struct proto_text {
+    const char *data; /* NULL: absent */
+    size_t size;      /* bytes, without the NUL after them */
+};
+
+struct proto_bytes {
+    const void *data; /* NULL: absent */
+    size_t size;
+};
+
+struct proto_texts {
+    const struct proto_text *items;
+    uint32_t count;
+};
+
+/* One environment assignment; the name holds no '='. */
+struct proto_assignment {
+    struct proto_text name;
+    struct proto_text value;
+};
+
+struct proto_environment {
+    const struct proto_assignment *items;
+    uint32_t count;
+};
+
+/* What an id or a path names: either ref.id is not 0, or path is there. A path
+ * is absolute ("/", "/web/api") and still to be resolved as the caller sees
+ * it. */
+struct proto_target {
+    struct asup_ref ref;
+    struct proto_text path;
+};
+
+struct proto_rlimit {
+    uint32_t resource;   /* RLIMIT_... */
+    uint64_t soft, hard; /* UINT64_MAX: no limit */
+};
+
+struct proto_rlimits {
+    const struct proto_rlimit *items;
+    uint32_t count;
+};
+
+/* "Not given" where every small number means something. */
+#define PROTO_UNSET UINT64_MAX
+#define PROTO_UNSET_INT INT64_MIN
+
+/* ---- Nested structs ----------------------------------------------------------- */
+
+/* B: the budget that is asked for on top of what is inherited. */
+struct proto_budget {
+    uint64_t timeout_ns;       /* relative; ASUP_NEVER: none */
+    uint64_t deadline_ns;      /* kernel time; ASUP_NEVER: none */
+    uint64_t deadline_wall_ns; /* Unix time; ASUP_NEVER: none */
+    uint64_t polls;            /* at most UINT32_MAX, which is: no limit */
+    uint64_t cost;             /* UINT64_MAX: no limit */
+    uint64_t priority;         /* 1 to 255; 0: unset */
+};
+
+/* P: a program to run. */
+struct proto_process {
+    struct proto_texts argv;
+    struct proto_environment env;
+    bool clear_env;
+    struct proto_text cwd;
+    struct proto_text stdin_path, stdout_path, stderr_path;
+    bool append;              /* stdout_path and stderr_path are appended to */
+    struct proto_bytes stdio; /* 16 bytes that name handed-over descriptors */
+    bool tty;                 /* descriptor 0 becomes the controlling terminal */
+    struct proto_text user;   /* name or uid */
+    uint64_t umask;           /* PROTO_UNSET: the daemon's */
+    int64_t nice;             /* PROTO_UNSET_INT: the daemon's */
+    struct proto_rlimits rlimits;
+    uint64_t memory_max;    /* bytes; 0: no limit */
+    uint64_t pids_max;      /* 0: no limit */
+    uint64_t cancel_signal; /* 1 to 64 */
+    uint64_t leftover_ns;   /* ASUP_NEVER: the configured one */
+    bool leftover_wait;
+    bool notify;
+    uint64_t watchdog_ns; /* 0: none */
+    uint64_t drain_ns;    /* ASUP_NEVER: the region's */
+    uint64_t delay_ns;    /* 0: none */
+    struct proto_text label;
+    uint64_t response_ns; /* 0: not declared */
+    uint64_t mask_depth;
+    struct proto_budget budget;
+
+    /* The map these came from, as it can be kept and decoded again with
+     * proto_process_decode(). Set by decoding, ignored by encoding. */
+    struct proto_bytes raw;
+};
+
+struct proto_processes {
+    const struct proto_process *items;
+    uint32_t count;
+};
+
+/* ---- One struct an operation --------------------------------------------------- */
+
+struct args_none {
+    char nothing;
+};
+struct args_session_hello {
+    uint64_t ttl_ns; /* 0: the configured one */
+    struct proto_bytes secret;
+};
+struct args_region_open {
+    struct proto_target parent; /* "/" when absent */
+    struct proto_text name;
+    uint32_t policy; /* enum asup_policy */
+    uint64_t quorum; /* 0: absent */
+    struct proto_budget budget;
+    uint64_t drain_ns;
+    bool soft;
+    bool attach;
+    uint64_t tasks_max;    /* 0: the configured one */
+    uint64_t children_max; /* 0: the configured one */
+    struct proto_processes finalizers;
+};
+struct args_region_close {
+    struct proto_target region;
+    uint32_t mode; /* enum asup_end_mode */
+    uint64_t drain_ns;
+    struct proto_text message;
+};
+struct args_region_wait {
+    struct proto_target region;
+    uint64_t timeout_ns; /* ASUP_NEVER: for ever; 0: poll */
+};
+struct args_region_stat {
+    struct proto_target region;
+};
+struct args_region_tree {
+    struct proto_target region; /* "/" when absent */
+    uint64_t depth;             /* levels below it; PROTO_UNSET: all */
+    bool all;                   /* with what is retained */
+};
+/* task.submit and finalizer.defer */
+struct args_submit {
+    struct proto_target region;
+    struct proto_process process;
+};
+struct args_task_cancel {
+    uint64_t task;
+    uint64_t drain_ns;
+    struct proto_text message;
+};
+enum proto_until { /* in the order in which they come */
+                   PROTO_UNTIL_STARTED,
+                   PROTO_UNTIL_READY,
+                   PROTO_UNTIL_FINISHED,
+};
+struct args_task_wait {
+    uint64_t task;
+    uint64_t timeout_ns; /* ASUP_NEVER: for ever; 0: poll */
+    uint32_t until;      /* enum proto_until */
+};
+/* task.stat and task.checkpoint */
+struct args_task {
+    uint64_t task;
+};
+struct args_task_list {
+    struct proto_target region; /* "/" when absent */
+    bool recursive;
+    bool all;
+    uint64_t after; /* id of a task; 0: from the first */
+    uint64_t limit;
+};
+struct args_task_progress {
+    uint64_t task;
+    uint64_t cost;
+};
+struct args_task_logs {
+    uint64_t task;
+    uint64_t offset;
+    uint64_t size_max;
+    uint64_t timeout_ns; /* 0: answer at once */
+};
+struct args_events_watch {
+    uint64_t since; /* sequence number; 0: oldest kept; PROTO_UNSET: from now */
+    struct proto_target region;
+    uint64_t limit;
+    uint64_t timeout_ns; /* ASUP_NEVER: for ever; 0: poll */
+};
+struct args_why {
+    struct proto_target id;
+};
+struct args_daemon_shutdown {
+    uint64_t within_ns; /* ASUP_NEVER: none */
+};
+
+struct proto_call;
+struct args_batch {
+    const struct proto_call *ops;
+    uint32_t count;
+    bool atomic;
+};
+
+union proto_args {
+    struct args_none none;
+    struct args_session_hello session_hello;
+    struct args_region_open region_open;
+    struct args_region_close region_close;
+    struct args_region_wait region_wait;
+    struct args_region_stat region_stat;
+    struct args_region_tree region_tree;
+    struct args_submit submit; /* also finalizer.defer */
+    struct args_task_cancel task_cancel;
+    struct args_task_wait task_wait;
+    struct args_task task; /* task.stat, task.checkpoint */
+    struct args_task_list task_list;
+    struct args_task_progress task_progress;
+    struct args_task_logs task_logs;
+    struct args_events_watch events_watch;
+    struct args_why why;
+    struct args_daemon_shutdown daemon_shutdown;
+    struct args_batch batch;
+};
+
+#endif
