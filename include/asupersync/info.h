@@ -62,33 +62,33 @@ struct asup_rlimit {
 
 /** A program to run as a task or as a finalizer. Only argv is needed. */
 struct asup_process {
-    const char *const *argv;        /**< NULL-terminated, 1 to 4096; argv[0] is looked up in PATH */
-    const char *const *env;         /**< NULL-terminated "NAME=value"; NULL: nothing added */
-    bool clear_env;                 /**< start from an empty environment */
-    const char *cwd;                /**< absolute; NULL: the region's work directory */
-    const char *stdin_path;         /**< NULL: /dev/null */
-    const char *stdout_path;        /**< NULL: the task's log */
-    const char *stderr_path;        /**< NULL: the task's log */
-    bool append;                    /**< append to those files instead of truncating */
-    const uint8_t *stdio_token;     /**< ASUP_STDIO_TOKEN_SIZE bytes; NULL: no hand-over */
-    bool tty;                       /**< handed-over stdin becomes its controlling terminal */
-    const char *user;               /**< name or number; NULL: the caller's (R-CAP-3) */
-    int32_t umask;                  /**< 0 to 0777; -1: 022 */
-    int32_t nice;                   /**< -20 to 19; ASUP_NICE_UNSET: not changed */
+    const char *const *argv;    /**< NULL-terminated, 1 to 4096; argv[0] is looked up in PATH */
+    const char *const *env;     /**< NULL-terminated "NAME=value"; NULL: nothing added */
+    bool clear_env;             /**< start from an empty environment */
+    const char *cwd;            /**< absolute; NULL: the region's work directory */
+    const char *stdin_path;     /**< NULL: /dev/null */
+    const char *stdout_path;    /**< NULL: the task's log */
+    const char *stderr_path;    /**< NULL: the task's log */
+    bool append;                /**< append to those files instead of truncating */
+    const uint8_t *stdio_token; /**< ASUP_STDIO_TOKEN_SIZE bytes; NULL: no hand-over */
+    bool tty;                   /**< handed-over stdin becomes its controlling terminal */
+    const char *user;           /**< name or number; NULL: the caller's (R-CAP-3) */
+    int32_t umask;              /**< 0 to 0777; -1: 022 */
+    int32_t nice;               /**< -20 to 19; ASUP_NICE_UNSET: not changed */
     const struct asup_rlimit *rlimits; /**< rlimit_count entries */
     size_t rlimit_count;
-    uint64_t memory_max;            /**< bytes; 0: no limit of its own */
-    uint64_t pids_max;              /**< processes; 0: no limit of its own */
-    int32_t cancel_signal;          /**< 1 to 64; 0: SIGTERM */
-    uint64_t leftover_ns;           /**< for what outlives the main process; ASUP_NEVER: default */
-    bool leftover_wait;             /**< wait for leftovers to end by themselves (R-TSK-4) */
-    bool notify;                    /**< it speaks sd_notify: ready, stopping, watchdog */
-    uint64_t watchdog_ns;           /**< longest silence on the notify socket; 0: none */
-    uint64_t drain_ns;              /**< cleanup allowance; ASUP_NEVER: the region's (R-CAN-2) */
-    uint64_t delay_ns;              /**< stays Created that long; 0: none */
-    const char *label;              /**< for people, at most ASUP_LABEL_MAX bytes; NULL: argv[0] */
-    uint64_t response_ns;           /**< declared time between checkpoints; 0: none (R-TSK-8) */
-    uint32_t mask_depth;            /**< declared with it */
+    uint64_t memory_max;   /**< bytes; 0: no limit of its own */
+    uint64_t pids_max;     /**< processes; 0: no limit of its own */
+    int32_t cancel_signal; /**< 1 to 64; 0: SIGTERM */
+    uint64_t leftover_ns;  /**< for what outlives the main process; ASUP_NEVER: default */
+    bool leftover_wait;    /**< wait for leftovers to end by themselves (R-TSK-4) */
+    bool notify;           /**< it speaks sd_notify: ready, stopping, watchdog */
+    uint64_t watchdog_ns;  /**< longest silence on the notify socket; 0: none */
+    uint64_t drain_ns;     /**< cleanup allowance; ASUP_NEVER: the region's (R-CAN-2) */
+    uint64_t delay_ns;     /**< stays Created that long; 0: none */
+    const char *label;     /**< for people, at most ASUP_LABEL_MAX bytes; NULL: argv[0] */
+    uint64_t response_ns;  /**< declared time between checkpoints; 0: none (R-TSK-8) */
+    uint32_t mask_depth;   /**< declared with it */
     struct asup_budget_request budget; /**< for a finalizer its time-out is how long it may take */
 };
 
@@ -102,18 +102,19 @@ ASUP_API void asup_process_init(struct asup_process *process);
 
 /** A region to open. Everything has a default. */
 struct asup_region_options {
-    struct asup_region parent;   /**< {0}: the region of this task ($ASUPERSYNC_REGION), else "/" */
-    const char *name;            /**< unique among live siblings, 1 to ASUP_NAME_MAX bytes, no '/';
-                                      NULL: named by its id */
-    enum asup_policy policy;     /**< R-POL-1; default ASUP_POLICY_COLLECT */
-    uint32_t quorum;             /**< k of ASUP_POLICY_QUORUM, at least 1; else 0 */
+    struct asup_region parent; /**< {0}: the root, "/" */
+    const char *name;          /**< unique among live siblings, 1 to ASUP_NAME_MAX bytes, no '/';
+                                    NULL: named by its id */
+    enum asup_policy policy;   /**< R-POL-1; default ASUP_POLICY_COLLECT */
+    uint32_t quorum;           /**< k of ASUP_POLICY_QUORUM, at least 1; else 0 */
     struct asup_budget_request budget;
-    uint64_t drain_ns;           /**< cleanup allowance; ASUP_NEVER: by the root cause (R-CAN-2) */
-    bool soft;                   /**< never killed, except under Shutdown (R-REG-8) */
-    bool attach;                 /**< cancelled when this client's session ends (R-SES-1) */
-    uint32_t tasks_max;          /**< live tasks; 0: the daemon's limit */
-    uint32_t children_max;       /**< live child regions; 0: the daemon's limit */
-    const struct asup_process *finalizers; /**< registered in this order, run last first (R-FIN-1) */
+    uint64_t drain_ns;     /**< cleanup allowance; ASUP_NEVER: by the root cause (R-CAN-2) */
+    bool soft;             /**< never killed, except under Shutdown (R-REG-8) */
+    bool attach;           /**< cancelled when this client's session ends (R-SES-1) */
+    uint32_t tasks_max;    /**< live tasks; 0: the daemon's limit */
+    uint32_t children_max; /**< live child regions; 0: the daemon's limit */
+    const struct asup_process
+        *finalizers; /**< registered in this order, run last first (R-FIN-1) */
     size_t finalizer_count;
 };
 
@@ -136,28 +137,28 @@ ASUP_API void asup_reason_free(const struct asup_reason *reason);
 
 /** What is left of an effective budget. */
 struct asup_budget_left {
-    uint64_t limit_ns;   /**< until the limit; ASUP_NEVER: none */
-    uint8_t limit_kind;  /**< ASUP_CANCEL_TIMEOUT or ASUP_CANCEL_DEADLINE */
-    uint8_t priority;    /**< 0: unset */
-    uint32_t polls;      /**< UINT32_MAX: no limit */
-    uint64_t cost;       /**< UINT64_MAX: no limit */
+    uint64_t limit_ns;  /**< until the limit; ASUP_NEVER: none */
+    uint8_t limit_kind; /**< ASUP_CANCEL_TIMEOUT or ASUP_CANCEL_DEADLINE */
+    uint8_t priority;   /**< 0: unset */
+    uint32_t polls;     /**< UINT32_MAX: no limit */
+    uint64_t cost;      /**< UINT64_MAX: no limit */
 };
 
 struct asup_task_info {
     struct asup_task task;
     struct asup_region region;
-    char *path;                  /**< of its region */
+    char *path; /**< of its region */
     char *label;
     enum asup_task_state state;
     bool finalizer;
-    bool ready;                  /**< said READY=1, or does not speak the notify protocol and runs */
-    uint32_t owner;              /**< uid who submitted it */
-    char *user;                  /**< whom it runs as */
-    int64_t pid;                 /**< of its main process; 0: none */
-    uint64_t age_ns;             /**< since admission */
-    uint64_t started_age_ns;     /**< since its start; ASUP_NEVER: not started */
-    uint64_t kill_left_ns;       /**< until it will be killed; ASUP_NEVER: not planned */
-    int64_t slack_ns;            /**< time to spare (R-BUD-4); INT64_MAX: no limit */
+    bool ready;              /**< said READY=1, or does not speak the notify protocol and runs */
+    uint32_t owner;          /**< uid who submitted it */
+    char *user;              /**< whom it runs as */
+    int64_t pid;             /**< of its main process; 0: none */
+    uint64_t age_ns;         /**< since admission */
+    uint64_t started_age_ns; /**< since its start; ASUP_NEVER: not started */
+    uint64_t kill_left_ns;   /**< until it will be killed; ASUP_NEVER: not planned */
+    int64_t slack_ns;        /**< time to spare (R-BUD-4); INT64_MAX: no limit */
     struct asup_budget_left budget;
     struct asup_reason *reason;  /**< why it is being cancelled; NULL: it is not */
     bool has_outcome;            /**< state is ASUP_TASK_COMPLETED */
@@ -180,20 +181,20 @@ struct asup_region_info {
     char *path;
     enum asup_region_state state;
     enum asup_policy policy;
-    uint32_t quorum;               /**< 0 unless policy is ASUP_POLICY_QUORUM */
-    uint32_t owner;                /**< uid who opened it */
+    uint32_t quorum; /**< 0 unless policy is ASUP_POLICY_QUORUM */
+    uint32_t owner;  /**< uid who opened it */
     bool soft;
-    struct asup_session attached;  /**< {0}: none */
+    struct asup_session attached; /**< {0}: none */
     uint64_t age_ns;
-    uint64_t drain_left_ns;        /**< until T; ASUP_NEVER: not closing or without end */
-    uint64_t close_by_left_ns;     /**< until T + P (R-REG-6); ASUP_NEVER: no promise */
+    uint64_t drain_left_ns;    /**< until T; ASUP_NEVER: not closing or without end */
+    uint64_t close_by_left_ns; /**< until T + P (R-REG-6); ASUP_NEVER: no promise */
     struct asup_budget_left budget;
-    struct asup_reason *reason;    /**< why it was cancelled; NULL: it was not */
-    bool has_outcome;              /**< state is ASUP_REGION_CLOSED */
-    struct asup_outcome outcome;   /**< if has_outcome */
+    struct asup_reason *reason;  /**< why it was cancelled; NULL: it was not */
+    bool has_outcome;            /**< state is ASUP_REGION_CLOSED */
+    struct asup_outcome outcome; /**< if has_outcome */
     uint64_t tasks_live;
-    uint64_t tasks_total;          /**< ever admitted */
-    uint64_t finalizers;           /**< registered and not yet run */
+    uint64_t tasks_total; /**< ever admitted */
+    uint64_t finalizers;  /**< registered and not yet run */
 };
 ASUP_API void asup_region_info_fini(struct asup_region_info *info);
 
@@ -207,7 +208,7 @@ ASUP_API void asup_checkpoint_fini(struct asup_checkpoint *checkpoint);
 
 /** A piece of a task's output. */
 struct asup_log_chunk {
-    uint8_t *data;        /**< size bytes; NULL when size is 0 */
+    uint8_t *data; /**< size bytes; NULL when size is 0 */
     size_t size;
     uint64_t offset;      /**< of data[0] in the whole output */
     uint64_t next_offset; /**< where to read on */
@@ -250,12 +251,12 @@ ASUP_API void asup_event_list_fini(struct asup_event_list *list);
 
 /** One link in the chain of what something waits for. */
 struct asup_why_link {
-    char *id;                /**< "r3", "t7", "s2" */
-    char *kind;              /**< "region", "task", "finalizer", "session", "process" */
+    char *id;   /**< "r3", "t7", "s2" */
+    char *kind; /**< "region", "task", "finalizer", "session", "process" */
     char *state;
-    char *name;              /**< path, label or command */
-    char *note;              /**< one sentence */
-    int64_t pid;             /**< 0: none */
+    char *name;  /**< path, label or command */
+    char *note;  /**< one sentence */
+    int64_t pid; /**< 0: none */
     uint64_t age_ns;
     uint64_t budget_left_ns; /**< ASUP_NEVER: no limit */
 };
@@ -295,15 +296,15 @@ struct asup_daemon_info {
     char *state;       /**< "running", "draining" or "shutting-down" */
     char *runtime_dir;
     char *state_dir;
-    int64_t pid;        /**< of the keeper */
+    int64_t pid; /**< of the keeper */
     int64_t engine_pid;
     uint64_t engine_runs; /**< 1 when it never had to be started again */
     uint64_t uptime_ns;
     uint64_t regions, tasks, running, sessions, waits, connections, draining;
-    asup_time now;       /**< kernel time */
+    asup_time now; /**< kernel time */
     uint64_t now_wall_ns;
-    bool memory_limits;  /**< asup_process::memory_max works here */
-    bool pids_limits;    /**< asup_process::pids_max works here */
+    bool memory_limits; /**< asup_process::memory_max works here */
+    bool pids_limits;   /**< asup_process::pids_max works here */
     struct asup_limit_info *limits;
     size_t limit_count;
 };
