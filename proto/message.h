@@ -37,11 +37,6 @@ struct proto_error {
 /* printf a message into err, with a code; field, hint and limit become "". */
 int proto_error_set(struct proto_error *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Wire name ("region-closed") and text of a negative code; never NULL. */
-const char *proto_code_name(int code);
-const char *proto_code_text(int code);
-/* The negative code of a wire name; 0 when there is none. */
-int proto_code_find(const char *name, size_t size);
 
 /* ---- Memory for decoded messages -------------------------------------------------- */
 
@@ -49,7 +44,7 @@ struct proto_memory;
 struct proto_memory *proto_memory_new(void);     /* NULL: none left */
 void proto_memory_clear(struct proto_memory *m); /* everything decoded into it ends */
 void proto_memory_free(struct proto_memory *m);  /* NULL is fine */
-/* Aligned for any type; NULL: none left. */
+/* Aligned for every C type; NULL: none left. */
 void *proto_memory_take(struct proto_memory *m, size_t size);
 
 /* ---- Requests: the daemon's side ------------------------------------------------------ */

@@ -69,11 +69,4 @@ void pw_raw(struct proto_writer *w, const void *data, size_t size);
 /* One value that was unpacked. */
 void pw_object(struct proto_writer *w, const msgpack_object *object);
 
-/* Text of an id: "r12". `out` has room for PROTO_ID_SIZE bytes. */
-#define PROTO_ID_SIZE 24
-const char *proto_id_text(enum asup_sort sort, uint64_t id, char *out);
-/* Parse "r12": false when it is no id (no known letter, leading zero, 0,
- * sign, too large, anything after it). */
-bool proto_id_parse(const char *data, size_t size, struct asup_ref *out);
-
 #endif
