@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernel by itself: no shell, no clock but the stopwatch.
+ *
+ *   bench-kernel steps COUNT    tasks a second: submit, start, exit, empty, complete
+ *   bench-kernel memory COUNT   bytes per live task, all of the kernel's memory counted
+ *   bench-kernel close COUNT    seconds to close a region with COUNT running tasks
+ *
+ * Prints one JSON object.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/kernel.h"
+
+static size_t allocated;
+
+static void *
+counting_resize(void *ctx, void *ptr, size_t size_old, size_t size_new)
+{
+    (void)ctx;
+    allocated += size_new - size_old;
+    if (size_new == 0) {
+        free(ptr);
+        return NULL;
+    }
+    return realloc(ptr, size_new);
+}
+
+static double
+seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+struct world {
+    struct kernel *kernel;
+    asup_time now;
+    uint64_t token;
+    uint64_t made;    /* id in the last reply */
+    uint64_t started; /* tasks whose start was answered */
+    uint64_t signalled;
+    uint64_t closed;
+};
+
+static void world_step(struct world *w, struct input *in);
+
+static void
+fact(struct world *w, enum input_kind kind, uint64_t task)
+{
+    struct input in = {.kind = kind, .task = task};
+
+    if (kind == IN_TASK_STARTED)
+        in.u.started.pid = 1000;
+    else if (kind == IN_TASK_SIGNALLED)
+        in.u.signalled.delivered = true;
+    else if (kind == IN_TASK_EXITED)
+        in.u.exited = (struct process_exit){.cancel_delivered = w->signalled > 0};
+    world_step(w, &in);
+}
+
+/* Answers every effect at once, as an ideal shell would. Effects are copied
+ * first: they are the kernel's until the next step. */
+static void
+world_effects(struct world *w, const struct step *out)
+{
+    size_t count = out->effect_count;
+    struct effect *effects;
+
+    if (count == 0)
+        return;
+    if (count == 1 && out->effects[0].kind == FX_REPLY) {
+        w->made = out->effects[0].made.id;
+        return;
+    }
+    effects = malloc(count * sizeof *effects);
+    if (effects == NULL)
+        abort();
+    memcpy(effects, out->effects, count * sizeof *effects);
+    for (size_t i = 0; i < count; i++) {
+        const struct effect *fx = &effects[i];
+
+        if (fx->kind == FX_REPLY) {
+            w->made = fx->made.id;
+        } else if (fx->kind == FX_START) {
+            w->started++;
+            fact(w, IN_TASK_STARTED, fx->task);
+        } else if (fx->kind == FX_SIGNAL) {
+            w->signalled++;
+            fact(w, IN_TASK_SIGNALLED, fx->task);
+            fact(w, IN_TASK_EXITED, fx->task);
+            fact(w, IN_TASK_EMPTY, fx->task);
+        } else if (fx->kind == FX_SWEEP) {
+            struct input in = {.kind = IN_REGION_SWEPT, .region = fx->region};
+
+            world_step(w, &in);
+        }
+    }
+    free(effects);
+}
+
+static void
+world_step(struct world *w, struct input *in)
+{
+    struct step out;
+
+    in->now = w->now;
+    if (kernel_step(w->kernel, in, &out) != 0) {
+        fprintf(stderr, "bench-kernel: a step was refused: %s\n",
+                out.effect_count && out.effects[0].detail ? out.effects[0].detail : "?");
+        exit(1);
+    }
+    world_effects(w, &out);
+}
+
+static void
+world_open(struct world *w)
+{
+    struct kernel_allocator allocator = {counting_resize, NULL};
+    struct kernel_config config;
+    struct input in = {.kind = IN_REGION_OPEN, .region = ASUP_ROOT_ID};
+
+    kernel_config_init(&config);
+    config.limits.tasks_per_user = config.limits.tasks_per_region = 2000000;
+    config.limits.tasks_per_daemon = 2000000;
+    config.limits.bytes_per_user = config.limits.bytes_per_daemon = (uint64_t)1 << 40;
+    config.limits.retained = 1000;
+    w->kernel = kernel_new(&config, &allocator, 1);
+    w->now = 1;
+    if (w->kernel == NULL)
+        exit(1);
+    in.token = ++w->token;
+    in.u.region_open = (struct region_params){
+        .budget = {ASUP_NEVER, ASUP_NEVER, UINT32_MAX, UINT64_MAX, 0}, .drain_ns = ASUP_NEVER};
+    world_step(w, &in);
+}
+
+static void
+submit(struct world *w, uint64_t region)
+{
+    static const char spec[] = "/bin/true";
+    struct input in = {.kind = IN_TASK_SUBMIT, .region = region, .token = ++w->token};
+
+    in.u.submit = (struct task_params){
+        .label = {"/bin/true", 9},
+        .spec = {spec, sizeof spec},
+        .budget = {ASUP_NEVER, ASUP_NEVER, UINT32_MAX, UINT64_MAX, 0},
+        .drain_ns = ASUP_NEVER,
+        .leftover_ns = ASUP_NEVER,
+        .cancel_signal = 15,
+    };
+    world_step(w, &in);
+}
+
+/* Runs what the lanes still hold. */
+static void
+settle(struct world *w)
+{
+    while (kernel_next_deadline(w->kernel) <= w->now) {
+        struct input in = {.kind = IN_TICK};
+
+        world_step(w, &in);
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    struct world w = {0};
+    uint64_t region;
+    uint64_t count;
+    double began;
+
+    if (argc != 3 || (count = strtoull(argv[2], NULL, 10)) == 0) {
+        fprintf(stderr, "usage: bench-kernel steps|memory|close COUNT\n");
+        return 64;
+    }
+    world_open(&w);
+    region = w.made;
+    if (strcmp(argv[1], "steps") == 0) {
+        uint64_t task = region;
+
+        began = seconds();
+        for (uint64_t i = 0; i < count; i++) {
+            w.now += 100;
+            submit(&w, region);
+            task = kernel_id_last(w.kernel);
+            fact(&w, IN_TASK_EXITED, task);
+            fact(&w, IN_TASK_EMPTY, task);
+        }
+        began = seconds() - began;
+        settle(&w);
+        printf("{\"tasks\": %llu, \"started\": %llu, \"seconds\": %.6f}\n",
+               (unsigned long long)count, (unsigned long long)w.started, began);
+        return w.started == count ? 0 : 1;
+    }
+    size_t before = allocated;
+
+    for (uint64_t i = 0; i < count; i++)
+        submit(&w, region);
+    settle(&w);
+    if (w.started != count)
+        return 1;
+    if (strcmp(argv[1], "memory") == 0) {
+        printf("{\"tasks\": %llu, \"bytes\": %zu}\n", (unsigned long long)count,
+               allocated - before);
+        return 0;
+    }
+    began = seconds();
+    struct input end = {.kind = IN_REGION_END, .region = region, .token = ++w.token};
+    struct region_view view;
+
+    end.u.end.drain_ns = ASUP_NEVER;
+    world_step(&w, &end);
+    settle(&w);
+    began = seconds() - began;
+    if (!kernel_region(w.kernel, region, &view) || view.state != ASUP_REGION_CLOSED)
+        return 1;
+    printf("{\"tasks\": %llu, \"seconds\": %.6f}\n", (unsigned long long)count, began);
+    kernel_free(w.kernel);
+    return 0;
+}
