@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+#include "ctl.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "asupersync/values.h"
+
+#include "wire_json.h"
+
+/* ---- Printing -------------------------------------------------------------------- */
+
+/* Standard output that cannot be written (a full disk) is a failure of the
+ * whole command; a reader that has gone away needs no words. */
+static void
+output_check(FILE *stream)
+{
+    if (fflush(stream) == 0 && !ferror(stream))
+        return;
+    if (errno != EPIPE)
+        fprintf(stderr, "asupersyncctl: cannot write: %s\n", strerror(errno));
+    _exit(1);
+}
+
+void
+ctl_print(struct text *t)
+{
+    if (t->size > 0)
+        fwrite(t->data, 1, t->size, stdout);
+    output_check(stdout);
+    text_free(t);
+}
+
+void
+ctl_print_json(struct ctl *ctl, json_t *object)
+{
+    FILE *stream = ctl->json_stream != NULL ? ctl->json_stream : stdout;
+    size_t flags = isatty(fileno(stream)) ? JSON_INDENT(2) : JSON_COMPACT;
+    json_t *whole = json_pack("{s:i}", "format", JSON_FORMAT);
+
+    json_object_update_missing(whole, object);
+    json_dumpf(whole, stream, flags);
+    fputc('\n', stream);
+    json_decref(whole);
+    json_decref(object);
+    output_check(stream);
+}
+
+void
+ctl_remark(struct ctl *ctl, const char *format, ...)
+{
+    struct text line = {0};
+    va_list args;
+    char buffer[1024];
+
+    if (ctl->quiet)
+        return;
+    va_start(args, format);
+    vsnprintf(buffer, sizeof buffer, format, args);
+    va_end(args);
+    text_addf(&line, "asupersyncctl: %s\n", buffer);
+    fputs(line.data, stderr);
+    text_free(&line);
+}
+
+/* ---- Failing ----------------------------------------------------------------------- */
+
+/* All errors pass here: one line for people, or one object. */
+static void
+report(struct ctl *ctl, const char *name, int number, const char *message, const char *hint,
+       const struct asup_error_info *more, int exit_code)
+{
+    if (ctl->json) {
+        json_t *error = json_pack(
+            "{s:o, s:i, s:o, s:o, s:b, s:i}", "code", json_string(name), "number", number,
+            "message", json_text(message, strlen(message)), "hint", json_text(hint, strlen(hint)),
+            "retry", number > 0 && asup_error_retry_helps(number), "exit_code", exit_code);
+        if (more != NULL && more->field[0] != '\0')
+            json_object_set_new(error, "field", json_string(more->field));
+        if (more != NULL && more->limit[0] != '\0')
+            json_object_set_new(error, "limit", json_string(more->limit));
+        if (more != NULL && more->oldest != 0)
+            json_object_set_new(error, "oldest", json_integer((json_int_t)more->oldest));
+        ctl_print_json(ctl, json_pack("{s:o}", "error", error));
+        return;
+    }
+    struct text line = {0};
+    text_add(&line, "asupersyncctl: ");
+    if (number > 0)
+        text_addf(&line, "%s: ", name);
+    text_safe(&line, &ctl->err, message, strlen(message));
+    text_add(&line, "\n");
+    if (hint[0] != '\0') {
+        text_add(&line, "  hint: ");
+        text_safe(&line, &ctl->err, hint, strlen(hint));
+        text_add(&line, "\n");
+    }
+    fputs(line.data, stderr);
+    text_free(&line);
+}
+
+int
+ctl_usage(struct ctl *ctl, const char *message, const char *hint)
+{
+    report(ctl, "usage", 0, message, hint, NULL, EXIT_USAGE);
+    return EXIT_USAGE;
+}
+
+int
+ctl_bad_value(struct ctl *ctl, enum option_id id, const char *value, const char *accepted)
+{
+    struct text message = {0};
+    struct text hint = {0};
+
+    text_addf(&message, "--%s: '%s' is not understood", option_rows[id].name, value);
+    text_addf(&hint, "accepted: %s", accepted);
+    int exit_code = ctl_usage(ctl, message.data, hint.data);
+    text_free(&message);
+    text_free(&hint);
+    return exit_code;
+}
+
+int
+ctl_fail(struct ctl *ctl, const struct asup_error_info *error)
+{
+    int number = error->code < 0 ? -error->code : error->code;
+    int exit_code = EXIT_DAEMON;
+
+    if (number == ASUP_ETIMEDOUT)
+        exit_code = EXIT_WAIT_TIMEOUT;
+    report(ctl, asup_error_name(number), number,
+           error->message[0] != '\0' ? error->message : asup_error_text(number), error->hint, error,
+           exit_code);
+    return exit_code;
+}
+
+int
+ctl_failf(struct ctl *ctl, int code, const char *hint, const char *format, ...)
+{
+    struct asup_error_info error = {.code = code};
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(error.message, sizeof error.message, format, args);
+    va_end(args);
+    snprintf(error.hint, sizeof error.hint, "%s", hint);
+    return ctl_fail(ctl, &error);
+}
+
+/* ---- The daemon ----------------------------------------------------------------------- */
+
+void
+ctl_client_options(struct ctl *ctl, struct asup_client_options *options)
+{
+    asup_client_options_init(options);
+    options->url = args_value(&ctl->args, OPTION_SOCKET);
+}
+
+/* Where the daemon was looked for, for people. */
+static void
+describe_places(struct ctl *ctl, struct text *t)
+{
+    const char *url = args_value(&ctl->args, OPTION_SOCKET);
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+    if (url != NULL) {
+        text_addf(t, "%s (--socket)", url);
+    } else if ((url = getenv("ASUPERSYNC_SOCKET")) != NULL && url[0] != '\0') {
+        text_addf(t, "%s ($ASUPERSYNC_SOCKET)", url);
+    } else {
+        if (runtime != NULL && runtime[0] != '\0')
+            text_addf(t, "%s/asupersync/asupersyncd.sock and ", runtime);
+        text_add(t, "/run/asupersync/asupersyncd.sock");
+    }
+}
+
+int
+ctl_connect(struct ctl *ctl, const struct asup_client_options *given)
+{
+    struct asup_client_options defaults;
+    struct asup_error_info error = {0};
+
+    if (given == NULL) {
+        ctl_client_options(ctl, &defaults);
+        given = &defaults;
+    }
+    int rc = asup_client_connect(given, &ctl->client, &error);
+    if (rc == 0)
+        return 0;
+    error.code = rc;
+    if (rc == -ASUP_ENOTCONN) {
+        struct text more = {0};
+        text_add(&more, "looked at ");
+        describe_places(ctl, &more);
+        text_add(&more, "; start one with `systemctl start asupersyncd`, or one of your own with "
+                        "`asupersyncd --user`");
+        snprintf(error.hint, sizeof error.hint, "%s", more.data);
+        if (error.message[0] == '\0')
+            snprintf(error.message, sizeof error.message, "no daemon answers");
+        text_free(&more);
+    }
+    return ctl_fail(ctl, &error);
+}
+
+int
+ctl_call(struct ctl *ctl, const char *op, json_t *args, int64_t timeout_ms, json_t **body,
+         struct asup_error_info *error)
+{
+    void *bytes = NULL;
+    size_t size = 0;
+    size_t args_size;
+
+    if (args == NULL)
+        args = json_object();
+    void *args_bytes = json_to_wire(args, &args_size);
+    json_decref(args);
+    *error = (struct asup_error_info){0};
+    int rc =
+        asup_client_call(ctl->client, op, args_bytes, args_size, timeout_ms, &bytes, &size, error);
+    free(args_bytes);
+    error->code = rc;
+    if (rc == 0 && body != NULL) {
+        *body = wire_to_json(bytes, size);
+        if (!json_is_object(*body)) {
+            json_decref(*body);
+            *body = NULL;
+            rc = error->code = -ASUP_EMALFORMED;
+            snprintf(error->message, sizeof error->message,
+                     "the answer to %s could not be understood", op);
+        }
+    }
+    free(bytes);
+    return rc;
+}
+
+int
+ctl_ask(struct ctl *ctl, const char *op, json_t *args, json_t **body)
+{
+    struct asup_error_info error;
+
+    if (ctl_call(ctl, op, args, -1, body, &error) != 0)
+        return ctl_fail(ctl, &error);
+    if (error.message[0] != '\0')
+        ctl_remark(ctl, "advice: %s", error.message);
+    return 0;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From the command line to the fields of a request: budgets, processes and
+ * regions as asupersync-protocol(7) names them. Each function adds to an
+ * object and returns 0, or an exit code after it has said what is wrong.
+ */
+#ifndef ASUPERSYNC_CTL_REQUEST_H
+#define ASUPERSYNC_CTL_REQUEST_H
+
+#include "ctl.h"
+
+/* Where the environment of a command comes from. */
+enum environment {
+    ENVIRONMENT_CLEAN, /* the daemon's defaults, and --env */
+    ENVIRONMENT_OWN,   /* this process's, and --env */
+};
+
+/* --in, else $ASUPERSYNC_REGION, else "/". */
+const char *request_region(const struct ctl *ctl);
+
+int request_budget(struct ctl *ctl, json_t *object);
+int request_duration(struct ctl *ctl, json_t *object, enum option_id id, const char *key);
+int request_number(struct ctl *ctl, json_t *object, enum option_id id, const char *key,
+                   uint64_t low, uint64_t high);
+
+/* The fields of the process that runs `command` (NULL-terminated). */
+int request_process(struct ctl *ctl, json_t *object, char *const *command,
+                    enum environment environment);
+/* Name, policy, finalizers and limits of a region. */
+int request_region_options(struct ctl *ctl, json_t *object, enum environment environment);
+
+/* "/bin/sh -c LINE", labelled with the line. */
+json_t *request_shell(const char *line);
+
+#endif

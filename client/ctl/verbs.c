@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include "verbs.h"
+
+#include <string.h>
+
+#include "text.h"
+
+const struct option_row option_rows[OPTION_COUNT] = {
+#define OPTION_ROW(NAME, name, letter, metavar, kind, verbs, help)                                 \
+    [OPTION_##NAME] = {name, letter, metavar, kind, verbs, help},
+    OPTION_LIST(OPTION_ROW)
+#undef OPTION_ROW
+};
+
+const struct verb verbs[VERB_COUNT] = {
+#define VERB_ROW(NAME, name, operands, synopsis)                                                   \
+    [VERB_##NAME] = {VERB_##NAME, name, operands, synopsis},
+    VERB_LIST(VERB_ROW)
+#undef VERB_ROW
+};
+
+const struct verb_text verb_texts[VERB_COUNT] = {
+    [VERB_RUN] = {"run a command in a region of its own, as if it ran here",
+                  "The command gets this standard input, output and error (a terminal by way of\n"
+                  "a pty), this directory and this environment. The region closes when the\n"
+                  "command and everything it started are gone; then this command exits like it:\n"
+                  "its own code, 128+SIGNAL, 124 out of time or budget, 130 cancelled by a user,\n"
+                  "143 cancelled otherwise, 125 no daemon or refused, 126/127 not executable or\n"
+                  "not found. Ctrl-C cancels the region, a second one kills it; a program that\n"
+                  "reads single keys or does its own job control gets Ctrl-C itself. Ctrl-Z\n"
+                  "stops both. If this command is killed, the region is cancelled.\n"
+                  "With --json the result goes to standard error, as its last line.\n",
+                  "run --timeout 10m -- make -j8\n"
+                  "run --memory-max 2G --finalizer 'rm -f /tmp/lock' -- ./import data.csv\n"},
+    [VERB_SUBMIT] = {"start a command in a region and print its id",
+                     "The command runs in the background with its output in a log (see logs), in\n"
+                     "this directory, with a clean environment (PATH, HOME, USER, LOGNAME, SHELL\n"
+                     "and what --env adds).\n",
+                     "submit --in /web --label api -- ./api --port 8080\n"
+                     "submit --wait --timeout 30s -- ./check\n"},
+    [VERB_OPEN] = {"open a region and print its id",
+                   "The region stays until it is closed. Its policy says which outcomes count:\n"
+                   "collect (all), fail-fast (the first failure cancels the rest), race (the\n"
+                   "first end wins), first-ok, quorum:K, last.\n",
+                   "open --name web --policy fail-fast\n"
+                   "open --name job --timeout 1h --finalizer ./clean-up\n"},
+    [VERB_DEFER] = {"register a finalizer: a command that runs when the region closes",
+                    "Finalizers run last-in first-out after everything else in the region has\n"
+                    "ended, each with --timeout to itself (default 10s).\n",
+                    "defer /web -- ./deregister\n"},
+    [VERB_WAIT] = {"wait until tasks or regions have ended; exit by the outcome",
+                   "With several ids the worst outcome decides. Outcomes are remembered after\n"
+                   "the end, so the end cannot be missed.\n",
+                   "wait t12\n"
+                   "wait --until ready --timeout 5s t12\n"},
+    [VERB_CLOSE] = {"end regions: cancel what runs, run the finalizers, wait until closed",
+                    "Shows what is still draining and the time it has left. Exits 0 only when\n"
+                    "nothing of the region is left.\n",
+                    "close /web\n"
+                    "close --finish /batch\n"},
+    [VERB_CANCEL] = {"cancel tasks or regions",
+                     "Returns when the cancel is under way; --wait waits for the end. --drain 0s\n"
+                     "kills at once.\n",
+                     "cancel t12\n"
+                     "cancel --drain 0s --message 'wrong input' /import\n"},
+    [VERB_TREE] = {"show regions and their tasks as a tree", "", "tree\ntree --all /web\n"},
+    [VERB_PS] = {"list tasks", "", "ps\nps --all /web\n"},
+    [VERB_SHOW] = {"show everything about tasks or regions", "", "show t12\nshow /web\n"},
+    [VERB_WHY] = {"explain what a task or region waits for",
+                  "Prints the chain of what blocks, down to processes, with ages and the time\n"
+                  "left, and each named trouble (see asupersync-troubleshooting(7)).\n",
+                  "why /web\n"},
+    [VERB_LOGS] = {"print the output of tasks, or of all tasks of a region",
+                   "With more than one task each line starts with its id. To a terminal only\n"
+                   "text and colours are let through unless --raw is given.\n",
+                   "logs t12\nlogs -f /web\n"},
+    [VERB_EVENTS] =
+        {"print what happens",
+         "Without --follow: what is still kept, from --since on. With it: from now on,\n"
+         "or from --since on. The order has no gaps; when the daemon no longer keeps\n"
+         "what was asked for, that is said and the exit code is 125.\n",
+         "events -f --in /web\n"
+         "events --since 1000 --json\n"},
+    [VERB_STATUS] = {"show the state of the daemon", "", "status\nstatus --json\n"},
+    [VERB_DRAIN] = {"admit no new work and wait until all that runs has ended",
+                    "Finishes the root region; the daemon exits when nothing is left.\n",
+                    "drain\n"},
+    [VERB_RELOAD] = {"make the daemon read its configuration again", "", "reload\n"},
+    [VERB_SHUTDOWN] =
+        {"end everything and the daemon, wait until it is gone",
+         "A structured shutdown of the whole tree. Exits 0 when the daemon is gone.\n",
+         "shutdown\nshutdown --within 10s\n"},
+    [VERB_COMPLETION] = {"print a completion script, or ids for one", "",
+                         "completion bash > /etc/bash_completion.d/asupersyncctl\n"},
+    [VERB_HELP] = {"explain a verb", "", "help run\n"},
+    [VERB_VERSION] = {"print the versions of this command and of the daemon", "", "version\n"},
+};
+
+bool
+verb_takes(enum verb_id verb, enum option_id option)
+{
+    return (option_rows[option].verbs >> verb & 1) != 0;
+}
+
+bool
+option_is_global(enum option_id option)
+{
+    return option_rows[option].verbs == ON_ALL;
+}
+
+const struct verb *
+verb_find(const char *name)
+{
+    for (size_t i = 0; i < VERB_COUNT; i++) {
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    }
+    return NULL;
+}
+
+const struct verb *
+verb_near(const char *name)
+{
+    const struct verb *best = NULL;
+    /* Two slips, but no more than half of the word. */
+    unsigned limit = strlen(name) < 4 ? 1 : 2;
+
+    for (size_t i = 0; i < VERB_COUNT; i++) {
+        unsigned distance = text_distance(name, verbs[i].name);
+        if (distance <= limit && (best == NULL || distance < text_distance(name, best->name)))
+            best = &verbs[i];
+    }
+    return best;
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one table of verbs and options. It drives parsing, --help, the shell
+ * completions and "did you mean": nothing about the command line is written
+ * down twice.
+ */
+#ifndef ASUPERSYNC_CTL_VERBS_H
+#define ASUPERSYNC_CTL_VERBS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- Verbs ---------------------------------------------------------------- */
+
+/* What follows the options of a verb. */
+enum operands {
+    OPERANDS_NONE,
+    OPERANDS_COMMAND,        /* [--] CMD [ARG...] */
+    OPERANDS_REGION_COMMAND, /* REGION [--] CMD [ARG...] */
+    OPERANDS_REGION,         /* a region, or none for "/" */
+    OPERANDS_REGIONS,        /* one or more regions */
+    OPERANDS_IDS,            /* one or more tasks or regions */
+    OPERANDS_WORD,           /* one word of the verb's own, or none */
+};
+
+/* X(NAME, "name", operands, "operands in the synopsis") */
+#define VERB_LIST(X)                                                                               \
+    X(RUN, "run", OPERANDS_COMMAND, "[--] CMD [ARG...]")                                           \
+    X(SUBMIT, "submit", OPERANDS_COMMAND, "[--] CMD [ARG...]")                                     \
+    X(OPEN, "open", OPERANDS_NONE, "")                                                             \
+    X(DEFER, "defer", OPERANDS_REGION_COMMAND, "REGION [--] CMD [ARG...]")                         \
+    X(WAIT, "wait", OPERANDS_IDS, "ID...")                                                         \
+    X(CLOSE, "close", OPERANDS_REGIONS, "REGION...")                                               \
+    X(CANCEL, "cancel", OPERANDS_IDS, "ID...")                                                     \
+    X(TREE, "tree", OPERANDS_REGION, "[REGION]")                                                   \
+    X(PS, "ps", OPERANDS_REGION, "[REGION]")                                                       \
+    X(SHOW, "show", OPERANDS_IDS, "ID...")                                                         \
+    X(WHY, "why", OPERANDS_IDS, "ID...")                                                           \
+    X(LOGS, "logs", OPERANDS_IDS, "ID...")                                                         \
+    X(EVENTS, "events", OPERANDS_NONE, "")                                                         \
+    X(STATUS, "status", OPERANDS_NONE, "")                                                         \
+    X(DRAIN, "drain", OPERANDS_NONE, "")                                                           \
+    X(RELOAD, "reload", OPERANDS_NONE, "")                                                         \
+    X(SHUTDOWN, "shutdown", OPERANDS_NONE, "")                                                     \
+    X(COMPLETION, "completion", OPERANDS_WORD, "bash|zsh|fish|ids|regions")                        \
+    X(HELP, "help", OPERANDS_WORD, "[VERB]")                                                       \
+    X(VERSION, "version", OPERANDS_NONE, "")
+
+enum verb_id {
+#define VERB_ENUM(NAME, name, operands, synopsis) VERB_##NAME,
+    VERB_LIST(VERB_ENUM)
+#undef VERB_ENUM
+        VERB_COUNT
+};
+
+struct verb {
+    enum verb_id id;
+    const char *name;
+    enum operands operands;
+    const char *synopsis;
+};
+
+struct verb_text {
+    const char *summary; /* one line, no full stop */
+    const char *details; /* sentences; lines are already broken */
+    const char *example; /* lines, each a command without the program's name */
+};
+
+extern const struct verb verbs[VERB_COUNT];
+extern const struct verb_text verb_texts[VERB_COUNT];
+
+/* ---- Options ---------------------------------------------------------------- */
+
+/* What a shell may offer as an option's value. */
+enum value_kind {
+    VALUE_NONE, /* the option takes none */
+    VALUE_ANY,
+    VALUE_FILE,
+    VALUE_DIRECTORY,
+    VALUE_REGION,
+    VALUE_USER,
+    VALUE_SIGNAL,
+    VALUE_POLICY,
+    VALUE_UNTIL,
+};
+
+#define ON(verb) (UINT32_C(1) << VERB_##verb)
+#define ON_ALL UINT32_MAX
+#define ON_PROCESS (ON(RUN) | ON(SUBMIT) | ON(DEFER))
+#define ON_BUDGET (ON(RUN) | ON(SUBMIT) | ON(OPEN))
+#define ON_REGION (ON(RUN) | ON(OPEN))
+
+/* X(NAME, "name", letter or 0, "METAVAR", value kind, verbs, "help")
+ * Two rows may share a name when no verb has both. */
+#define OPTION_LIST(X)                                                                             \
+    X(TIMEOUT, "timeout", 0, "DUR", VALUE_ANY, ON_BUDGET | ON(DEFER),                              \
+      "cancel it when it has taken that long")                                                     \
+    X(DEADLINE, "deadline", 0, "TIME", VALUE_ANY, ON_BUDGET,                                       \
+      "cancel it at that time: +30s, 18:30, 2030-01-31T12:00, @UNIX")                              \
+    X(POLLS, "polls", 0, "N", VALUE_ANY, ON_BUDGET, "cancel it when it has spent N checkpoints")   \
+    X(COST, "cost", 0, "N", VALUE_ANY, ON_BUDGET,                                                  \
+      "cancel it when it has spent N units (CPU milliseconds)")                                    \
+    X(PRIORITY, "priority", 0, "1..255", VALUE_ANY, ON_BUDGET, "start earlier; 128 is usual")      \
+    X(DRAIN, "drain", 0, "DUR", VALUE_ANY, ON_PROCESS | ON(OPEN) | ON(CLOSE) | ON(CANCEL),         \
+      "time to end by itself after a cancel, then it is killed")                                   \
+    X(WAIT_TIMEOUT, "timeout", 0, "DUR", VALUE_ANY, ON(WAIT) | ON(CLOSE) | ON(CANCEL),             \
+      "wait no longer than that; exit 75")                                                         \
+    X(IN, "in", 0, "REGION", VALUE_REGION, ON_BUDGET,                                              \
+      "region it belongs to (default $ASUPERSYNC_REGION, else /)")                                 \
+    X(NAME, "name", 0, "NAME", VALUE_ANY, ON_REGION, "name of the region, part of its path")       \
+    X(POLICY, "policy", 0, "POLICY", VALUE_POLICY, ON_REGION,                                      \
+      "collect, fail-fast, race, first-ok, quorum:K or last")                                      \
+    X(SOFT, "soft", 0, NULL, VALUE_NONE, ON_REGION,                                                \
+      "wait for ever instead of killing (except at shutdown)")                                     \
+    X(FINALIZER, "finalizer", 0, "CMD", VALUE_ANY, ON_REGION,                                      \
+      "shell command to run when the region closes; repeatable")                                   \
+    X(TASKS_MAX, "tasks-max", 0, "N", VALUE_ANY, ON_REGION, "most live tasks in the region")       \
+    X(CHILDREN_MAX, "children-max", 0, "N", VALUE_ANY, ON_REGION, "most child regions")            \
+    X(ATTACH, "attach", 0, NULL, VALUE_NONE, ON(OPEN),                                             \
+      "stay, and cancel the region when this command ends")                                        \
+    X(LABEL, "label", 0, "TEXT", VALUE_ANY, ON_PROCESS, "what listings show (default CMD)")        \
+    X(ENV, "env", 'e', "NAME[=VALUE]", VALUE_ANY, ON_PROCESS,                                      \
+      "set a variable; without =VALUE pass the current one; repeatable")                           \
+    X(CLEAR_ENV, "clear-env", 0, NULL, VALUE_NONE, ON_PROCESS, "start from an empty environment")  \
+    X(KEEP_ENV, "keep-env", 0, NULL, VALUE_NONE, ON(SUBMIT) | ON(DEFER),                           \
+      "pass the whole current environment")                                                        \
+    X(CWD, "cwd", 'C', "DIR", VALUE_DIRECTORY, ON_PROCESS, "where it runs (default here)")         \
+    X(AS, "as", 0, "USER", VALUE_USER, ON_PROCESS, "run as that user (root only)")                 \
+    X(UMASK, "umask", 0, "OCTAL", VALUE_ANY, ON_PROCESS, "its file mode creation mask")            \
+    X(NICE, "nice", 0, "N", VALUE_ANY, ON_PROCESS, "its niceness, -20 to 19")                      \
+    X(RLIMIT, "rlimit", 0, "NAME=SOFT[:HARD]", VALUE_ANY, ON_PROCESS,                              \
+      "resource limit, such as nofile=1024 or core=unlimited; repeatable")                         \
+    X(MEMORY_MAX, "memory-max", 0, "SIZE", VALUE_ANY, ON_PROCESS, "memory limit: 512M")            \
+    X(PIDS_MAX, "pids-max", 0, "N", VALUE_ANY, ON_PROCESS, "most processes at a time")             \
+    X(CANCEL_SIGNAL, "cancel-signal", 0, "SIGNAL", VALUE_SIGNAL, ON_PROCESS,                       \
+      "what a cancel sends (default TERM)")                                                        \
+    X(LEFTOVER, "leftover", 0, "DUR|wait", VALUE_ANY, ON_PROCESS,                                  \
+      "time for what outlives its main process (default 2s)")                                      \
+    X(NOTIFY, "notify", 0, NULL, VALUE_NONE, ON_PROCESS, "it speaks sd_notify (READY=1)")          \
+    X(WATCHDOG, "watchdog", 0, "DUR", VALUE_ANY, ON_PROCESS,                                       \
+      "kill it when WATCHDOG=1 is silent that long; implies --notify")                             \
+    X(DELAY, "delay", 0, "DUR", VALUE_ANY, ON(SUBMIT), "start it that much later")                 \
+    X(STDIN, "stdin", 0, "PATH", VALUE_FILE, ON_PROCESS, "read standard input from a file")        \
+    X(STDOUT, "stdout", 0, "PATH", VALUE_FILE, ON_PROCESS, "write standard output to a file")      \
+    X(STDERR, "stderr", 0, "PATH", VALUE_FILE, ON_PROCESS, "write standard error to a file")       \
+    X(APPEND, "append", 0, NULL, VALUE_NONE, ON_PROCESS, "append to those files")                  \
+    X(RESPONSE, "response", 0, "DUR", VALUE_ANY, ON(RUN) | ON(SUBMIT),                             \
+      "its declared longest time between checkpoints")                                             \
+    X(MASK_DEPTH, "mask-depth", 0, "N", VALUE_ANY, ON(RUN) | ON(SUBMIT),                           \
+      "its declared mask depth")                                                                   \
+    X(EACH, "each", 0, "FILE", VALUE_FILE, ON(SUBMIT),                                             \
+      "one shell command a line, all admitted or none; - is standard input")                       \
+    X(WAIT, "wait", 'w', NULL, VALUE_NONE, ON(SUBMIT) | ON(CANCEL),                                \
+      "wait for the end and exit by the outcome")                                                  \
+    X(UNTIL, "until", 0, "STATE", VALUE_UNTIL, ON(WAIT), "started, ready or finished (default)")   \
+    X(FINISH, "finish", 0, NULL, VALUE_NONE, ON(CLOSE), "let what runs end by itself")             \
+    X(NO_WAIT, "no-wait", 0, NULL, VALUE_NONE, ON(CLOSE) | ON(SHUTDOWN) | ON(DRAIN),               \
+      "ask for it and return")                                                                     \
+    X(MESSAGE, "message", 'm', "TEXT", VALUE_ANY, ON(CLOSE) | ON(CANCEL), "why, for the record")   \
+    X(WITHIN, "within", 0, "DUR", VALUE_ANY, ON(SHUTDOWN), "be gone by then; shortens draining")   \
+    X(ALL, "all", 'a', NULL, VALUE_NONE, ON(TREE) | ON(PS),                                        \
+      "also what has ended and is still remembered")                                               \
+    X(DEPTH, "depth", 'L', "N", VALUE_ANY, ON(TREE), "no deeper than N levels")                    \
+    X(FOLLOW, "follow", 'f', NULL, VALUE_NONE, ON(LOGS) | ON(EVENTS), "keep on as more comes")     \
+    X(RAW, "raw", 0, NULL, VALUE_NONE, ON(LOGS), "to a terminal, too, write every byte as it is")  \
+    X(OFFSET, "offset", 0, "N", VALUE_ANY, ON(LOGS), "from that byte on")                          \
+    X(SINCE, "since", 0, "SEQ", VALUE_ANY, ON(EVENTS), "from that sequence number on")             \
+    X(EVENTS_REGION, "in", 0, "REGION", VALUE_REGION, ON(EVENTS), "only that region's")            \
+    X(LIMIT, "limit", 'n', "N", VALUE_ANY, ON(EVENTS), "end after N events")                       \
+    X(SOCKET, "socket", 0, "URL", VALUE_ANY, ON_ALL, "where the daemon listens: ipc:///PATH")      \
+    X(JSON, "json", 0, NULL, VALUE_NONE, ON_ALL, "print JSON, errors included")                    \
+    X(QUIET, "quiet", 'q', NULL, VALUE_NONE, ON_ALL, "no progress, no remarks")                    \
+    X(NO_COLOR, "no-color", 0, NULL, VALUE_NONE, ON_ALL, "no colours (as $NO_COLOR)")              \
+    X(HELP, "help", 'h', NULL, VALUE_NONE, ON_ALL, "explain the verb")
+
+enum option_id {
+#define OPTION_ENUM(NAME, name, letter, metavar, kind, verbs, help) OPTION_##NAME,
+    OPTION_LIST(OPTION_ENUM)
+#undef OPTION_ENUM
+        OPTION_COUNT
+};
+
+struct option_row {
+    const char *name;
+    char letter;
+    const char *metavar; /* NULL: takes no value */
+    enum value_kind kind;
+    uint32_t verbs;
+    const char *help;
+};
+
+extern const struct option_row option_rows[OPTION_COUNT];
+
+/* Whether the verb takes the option. */
+bool verb_takes(enum verb_id verb, enum option_id option);
+/* Whether every verb does: --json and the like. */
+bool option_is_global(enum option_id option);
+
+/* The verb of that name, or NULL. */
+const struct verb *verb_find(const char *name);
+/* The verb that is spelled most alike, or NULL when none is near. */
+const struct verb *verb_near(const char *name);
+
+#endif
