@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Scenarios: the kernel in virtual time, with a shell that does what the test
+ * says. A test builds a situation, lets something happen, and compares what
+ * came of it with a short readable trace:
+ *
+ *     given("region r1; task t1 in r1 running");
+ *     when("close r1");
+ *     expect("r1 cancel user T 30s\n"
+ *            "t1 cancel user T 30s\n"
+ *            "signal t1 15");
+ *     when("t1 dies 15 at 2s");
+ *     expect("-- 2s\n"
+ *            "t1 completed cancelled user signal 15\n"
+ *            "r1 finalizing\n"
+ *            "r1 closed cancelled user signal 15");
+ *
+ * Statements are separated by ";" and name things by words of the test's own
+ * choosing; the harness keeps which id each stands for. "/" is the root.
+ *
+ * Making things
+ *     session S [ttl D]
+ *     region R [in R'] [policy P] [quorum N] [drain D] [soft] [attach]
+ *              [named NAME] [tasks N] [children N] [BUDGET] [finalizer F]...
+ *     task T in R [running] [delay D] [drain D] [leftover D] [leftover-wait]
+ *              [watchdog D] [response D] [mask N] [signal N] [notify]
+ *              [as UID] [BUDGET]
+ *     defer F to R [same options as a task]
+ *     BUDGET: timeout D, deadline D (time of the scenario), polls N, cost N,
+ *             priority N
+ *     Any request: [by UID] [from S] [request N] [digest N]
+ * Asking
+ *     close R [drain D] [message W]     finish R [drain D]
+ *     cancel R|T [drain D] [message W]
+ *     shutdown [within D]               T checkpoints
+ *     T progresses N                    S keepalive
+ *     S bye                             S resumes
+ *     W waits for R|T [started|ready] [timeout D]
+ *     batch N                           the next N requests go as one
+ * Facts
+ *     T starts                          T start-fails STAGE ERRNO
+ *     T exits N        (and is empty)   T main-exits N     (something is left)
+ *     T dies N         (of a signal)    T main-dies N
+ *     T killed         (by our kill)    T main-killed
+ *     T core-dumps, T oom-killed, T lost
+ *     T empty                           T signalled, T signalled-late
+ *     T ready, T stopping, T extends D, T feeds, T used N (CPU ms)
+ *     T log-lost N                      R swept ERRNO
+ *     S lost, S attached                W leaves
+ * Time (D: a duration as on the command line, counted from the start)
+ *     at D                              time passes, every timer fires on its way
+ *     jump to D                         the next input comes at D, with no tick before
+ *     ... at D                          as a suffix: first time passes, then it happens
+ * The shell answers by itself, unless told not to
+ *     shell starts [no]                 starts succeed at once          (off)
+ *     shell delivers [no]               cancel signals are delivered    (on)
+ *     shell kills [no]                  what is killed ends at once     (off)
+ *     shell obeys [no]                  a cancel signal ends the task   (off)
+ *     shell sweeps [no]                 regions are swept at once       (on)
+ *
+ * The trace
+ *     One line per event or order that matters, in the order of the steps,
+ *     events before orders; "-- 15s" stands before what happens at that time.
+ *     What is bookkeeping is left out (ids bound, seals, charges, rows to forget).
+ *     A reason is told with its causes, the root last ("parent-cancelled<user").
+ *
+ * Behind every step the harness checks the kernel: invariants (§9), the
+ * potential (R-SCH-3), that a refusal left no mark (R-EVT-2), that the events
+ * folded in a second kernel give the same state (R-EVT-1), one answer per
+ * request, sequence numbers, times, and at the end that all memory came back.
+ */
+#ifndef ASUPERSYNC_TESTS_SCENARIO_H
+#define ASUPERSYNC_TESTS_SCENARIO_H
+
+#include "core/kernel.h"
+#include "rules.h"
+
+/* The fixture of every scenario. */
+void scenario_begin(void);
+void scenario_end(void);
+
+/* The configuration, to be changed before the first statement. */
+struct kernel_config *given_config(void);
+
+/* Let something happen; given() forgets the trace so far. */
+#define given(text) scenario_given(__FILE__, __LINE__, text)
+#define when(text) scenario_when(__FILE__, __LINE__, text)
+
+/* The trace since the last given() or expect() is exactly this (a final
+ * newline may be left out). */
+#define expect(text) scenario_expect(__FILE__, __LINE__, text)
+
+/* Some line of the trace is this; no line of it begins so. They leave the
+ * trace as it is. */
+#define expect_line(text) scenario_expect_line(__FILE__, __LINE__, text)
+#define expect_none(text) scenario_expect_none(__FILE__, __LINE__, text)
+
+/* Forget the trace. */
+void trace_forget(void);
+const char *trace_text(void);
+
+/* What the names stand for. */
+struct kernel *the_kernel(void);
+uint64_t id_of(const char *name);
+struct region_view region_of(const char *name);
+struct task_view task_of(const char *name);
+
+/* A hash over every event so far, all fields and bytes. */
+uint64_t events_hash(void);
+
+/* An instant of the scenario as kernel time, and back. */
+asup_time instant(const char *duration);
+asup_time since_start(asup_time at);
+
+/* A request made by hand: fill in the rest, then take the step, with all the
+ * checks. Returns the code; the answer is in scenario_made(). */
+struct input scenario_input(enum input_kind kind);
+int scenario_step(struct input *in);
+/* The same, but lanes and shell are left to run with the next statement. */
+int scenario_step_only(struct input *in);
+struct asup_ref scenario_made(void);
+const char *scenario_limit(void);
+const char *scenario_detail(void);
+
+/* Memory: refuse every allocation after so many more; -1: none refused. */
+void scenario_memory(long allocations_left);
+
+void scenario_given(const char *file, int line, const char *text);
+void scenario_when(const char *file, int line, const char *text);
+void scenario_expect(const char *file, int line, const char *text);
+void scenario_expect_line(const char *file, int line, const char *text);
+void scenario_expect_none(const char *file, int line, const char *text);
+
+#endif

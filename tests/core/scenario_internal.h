@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* What the three parts of the scenario harness share: scenario.c (stepping,
+ * checks, the scripted shell), scenario_words.c (statements to inputs) and
+ * scenario_trace.c (events and orders to lines). */
+#ifndef ASUPERSYNC_TESTS_SCENARIO_INTERNAL_H
+#define ASUPERSYNC_TESTS_SCENARIO_INTERNAL_H
+
+#include "scenario.h"
+
+enum { THINGS_MAX = 256, NAME_MAX_ = 24, PENDING_MAX = 64, ORDERS_MAX = 512 };
+
+/* Something the test named. */
+struct thing {
+    char name[NAME_MAX_];
+    enum asup_sort sort; /* NONE: a wait */
+    uint64_t id;         /* a wait: its token */
+    uint32_t uid;
+    bool start_ordered;
+    bool signal_delivered;
+    bool killed;
+    bool main_ended;
+    bool emptied;
+};
+
+/* A name given in a request, waiting for the event that makes its id. */
+struct pending {
+    char name[NAME_MAX_];
+    enum asup_sort sort;
+};
+
+struct shell {
+    bool starts, delivers, kills, obeys, sweeps;
+};
+
+struct scenario {
+    struct kernel_config config;
+    struct kernel *kernel;
+    struct kernel *shadow; /* lives on events alone */
+    size_t memory_used;
+    long memory_left; /* allocations until one is refused; -1: no end */
+    asup_time now;
+    uint64_t seq_last;
+    uint64_t token_last;
+    uint64_t events_hash;
+
+    struct thing things[THINGS_MAX];
+    size_t thing_count;
+    struct pending pending[PENDING_MAX];
+    size_t pending_count;
+
+    /* answer of the last request */
+    bool answered;
+    struct asup_ref made;
+    int code;
+    const char *limit;
+    const char *detail;
+    bool show_answer; /* the request's own answer goes into the trace */
+
+    struct shell shell;
+    struct effect orders[ORDERS_MAX]; /* for the shell to answer */
+    size_t order_count;
+
+    char trace[65536];
+    size_t trace_length;
+    asup_time trace_time; /* of the last line */
+
+    const char *file; /* of the statement being run */
+    int line;
+};
+
+extern struct scenario S;
+
+/* Fail the test at the statement being run. */
+void scenario_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* scenario.c */
+#define SCENARIO_START (1000 * ASUP_NS_PER_S)
+struct thing *thing_find(const char *name);
+struct thing *thing_get(const char *name);
+struct thing *thing_by_id(enum asup_sort sort, uint64_t id);
+struct thing *thing_add(const char *name, enum asup_sort sort, uint64_t id);
+void pending_add(const char *name, enum asup_sort sort);
+void time_pass_to(asup_time target);
+void fact(enum input_kind kind, const struct thing *t);
+
+/* scenario_words.c */
+void statement_run(char *text);
+
+/* scenario_trace.c */
+void trace_events(const struct step *step);
+void trace_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void trace_reply(const struct effect *fx);
+
+#endif
