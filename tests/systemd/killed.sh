@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+# Engine killed, keeper killed: nothing they started survives, the service
+# comes back, and no id is ever used twice.
+# shellcheck source=tests/systemd/lib.sh
+. "$(dirname "$0")/lib.sh"
+install_tree
+users alice
+check "start" systemctl start asupersyncd.service
+keeper=$(property MainPID)
+answers() { asupersyncctl status >/dev/null 2>&1; }
+
+start_stubborn alice
+first_task=${stubborn_task#t}
+engine=$(status_of engine_pid)
+kill -KILL "$engine"
+new_engine() { answers && [ "$(status_of engine_pid)" != "$engine" ]; }
+eventually "the keeper starts a new engine" new_engine
+equal "the unit never went down" "$keeper 0" "$(property MainPID) $(property NRestarts)"
+check "what ran under the old engine is gone" gone "${stubborn_pids[@]}"
+check "nothing survives" nothing_survives
+
+start_stubborn alice
+check "ids go on (t$first_task, then $stubborn_task)" test "${stubborn_task#t}" -gt "$first_task"
+second_task=${stubborn_task#t}
+kill -KILL "$keeper"
+restarted() { property_is NRestarts 1 && property_is ActiveState active; }
+eventually "systemd starts the service again" restarted
+check "what the old keeper started is gone" gone "${stubborn_pids[@]}"
+check "nothing survives" nothing_survives
+check "it answers" asupersyncctl status
+
+start_stubborn alice
+check "ids go on ($stubborn_task)" test "${stubborn_task#t}" -gt "$second_task"
+third_task=${stubborn_task#t}
+systemctl kill --kill-whom=all --signal=KILL asupersyncd.service
+restarted_twice() { property_is NRestarts 2 && property_is ActiveState active && answers; }
+eventually "even when everything is killed at once" restarted_twice
+check "nothing survives" nothing_survives
+start_stubborn alice
+check "ids go on ($stubborn_task)" test "${stubborn_task#t}" -gt "$third_task"
+check "stop" systemctl stop asupersyncd.service
+check "nothing survives" nothing_survives

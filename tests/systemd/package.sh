@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+# The Debian packages: installed they run, removed they stop and leave the
+# administrator's files, purged they leave nothing.
+# shellcheck source=tests/systemd/lib.sh
+. "$(dirname "$0")/lib.sh"
+users alice
+
+check "the packages install" dpkg --install "$BUILD"/packages/*.deb
+equal "the service is enabled" enabled "$(systemctl is-enabled asupersyncd.service)"
+equal "and runs" active "$(property ActiveState)"
+equal "the engine's user exists" asupersync "$(stat -c %U "/proc/$(status_of engine_pid)")"
+equal "a command runs" "alice" "$(as alice asupersyncctl run -- id -un)"
+for page in asupersyncd.8 asupersyncctl.1 asupersyncd.yaml.5 asupersync.7; do
+    check "its manual has $page" test -e "/usr/share/man/man${page##*.}/$page.gz"
+done
+check "a program builds against the library" sh -c \
+    "cc -o /tmp/hello '$TREE/examples/client/hello.c' \$(pkg-config --cflags --libs asupersync-client)"
+equal "and runs" "true: ok, exit code 0" "$(as alice /tmp/hello true)"
+check "the default configuration is a valid one" systemctl reload asupersyncd.service
+
+start_stubborn alice
+echo '# mine' >>/etc/asupersync/run-as.conf
+check "installing again restarts the service" dpkg --install "$BUILD"/packages/*.deb
+equal "it runs" active "$(property ActiveState)"
+check "what ran before is gone" gone "${stubborn_pids[@]}"
+check "the administrator's file stays" grep -qx '# mine' /etc/asupersync/run-as.conf
+
+start_stubborn alice
+check "removing stops it" dpkg --remove asupersyncd
+check "what ran is gone" gone "${stubborn_pids[@]}"
+check "nothing survives" nothing_survives
+check "the administrator's file stays" grep -qx '# mine' /etc/asupersync/run-as.conf
+check "purge" dpkg --purge asupersyncd libasupersync-client-dev libasupersync-client0
+for left in /etc/asupersync /var/lib/asupersync /run/asupersync /usr/sbin/asupersyncd \
+    /usr/include/asupersync; do
+    refuse "$left is gone" test -e "$left"
+done
