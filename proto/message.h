@@ -19,6 +19,7 @@
 
 #include <msgpack/object.h>
 
+#include "asupersync/error.h"
 #include "args.h"
 #include "schema.h"
 #include "writer.h"

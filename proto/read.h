@@ -35,8 +35,8 @@ const msgpack_object *proto_list_at(const msgpack_object *list, uint32_t index);
 int proto_reason_read(const msgpack_object *object, struct proto_memory *m,
                       const struct asup_reason **out);
 /* O, likewise. The error text is "stage: message" where there is a stage. */
-int proto_outcome_read(const msgpack_object *object, struct proto_memory *m,
-                       struct asup_outcome *out);
+int
+proto_outcome_read(const msgpack_object *object, struct proto_memory *m, struct asup_outcome *out);
 
 /* Write R and O: what the readers above read. */
 void pw_reason(struct proto_writer *w, const struct asup_reason *reason); /* NULL: nil */

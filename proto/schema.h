@@ -129,7 +129,6 @@ struct proto_op {
     uint32_t flags;    /* enum proto_op_flags */
     const char *right; /* the right a capability needs for it (R-CAP-1); "" for none */
     const struct proto_record *args;
-    const struct proto_reply_field *reply; /* ends with a NULL name */
 };
 
 /* ---- Bounds ------------------------------------------------------------------ */
@@ -154,14 +153,17 @@ struct proto_op {
 #define PROTO_REGION_PATH_MAX 4224 /* ASUP_DEPTH_MAX names and slashes fit */
 #define PROTO_BATCH_MAX 1024
 #define PROTO_FINALIZERS_MAX 256
+#define PROTO_RLIMIT_COUNT 16
 #define PROTO_DURATION_MAX ((uint64_t)INT64_MAX) /* 292 years */
 
 /* ---- The table ----------------------------------------------------------------- */
 
 extern const struct proto_op proto_ops[PROTO_OP_COUNT]; /* by enum proto_op_id */
-extern const struct proto_record proto_process_record;  /* P */
-extern const struct proto_record proto_budget_record;   /* B */
-extern const struct proto_shape proto_shapes[];         /* ends with a NULL name */
+/* What each answers, each list ending with a NULL name (schema_reply.c). */
+extern const struct proto_reply_field *const proto_replies[PROTO_OP_COUNT];
+extern const struct proto_record proto_process_record; /* P */
+extern const struct proto_record proto_budget_record;  /* B */
+extern const struct proto_shape proto_shapes[];        /* ends with a NULL name */
 
 /* NULL when there is no such operation. */
 const struct proto_op *proto_op_find(const char *name, size_t size);

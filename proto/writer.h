@@ -52,6 +52,8 @@ void pw_map(struct proto_writer *w);
 void pw_list(struct proto_writer *w);
 void pw_end(struct proto_writer *w);
 void pw_key(struct proto_writer *w, const char *key);
+/* The same for a key that is data. */
+void pw_key_text(struct proto_writer *w, const char *data, size_t size);
 
 void pw_nil(struct proto_writer *w);
 void pw_bool(struct proto_writer *w, bool value);

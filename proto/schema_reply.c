@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What operations answer, for the manual: the shapes that replies are made of
+ * and the body of each operation's reply. "X|nil" is always there and may be
+ * nil; a type ending in "?" may be absent.
+ */
+#include "schema.h"
+
+#define END                                                                                        \
+    {                                                                                              \
+        NULL, NULL, NULL                                                                           \
+    }
+
+/* ---- Shapes ---------------------------------------------------------------------- */
+
+static const struct proto_reply_field reason_fields[] = {
+    {"kind", "text",
+     "user, timeout, deadline, poll-quota, cost-budget, fail-fast, race-lost, "
+     "linked-exit, parent-cancelled, resource-unavailable or shutdown."},
+    {"message", "text", "In words."},
+    {"origin", "id|nil", "The region or task it came from."},
+    {"at_ns", "uint", "Kernel time of the request."},
+    {"cause", "R|nil", "What caused it; nil at the root cause."},
+    END,
+};
+static const struct proto_reply_field outcome_fields[] = {
+    {"outcome", "text", "ok, err, cancelled or panicked."},
+    {"exit_code", "uint|nil", "Exit code of the main process."},
+    {"signal", "uint|nil", "Signal that the main process died of."},
+    {"forced", "bool", "It was killed while its main process lived."},
+    {"reason", "R|nil", "Why it was cancelled."},
+    {"error", "map|nil",
+     "An error {stage, errno, message}: where the start failed, the error "
+     "number, and in words. stage and errno are absent when there was no "
+     "start that failed."},
+    {"origin", "id|nil", "The task or region the outcome came from."},
+    {"at_ns", "uint", "Kernel time at which it was decided."},
+    {"wall_ns", "uint", "Time from start to end."},
+    {"cpu_ns", "uint", "CPU time, user and system."},
+    {"memory_peak_bytes", "uint|nil", "Largest memory use, where it is known."},
+    END,
+};
+static const struct proto_reply_field budget_left_fields[] = {
+    {"limit_left_ns", "uint|nil", "Time left; nil: no limit."},
+    {"limit_kind", "text|nil", "timeout or deadline."},
+    {"polls_left", "uint|nil", "Checkpoints left; nil: no limit."},
+    {"cost_left", "uint|nil", "Cost left; nil: no limit."},
+    {"priority", "uint", "1 to 255; 0: unset."},
+    END,
+};
+static const struct proto_reply_field node_fields[] = {
+    {"id", "id", "The region."},
+    {"name", "text", "Its name."},
+    {"path", "text", "Its path from the root."},
+    {"state", "text", "open, closing, draining, finalizing or closed."},
+    {"policy", "text", "collect, fail-fast, race, first-ok, quorum or last."},
+    {"quorum", "uint?", "How many Oks decide, for the policy quorum."},
+    {"owner", "uint", "User id of who opened it."},
+    {"soft", "bool", "It is never killed, except at shutdown."},
+    {"attached", "id|nil", "The session it ends with."},
+    {"age_ns", "uint", "Since it was opened."},
+    {"drain_left_ns", "uint|nil", "Until what still runs is killed."},
+    {"close_by_left_ns", "uint|nil", "Until it will be closed at the latest."},
+    {"budget", "L", "What is left of its budget."},
+    {"reason", "R|nil", "Why it was cancelled."},
+    {"outcome", "O|nil", "How it ended."},
+    {"tasks_live", "uint", "Tasks that are not completed."},
+    {"tasks_total", "uint", "Tasks ever admitted."},
+    {"finalizers", "uint", "Finalizers registered and not yet run."},
+    {"tasks", "list of T?", "Its tasks; not in region.stat."},
+    {"children", "list of N?", "Its child regions; not in region.stat."},
+    END,
+};
+static const struct proto_reply_field task_fields[] = {
+    {"id", "id", "The task."},
+    {"region", "id", "The region that owns it."},
+    {"path", "text", "The path of that region."},
+    {"label", "text", "Its label."},
+    {"state", "text", "created, running, cancel-requested, cancelling, finalizing or completed."},
+    {"finalizer", "bool", "It is a finalizer."},
+    {"owner", "uint", "User id of who submitted it."},
+    {"user", "text", "The user it runs as."},
+    {"pid", "uint|nil", "Its main process."},
+    {"ready", "bool", "It said READY=1, or runs without the notify protocol."},
+    {"age_ns", "uint", "Since it was admitted."},
+    {"started_age_ns", "uint|nil", "Since it was started."},
+    {"kill_left_ns", "uint|nil", "Until it will be killed; nil: not planned."},
+    {"slack_ns", "uint|nil", "Time to spare before its limit."},
+    {"budget", "L", "What is left of its budget."},
+    {"reason", "R|nil", "Why it is being cancelled."},
+    {"outcome", "O|nil", "How it ended."},
+    {"log_lost_bytes", "uint", "Output that could not be kept."},
+    END,
+};
+static const struct proto_reply_field event_fields[] = {
+    {"seq", "uint", "Sequence number, without gaps for who sees everything."},
+    {"at_ns", "uint", "Kernel time."},
+    {"at_wall_ns", "uint", "Unix time, for display."},
+    {"event", "text", "What happened, such as task-started."},
+    {"region", "id|nil", "The region it happened in."},
+    {"path", "text?", "The path of that region."},
+    {"task", "id|nil", "The task it happened to."},
+    {"session", "id|nil", "The session it happened to."},
+    {"value", "uint?", "A number, by event."},
+    {"text", "text?", "A text, by event."},
+    {"reason", "R?", "Why, by event."},
+    {"outcome", "O?", "How it ended, by event."},
+    END,
+};
+static const struct proto_reply_field link_fields[] = {
+    {"id", "id", "What is waited for."},
+    {"kind", "text", "region, task, finalizer, session or process."},
+    {"state", "text", "Its state."},
+    {"pid", "uint?", "Its main process."},
+    {"name", "text", "Its path, label or command."},
+    {"age_ns", "uint", "Since it began."},
+    {"budget_left_ns", "uint?", "Time it has left."},
+    {"note", "text", "What it waits for, in words."},
+    END,
+};
+
+const struct proto_shape proto_shapes[] = {
+    {"R", "A cancel reason: a chain down to its root cause.", reason_fields},
+    {"O", "An outcome.", outcome_fields},
+    {"L", "What is left of a budget.", budget_left_fields},
+    {"N", "A region in a tree.", node_fields},
+    {"T", "A task.", task_fields},
+    {"E", "An event.", event_fields},
+    {"W", "A link in the chain of what something waits for.", link_fields},
+    {NULL, NULL, NULL},
+};
+
+/* ---- Bodies ------------------------------------------------------------------------ */
+
+static const struct proto_reply_field nothing[] = {END};
+static const struct proto_reply_field session_hello[] = {
+    {"session", "id", "The session."},
+    {"secret", "bin16", "What the envelope of its requests carries, and what resumes it."},
+    {"ttl_ns", "uint", "Time to live after the last sign of life."},
+    {"resumed", "bool", "The session was there before."},
+    {"version", "text", "The daemon's version."},
+    {"protocol", "uint", "The protocol's version."},
+    {"uid", "uint", "The user the daemon takes you for."},
+    {"message_size_max", "uint", "Largest message, in bytes."},
+    {"stdio_socket", "text", "Path of the socket for handing over descriptors."},
+    END,
+};
+static const struct proto_reply_field region_open[] = {
+    {"region", "id", "The new region."},
+    {"path", "text", "Its path."},
+    {"advice", "text?", "What was noticed, such as a limit that cannot be kept."},
+    END,
+};
+static const struct proto_reply_field region_close[] = {
+    {"region", "id", "The region."},
+    {"state", "text", "Its state now."},
+    END,
+};
+static const struct proto_reply_field region_wait[] = {
+    {"region", "id", "The region."},
+    {"path", "text", "Its path."},
+    {"state", "text", "closed."},
+    {"outcome", "O", "How it ended."},
+    END,
+};
+static const struct proto_reply_field region_node[] = {
+    {"...", "N", "The body is a node."},
+    END,
+};
+static const struct proto_reply_field task_submit[] = {
+    {"task", "id", "The new task."},
+    {"region", "id", "The region that owns it."},
+    {"advice", "text?", "What was noticed, such as a limit that cannot be kept."},
+    END,
+};
+static const struct proto_reply_field task_cancel[] = {
+    {"task", "id", "The task."},
+    {"state", "text", "Its state now."},
+    END,
+};
+static const struct proto_reply_field task_itself[] = {
+    {"...", "T", "The body is a task."},
+    END,
+};
+static const struct proto_reply_field task_list[] = {
+    {"tasks", "list of T", "In order of their ids."},
+    {"more", "bool", "There are more: ask again after the last of these."},
+    END,
+};
+static const struct proto_reply_field task_checkpoint[] = {
+    {"cancel_requested", "bool", "It shall stop."},
+    {"reason", "R|nil", "Why."},
+    {"drain_left_ns", "uint|nil", "Until it will be killed."},
+    END,
+};
+static const struct proto_reply_field task_logs[] = {
+    {"task", "id", "The task."},
+    {"data", "bin", "A part of its output."},
+    {"offset", "uint", "Where that part begins."},
+    {"next_offset", "uint", "Where the next one does."},
+    {"lost_bytes", "uint", "Output that could not be kept."},
+    {"end", "bool", "Nothing follows, now or later."},
+    END,
+};
+static const struct proto_reply_field finalizer_defer[] = {
+    {"task", "id", "The finalizer."},
+    END,
+};
+static const struct proto_reply_field events_watch[] = {
+    {"events", "list of E", "In order."},
+    {"next", "uint", "What to ask for next: since."},
+    {"oldest", "uint", "The oldest event that is still kept."},
+    END,
+};
+static const struct proto_reply_field why[] = {
+    {"id", "id", "What was asked about."},
+    {"state", "text", "Its state."},
+    {"summary", "text", "One sentence."},
+    {"chain", "list of W", "What it waits for, what that waits for, and so on."},
+    {"trouble", "list of map", "Named troubles {name, id, message}."},
+    END,
+};
+static const struct proto_reply_field daemon_status[] = {
+    {"version", "text", "The daemon's version."},
+    {"protocol", "uint", "The protocol's version."},
+    {"containment", "text", "cgroup2, cgroup2-cooperative or subreaper."},
+    {"mode", "text", "system or user."},
+    {"state", "text", "running, draining or shutting-down."},
+    {"pid", "uint", "The keeper's process."},
+    {"engine_pid", "uint", "The engine's process."},
+    {"engine_runs", "uint", "1, and one more for every restart of the engine."},
+    {"uptime_ns", "uint", "Since the keeper started."},
+    {"boot", "text", "The machine's boot id."},
+    {"regions", "uint", "Live regions, the root included."},
+    {"tasks", "uint", "Live tasks."},
+    {"running", "uint", "Tasks with a process."},
+    {"sessions", "uint", "Sessions."},
+    {"waits", "uint", "Requests that wait."},
+    {"connections", "uint", "Connections."},
+    {"draining", "uint", "Regions on their way to being closed."},
+    {"limits", "map", "By name {used?, max}."},
+    {"cgroup", "text", "Where the tasks' cgroups are; empty without."},
+    {"runtime_dir", "text", "Where the sockets are."},
+    {"state_dir", "text", "Where the state is."},
+    {"config", "text", "The configuration file; empty without."},
+    {"now_ns", "uint", "Kernel time."},
+    {"now_wall_ns", "uint", "Unix time."},
+    {"potential", "uint", "What stands between now and nothing running; 0: nothing."},
+    {"log_bytes_lost", "uint", "Output that could not be kept, of all tasks."},
+    {"memory_limits", "bool", "memory_max works here."},
+    {"pids_limits", "bool", "pids_max works here."},
+    END,
+};
+static const struct proto_reply_field batch[] = {
+    {"results", "list", "One [code, body] for each operation, in order."},
+    END,
+};
+
+const struct proto_reply_field *const proto_replies[PROTO_OP_COUNT] = {
+    [PROTO_SESSION_HELLO] = session_hello,
+    [PROTO_SESSION_KEEPALIVE] = nothing,
+    [PROTO_SESSION_BYE] = nothing,
+    [PROTO_REGION_OPEN] = region_open,
+    [PROTO_REGION_CLOSE] = region_close,
+    [PROTO_REGION_WAIT] = region_wait,
+    [PROTO_REGION_STAT] = region_node,
+    [PROTO_REGION_TREE] = region_node,
+    [PROTO_TASK_SUBMIT] = task_submit,
+    [PROTO_TASK_CANCEL] = task_cancel,
+    [PROTO_TASK_WAIT] = task_itself,
+    [PROTO_TASK_STAT] = task_itself,
+    [PROTO_TASK_LIST] = task_list,
+    [PROTO_TASK_CHECKPOINT] = task_checkpoint,
+    [PROTO_TASK_PROGRESS] = task_checkpoint,
+    [PROTO_TASK_LOGS] = task_logs,
+    [PROTO_FINALIZER_DEFER] = finalizer_defer,
+    [PROTO_EVENTS_WATCH] = events_watch,
+    [PROTO_WHY] = why,
+    [PROTO_DAEMON_STATUS] = daemon_status,
+    [PROTO_DAEMON_RELOAD] = nothing,
+    [PROTO_DAEMON_DRAIN] = nothing,
+    [PROTO_DAEMON_SHUTDOWN] = nothing,
+    [PROTO_BATCH] = batch,
+};
