@@ -21,7 +21,8 @@ static void
 on_interrupt(int signal_number)
 {
     (void)signal_number;
-    asup_client_interrupt(client);
+    asup_client_interrupt(
+        client); /* NOLINT(bugprone-signal-handler,cert-sig30-c): it may, by contract */
 }
 
 static int

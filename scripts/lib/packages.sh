@@ -54,8 +54,8 @@ packages_need() {
             as_root+=(--non-interactive)
         fi
     fi
-    if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq ||
-        ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get update -qq ||
+        ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes \
             apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null; then
         packages_refuse "${missing[@]}"
         return 1
