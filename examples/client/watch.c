@@ -21,8 +21,8 @@ static void
 on_interrupt(int signal_number)
 {
     (void)signal_number;
-    asup_client_interrupt(
-        client); /* NOLINT(bugprone-signal-handler,cert-sig30-c): it may, by contract */
+    /* It may be called here, by contract. NOLINTNEXTLINE(bugprone-signal-handler,cert-sig30-c) */
+    asup_client_interrupt(client);
 }
 
 static int

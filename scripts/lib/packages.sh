@@ -35,7 +35,7 @@ packages_missing() {
 
 packages_need() {
     local -n wanted="packages_$1"
-    local missing as_root=()
+    local missing apt=(env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get)
     if ! command -v dpkg-query >/dev/null; then
         echo "This is not a Debian system: please see to these yourself: ${wanted[*]}" >&2
         return 0
@@ -49,14 +49,14 @@ packages_need() {
             packages_refuse "${missing[@]}"
             return 1
         fi
-        as_root=(sudo)
-        if [ ! -t 0 ]; then
-            as_root+=(--non-interactive)
+        if [ -t 0 ]; then
+            apt=(sudo "${apt[@]}")
+        else
+            apt=(sudo --non-interactive "${apt[@]}")
         fi
     fi
-    if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get update -qq ||
-        ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes \
-            apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null; then
+    if ! "${apt[@]}" update -qq ||
+        ! "${apt[@]}" install -qq -y --no-install-recommends "${missing[@]}" >/dev/null; then
         packages_refuse "${missing[@]}"
         return 1
     fi
