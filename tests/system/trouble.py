@@ -211,7 +211,8 @@ limits:
   regions-per-user: 6
   sessions-per-user: 40
   waits-per-user: 20
-log_task_max: 64K
+logs:
+  task-max: 64K
 """
 
     def test_each_limit_is_named(self):
