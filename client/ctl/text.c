@@ -212,6 +212,30 @@ text_pad(struct text *t, size_t start, size_t columns)
         text_add(t, " ");
 }
 
+void
+text_cut(struct text *t, size_t start, const struct look *look)
+{
+    size_t columns = 0;
+    size_t at = start;
+
+    if (look->width == 0 || text_columns(t->data + start, t->size - start) <= look->width)
+        return;
+    while (at < t->size && columns + 1 < look->width) {
+        if (t->data[at] == '\033') {
+            at += strcspn(t->data + at, "m") + 1;
+            continue;
+        }
+        columns++;
+        do {
+            at++;
+        } while (at < t->size && ((unsigned char)t->data[at] & 0xc0) == 0x80);
+    }
+    t->size = at;
+    text_add(t, look->utf8 ? "\xe2\x80\xa6" : ">");
+    if (look->color)
+        text_add(t, "\033[0m");
+}
+
 /* ---- What people read ----------------------------------------------------------- */
 
 void

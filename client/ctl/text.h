@@ -53,6 +53,9 @@ void text_paint(struct text *t, const struct look *look, enum paint paint, const
 /* Columns that `size` bytes of made-harmless UTF-8 take, colour sequences
  * counted as nothing. */
 size_t text_columns(const char *bytes, size_t size);
+/* Shorten what follows `start` to the width of the terminal, with a mark where
+ * it was cut. */
+void text_cut(struct text *t, size_t start, const struct look *look);
 /* Append spaces until the bytes from `start` on take `columns`. */
 void text_pad(struct text *t, size_t start, size_t columns);
 

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Answers as people read them. Everything here reads JSON in the shapes of
+ * asupersync-protocol(7) (N regions, T tasks, O outcomes, R reasons, E events)
+ * and writes text; nothing here knows the daemon. Foreign text is made
+ * harmless on the way.
+ */
+#ifndef ASUPERSYNC_CTL_RENDER_H
+#define ASUPERSYNC_CTL_RENDER_H
+
+#include <jansson.h>
+
+#include "text.h"
+
+/* ---- Phrases -------------------------------------------------------------- */
+
+/* "ok", "exit code 3", "SIGSEGV", "cancelled (timeout), killed", ... */
+void render_outcome(struct text *out, const struct look *look, const json_t *outcome);
+/* "user: Ctrl-C; from parent-cancelled: ..." down to the root cause. */
+void render_reason(struct text *out, const struct look *look, const json_t *reason);
+/* A state in its colour. */
+void render_state(struct text *out, const struct look *look, const char *state);
+/* A field that is foreign text. */
+void render_text(struct text *out, const struct look *look, const json_t *object, const char *key);
+/* "label" of a task, its id when it has none. */
+void render_label(struct text *out, const struct look *look, const json_t *task);
+
+/* ---- Whole answers ----------------------------------------------------------- */
+
+void render_tree(struct text *out, const struct look *look, const json_t *node);
+void render_tasks(struct text *out, const struct look *look, const json_t *tasks);
+void render_task(struct text *out, const struct look *look, const json_t *task);
+void render_region(struct text *out, const struct look *look, const json_t *node);
+void render_why(struct text *out, const struct look *look, const json_t *why);
+void render_status(struct text *out, const struct look *look, const json_t *status);
+/* One line. */
+void render_event(struct text *out, const struct look *look, const json_t *event);
+
+/* One line for each live task and each region that is ending below a node,
+ * with the time left; at most `lines_max` lines, then how many more. Returns
+ * how many lines were written. */
+unsigned
+render_draining(struct text *out, const struct look *look, const json_t *node, unsigned lines_max);
+
+#endif
