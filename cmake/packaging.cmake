@@ -11,7 +11,9 @@ set(CPACK_PACKAGE_NAME asupersync)
 set(CPACK_PACKAGE_VENDOR "asupersyncd")
 set(CPACK_PACKAGE_CONTACT "asupersyncd maintainers <asupersyncd@localhost>")
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
-set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
+# /etc lies outside the prefix: everything is staged below DESTDIR.
+set(CPACK_SET_DESTDIR ON)
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "") # each package brings its own
 set(CPACK_STRIP_FILES ON)
 set(CPACK_COMPONENTS_ALL daemon lib dev)
 set(CPACK_COMPONENTS_GROUPING IGNORE)
@@ -29,12 +31,12 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR}/client)
 set(CPACK_DEBIAN_DAEMON_PACKAGE_NAME asupersyncd)
 set(CPACK_DEBIAN_DAEMON_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_DAEMON_DESCRIPTION "structured concurrency for processes
- Everything that runs is owned by a region of one tree. A region that is
- closed is quiescent: no process of it is left, however it forked, and its
- finalizers have run.
- .
- This package holds the daemon asupersyncd, the command asupersyncctl and the
- manual pages.")
+Everything that runs is owned by a region of one tree. A region that is
+closed is quiescent: no process of it is left, however it forked, and its
+finalizers have run.
+
+This package holds the daemon asupersyncd, the command asupersyncctl and the
+manual pages.")
 set(CPACK_DEBIAN_DAEMON_PACKAGE_DEPENDS
     "libasupersync-client0 (= ${PROJECT_VERSION}-1), adduser")
 set(CPACK_DEBIAN_DAEMON_PACKAGE_CONTROL_EXTRA
@@ -45,16 +47,33 @@ set(CPACK_DEBIAN_DAEMON_PACKAGE_CONTROL_EXTRA
 
 set(CPACK_DEBIAN_LIB_PACKAGE_NAME libasupersync-client0)
 set(CPACK_DEBIAN_LIB_PACKAGE_SECTION libs)
-set(CPACK_DEBIAN_LIB_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_LIB_PACKAGE_CONTROL_EXTRA
+    ${PROJECT_SOURCE_DIR}/cmake/deb/triggers
+    ${PROJECT_SOURCE_DIR}/cmake/deb/shlibs)
 set(CPACK_DEBIAN_LIB_DESCRIPTION "structured concurrency for processes - client library
- Programs that open regions, submit processes into them and wait for their
- outcomes through asupersyncd link against this library.")
+Programs that open regions, submit processes into them and wait for their
+outcomes through asupersyncd link against this library.")
 
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME libasupersync-client-dev)
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "libasupersync-client0 (= ${PROJECT_VERSION}-1)")
 set(CPACK_DEBIAN_DEV_DESCRIPTION "structured concurrency for processes - development files
- Headers, static library and build files for programs that use
- libasupersync-client.")
+Headers, static library and build files for programs that use
+libasupersync-client.")
+
+# What Debian wants to find in every package.
+set(changelog ${PROJECT_BINARY_DIR}/changelog.Debian.gz)
+add_custom_command(OUTPUT ${changelog}
+    COMMAND gzip -9nc ${PROJECT_SOURCE_DIR}/cmake/deb/changelog > ${changelog}
+    DEPENDS ${PROJECT_SOURCE_DIR}/cmake/deb/changelog VERBATIM)
+add_custom_target(changelog ALL DEPENDS ${changelog})
+foreach(component DAEMON LIB DEV)
+    string(TOLOWER ${component} name)
+    set(docs ${CMAKE_INSTALL_DATAROOTDIR}/doc/${CPACK_DEBIAN_${component}_PACKAGE_NAME})
+    install(FILES ${changelog} DESTINATION ${docs} COMPONENT ${name})
+    install(FILES ${PROJECT_SOURCE_DIR}/cmake/deb/copyright DESTINATION ${docs} COMPONENT ${name})
+endforeach()
+install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/NEWS.md
+        DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/asupersyncd)
 
 include(CPack)
