@@ -65,10 +65,25 @@ put_count(struct out *out, uint64_t min, uint64_t max, const char *unit)
         put(out, "%" PRIu64 " to %" PRIu64 " %s", min, max, unit);
 }
 
-static void
-put_range(struct out *out, const char *what, uint64_t min, uint64_t max)
+static bool
+is_open_range(const struct proto_field *field)
 {
-    bool open = max >= (uint64_t)INT64_MAX;
+    switch (field->type) {
+    case PROTO_UINT:
+    case PROTO_DURATION:
+    case PROTO_INSTANT:
+        return field->max >= (uint64_t)INT64_MAX;
+    default:
+        return false;
+    }
+}
+
+static void
+put_range(struct out *out, const char *what, const struct proto_field *field)
+{
+    bool open = is_open_range(field);
+    uint64_t min = field->min;
+    uint64_t max = field->max;
 
     if (open && min == 0)
         put(out, "%s", what);
@@ -96,13 +111,13 @@ field_expects(const struct proto_field *field, char *text, size_t size)
     text[0] = '\0';
     switch (field->type) {
     case PROTO_UINT:
-        put_range(&out, "a whole number", min, max);
+        put_range(&out, "a whole number", field);
         break;
     case PROTO_DURATION:
-        put_range(&out, "a duration in nanoseconds", min, max);
+        put_range(&out, "a duration in nanoseconds", field);
         break;
     case PROTO_INSTANT:
-        put_range(&out, "an instant in nanoseconds", min, max);
+        put_range(&out, "an instant in nanoseconds", field);
         break;
     case PROTO_INT:
         put(&out, "a whole number from %" PRId64 " to %" PRId64, (int64_t)min, (int64_t)max);
@@ -261,6 +276,10 @@ field_wrong(const struct decoder *d, const struct proto_field *field, const stru
     field_expects(field, what + out.at, sizeof what - out.at);
     out.at = strlen(what);
     if (got) {
+        /* Bounds near what 64 bits hold are only told to who passes them. */
+        if (got->type == MSGPACK_OBJECT_POSITIVE_INTEGER && is_open_range(field) &&
+            got->via.u64 > field->max)
+            put(&out, " and at most %" PRIu64, field->max);
         put(&out, ", got ");
         put_got(&out, got);
     }
