@@ -372,6 +372,12 @@ step_raw(struct input *in)
     struct step out = {0};
     int rc;
 
+    if ((in->kind == IN_TASK_STARTED || in->kind == IN_TASK_START_FAILED) && in->task != 0) {
+        struct thing *t = thing_by_id(ASUP_SORT_TASK, in->task);
+
+        if (t != NULL)
+            t->start_answered = true;
+    }
     in->now = S.now;
     S.answered = false;
     S.code = 0;

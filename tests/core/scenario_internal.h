@@ -7,7 +7,7 @@
 
 #include "scenario.h"
 
-enum { THINGS_MAX = 256, NAME_MAX_ = 24, PENDING_MAX = 64, ORDERS_MAX = 512 };
+enum { THINGS_MAX = 4096, NAME_MAX_ = 24, PENDING_MAX = 64, ORDERS_MAX = 512 };
 
 /* Something the test named. */
 struct thing {
@@ -16,6 +16,7 @@ struct thing {
     uint64_t id;         /* a wait: its token */
     uint32_t uid;
     bool start_ordered;
+    bool start_answered;
     bool signal_delivered;
     bool killed;
     bool main_ended;
