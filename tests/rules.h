@@ -16,7 +16,10 @@ struct rule {
     const TTest *const *test;
 };
 
-#define RULE(function) {&function}
+#define RULE(function)                                                                             \
+    {                                                                                              \
+        &function                                                                                  \
+    }
 
 /* Run them; `begin` and `end` surround each test, NULL for none. */
 static inline int
