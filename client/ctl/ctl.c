@@ -39,7 +39,7 @@ void
 ctl_print_json(struct ctl *ctl, json_t *object)
 {
     FILE *stream = ctl->json_stream != NULL ? ctl->json_stream : stdout;
-    size_t flags = isatty(fileno(stream)) ? JSON_INDENT(2) : JSON_COMPACT;
+    size_t flags = isatty(fileno(stream)) && !ctl->stream ? JSON_INDENT(2) : JSON_COMPACT;
     json_t *whole = json_pack("{s:i}", "format", JSON_FORMAT);
 
     json_object_update_missing(whole, object);
@@ -62,7 +62,9 @@ ctl_remark(struct ctl *ctl, const char *format, ...)
     va_start(args, format);
     vsnprintf(buffer, sizeof buffer, format, args);
     va_end(args);
-    text_addf(&line, "asupersyncctl: %s\n", buffer);
+    text_add(&line, "asupersyncctl: ");
+    text_safe(&line, &ctl->err, buffer, strlen(buffer));
+    text_add(&line, ctl->raw ? "\r\n" : "\n");
     fputs(line.data, stderr);
     text_free(&line);
 }
@@ -207,9 +209,32 @@ ctl_connect(struct ctl *ctl, const struct asup_client_options *given)
 }
 
 int
+ctl_answer(int code, const void *bytes, size_t size, json_t **body, struct asup_error_info *error)
+{
+    json_t *value = NULL;
+
+    if (code == 0) {
+        value = wire_to_json(bytes, size);
+        if (!json_is_object(value)) {
+            json_decref(value);
+            value = NULL;
+            code = -ASUP_EMALFORMED;
+            *error = (struct asup_error_info){0};
+            snprintf(error->message, sizeof error->message, "the answer could not be understood");
+        }
+    } else {
+        asup_error_info_read(error, code, bytes, size);
+    }
+    error->code = code;
+    *body = value;
+    return code;
+}
+
+int
 ctl_call(struct ctl *ctl, const char *op, json_t *args, int64_t timeout_ms, json_t **body,
          struct asup_error_info *error)
 {
+    json_t *unused = NULL;
     void *bytes = NULL;
     size_t size = 0;
     size_t args_size;
@@ -223,17 +248,26 @@ ctl_call(struct ctl *ctl, const char *op, json_t *args, int64_t timeout_ms, json
         asup_client_call(ctl->client, op, args_bytes, args_size, timeout_ms, &bytes, &size, error);
     free(args_bytes);
     error->code = rc;
-    if (rc == 0 && body != NULL) {
-        *body = wire_to_json(bytes, size);
-        if (!json_is_object(*body)) {
-            json_decref(*body);
-            *body = NULL;
-            rc = error->code = -ASUP_EMALFORMED;
-            snprintf(error->message, sizeof error->message,
-                     "the answer to %s could not be understood", op);
-        }
-    }
+    if (rc == 0)
+        rc = ctl_answer(0, bytes, size, body != NULL ? body : &unused, error);
+    json_decref(unused);
     free(bytes);
+    return rc;
+}
+
+int
+ctl_start(struct ctl *ctl, const char *op, json_t *args, asup_reply_fn fn, void *arg,
+          struct asup_error_info *error)
+{
+    size_t size;
+    void *bytes = json_to_wire(args, &size);
+
+    json_decref(args);
+    int rc = asup_client_call_start(ctl->client, op, bytes, size, -1, fn, arg, NULL);
+    free(bytes);
+    if (rc != 0)
+        asup_error_info_read(error, rc, NULL, 0);
+    error->code = rc;
     return rc;
 }
 

@@ -36,10 +36,11 @@ struct ctl {
     struct asup_client *client; /* NULL before ctl_connect() */
     bool json;
     bool quiet;
-    bool interrupts; /* SIGINT, SIGTERM and SIGHUP are blocked and read by the verb */
-    FILE *json_stream;
-    struct look out; /* standard output */
-    struct look err; /* standard error */
+    bool raw;          /* the terminal is raw: lines end in \r\n */
+    bool stream;       /* many objects: one a line */
+    FILE *json_stream; /* NULL: standard output */
+    struct look out;   /* standard output */
+    struct look err;   /* standard error */
 };
 
 /* ---- Failing ---------------------------------------------------------------- */
@@ -74,6 +75,13 @@ void ctl_client_options(struct ctl *ctl, struct asup_client_options *options);
  * on success with *body, which is the caller's. error may not be NULL. */
 int ctl_call(struct ctl *ctl, const char *op, json_t *args, int64_t timeout_ms, json_t **body,
              struct asup_error_info *error);
+/* The answer that a callback of asup_client_call_start() got, as ctl_call()
+ * gives it. */
+int
+ctl_answer(int code, const void *bytes, size_t size, json_t **body, struct asup_error_info *error);
+/* Start a call without end; consumes args. 0, or an error told in *error. */
+int ctl_start(struct ctl *ctl, const char *op, json_t *args, asup_reply_fn fn, void *arg,
+              struct asup_error_info *error);
 /* As ctl_call, but a failure is reported and answered as an exit code. */
 int ctl_ask(struct ctl *ctl, const char *op, json_t *args, json_t **body);
 

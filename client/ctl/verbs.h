@@ -155,7 +155,7 @@ enum value_kind {
       "wait for the end and exit by the outcome")                                                  \
     X(UNTIL, "until", 0, "STATE", VALUE_UNTIL, ON(WAIT), "started, ready or finished (default)")   \
     X(FINISH, "finish", 0, NULL, VALUE_NONE, ON(CLOSE), "let what runs end by itself")             \
-    X(NO_WAIT, "no-wait", 0, NULL, VALUE_NONE, ON(CLOSE) | ON(SHUTDOWN) | ON(DRAIN),               \
+    X(NO_WAIT, "no-wait", 0, NULL, VALUE_NONE, ON(CLOSE) | ON(CANCEL) | ON(SHUTDOWN) | ON(DRAIN),  \
       "ask for it and return")                                                                     \
     X(MESSAGE, "message", 'm', "TEXT", VALUE_ANY, ON(CLOSE) | ON(CANCEL), "why, for the record")   \
     X(WITHIN, "within", 0, "DUR", VALUE_ANY, ON(SHUTDOWN), "be gone by then; shortens draining")   \

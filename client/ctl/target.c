@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+#include "target.h"
+
+#include <string.h>
+
+#include "asupersync/values.h"
+
+enum target
+target_of(const char *operand)
+{
+    struct asup_ref ref;
+
+    if (operand[0] == '/')
+        return TARGET_REGION;
+    if (asup_ref_parse(operand, strlen(operand), &ref) != 0)
+        return TARGET_NONE;
+    switch (ref.sort) {
+    case ASUP_SORT_TASK:
+        return TARGET_TASK;
+    case ASUP_SORT_REGION:
+        return TARGET_REGION;
+    case ASUP_SORT_SESSION:
+        return TARGET_SESSION;
+    default:
+        return TARGET_NONE;
+    }
+}
+
+int
+targets_check(struct ctl *ctl, bool tasks, bool regions, bool sessions)
+{
+    static const char *const sorts[] = {
+        [TARGET_TASK] = "a task", [TARGET_REGION] = "a region", [TARGET_SESSION] = "a session"};
+
+    for (int i = 0; i < ctl->args.operand_count; i++) {
+        const char *operand = ctl->args.operands[i];
+        enum target target = target_of(operand);
+        const char *verb = ctl->args.verb->name;
+        struct text message = {0};
+        struct text hint = {0};
+        if ((target == TARGET_TASK && tasks) || (target == TARGET_REGION && regions) ||
+            (target == TARGET_SESSION && sessions))
+            continue;
+        if (target == TARGET_NONE)
+            text_addf(&message, "'%s' is no id", operand);
+        else
+            text_addf(&message, "%s is %s; %s takes %s%s%s", operand, sorts[target], verb,
+                      tasks ? "a task" : "", tasks && regions ? " or " : "",
+                      regions ? "a region" : "");
+        text_addf(&hint, "%s%s%s", tasks ? "tasks are named t7" : "", tasks && regions ? ", " : "",
+                  regions ? "regions r3 or by path: /web" : "");
+        if (target == TARGET_TASK && strcmp(verb, "close") == 0)
+            text_addf(&hint, "; to end a task: asupersyncctl cancel %s", operand);
+        int exit_code = ctl_usage(ctl, message.data, hint.data);
+        text_free(&message);
+        text_free(&hint);
+        return exit_code;
+    }
+    return 0;
+}
+
+json_t *
+target_args(const char *operand)
+{
+    json_t *args = json_object();
+
+    json_object_set_new(args, target_of(operand) == TARGET_TASK ? "task" : "region",
+                        json_string_nocheck(operand));
+    return args;
+}

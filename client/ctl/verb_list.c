@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Verbs that only look: tree, ps, show, why, status; and reload.
+ */
+#include <string.h>
+
+#include "ctl.h"
+#include "render.h"
+#include "request.h"
+#include "target.h"
+
+static int
+connect_to_look(struct ctl *ctl)
+{
+    struct asup_client_options how;
+
+    ctl_client_options(ctl, &how);
+    how.without_session = true;
+    return ctl_connect(ctl, &how);
+}
+
+/* The region to look at: the operand, else "/". */
+static json_t *
+region_args(const struct ctl *ctl)
+{
+    json_t *args = json_object();
+
+    json_object_set_new(
+        args, "region",
+        json_string_nocheck(ctl->args.operand_count > 0 ? ctl->args.operands[0] : "/"));
+    return args;
+}
+
+int
+verb_tree(struct ctl *ctl)
+{
+    json_t *args = region_args(ctl);
+    json_t *tree = NULL;
+    int rc = targets_check(ctl, false, true, false);
+
+    if (rc == 0)
+        rc = request_number(ctl, args, OPTION_DEPTH, "depth", 0, UINT32_MAX);
+    if (args_have(&ctl->args, OPTION_ALL))
+        json_object_set_new(args, "all", json_true());
+    if (rc == 0)
+        rc = connect_to_look(ctl);
+    if (rc != 0) {
+        json_decref(args);
+        return rc;
+    }
+    rc = ctl_ask(ctl, "region.tree", args, &tree);
+    if (rc != 0)
+        return rc;
+    if (ctl->json) {
+        ctl_print_json(ctl, tree);
+        return 0;
+    }
+    struct text out = {0};
+    render_tree(&out, &ctl->out, tree);
+    json_decref(tree);
+    ctl_print(&out);
+    return 0;
+}
+
+int
+verb_ps(struct ctl *ctl)
+{
+    json_t *tasks = json_array();
+    const char *after = NULL;
+    json_t *page = NULL;
+    int rc = targets_check(ctl, false, true, false);
+
+    if (rc == 0)
+        rc = connect_to_look(ctl);
+    while (rc == 0) {
+        json_t *args = region_args(ctl);
+        json_object_set_new(args, "recursive", json_true());
+        if (args_have(&ctl->args, OPTION_ALL))
+            json_object_set_new(args, "all", json_true());
+        if (after != NULL)
+            json_object_set_new(args, "after", json_string(after));
+        rc = ctl_ask(ctl, "task.list", args, &page);
+        if (rc != 0)
+            break;
+        json_t *more = json_object_get(page, "tasks");
+        size_t count = json_array_size(more);
+        json_array_extend(tasks, more);
+        bool again = get_true(page, "more") && count > 0;
+        json_decref(page);
+        if (!again)
+            break;
+        after = get_text(json_array_get(tasks, json_array_size(tasks) - 1), "id");
+    }
+    if (rc == 0 && ctl->json) {
+        ctl_print_json(ctl, json_pack("{s:O}", "tasks", tasks));
+    } else if (rc == 0) {
+        struct text out = {0};
+        render_tasks(&out, &ctl->out, tasks);
+        ctl_print(&out);
+    }
+    json_decref(tasks);
+    return rc;
+}
+
+/* One answer for each operand: an object each with --json. */
+static int
+print_each(struct ctl *ctl, const char *op, bool why,
+           void (*render)(struct text *, const struct look *, const json_t *))
+{
+    int rc = connect_to_look(ctl);
+    int worst = 0;
+
+    if (rc != 0)
+        return rc;
+    ctl->stream = ctl->args.operand_count > 1;
+    for (int i = 0; i < ctl->args.operand_count; i++) {
+        const char *operand = ctl->args.operands[i];
+        bool task = target_of(operand) == TARGET_TASK;
+        json_t *args = target_args(operand);
+        json_t *body = NULL;
+        if (why) {
+            json_decref(args);
+            args = json_object();
+            json_object_set_new(args, "id", json_string_nocheck(operand));
+        }
+        rc = ctl_ask(ctl, op != NULL ? op : task ? "task.stat" : "region.stat", args, &body);
+        if (rc != 0) {
+            worst = rc;
+            continue;
+        }
+        if (ctl->json) {
+            ctl_print_json(ctl, body);
+            continue;
+        }
+        struct text out = {0};
+        if (i > 0)
+            text_add(&out, "\n");
+        if (render != NULL)
+            render(&out, &ctl->out, body);
+        else if (task)
+            render_task(&out, &ctl->out, body);
+        else
+            render_region(&out, &ctl->out, body);
+        json_decref(body);
+        ctl_print(&out);
+    }
+    return worst;
+}
+
+int
+verb_show(struct ctl *ctl)
+{
+    int rc = targets_check(ctl, true, true, false);
+
+    return rc != 0 ? rc : print_each(ctl, NULL, false, NULL);
+}
+
+int
+verb_why(struct ctl *ctl)
+{
+    int rc = targets_check(ctl, true, true, true);
+
+    return rc != 0 ? rc : print_each(ctl, "why", true, render_why);
+}
+
+int
+verb_status(struct ctl *ctl)
+{
+    json_t *status = NULL;
+    int rc = connect_to_look(ctl);
+
+    if (rc == 0)
+        rc = ctl_ask(ctl, "daemon.status", NULL, &status);
+    if (rc != 0)
+        return rc;
+    if (ctl->json) {
+        ctl_print_json(ctl, status);
+        return 0;
+    }
+    struct text out = {0};
+    render_status(&out, &ctl->out, status);
+    json_decref(status);
+    ctl_print(&out);
+    return 0;
+}
+
+int
+verb_reload(struct ctl *ctl)
+{
+    json_t *body = NULL;
+    int rc = connect_to_look(ctl);
+
+    if (rc == 0)
+        rc = ctl_ask(ctl, "daemon.reload", NULL, &body);
+    if (rc != 0)
+        return rc;
+    if (ctl->json) {
+        ctl_print_json(ctl, body);
+        return 0;
+    }
+    json_decref(body);
+    return 0;
+}

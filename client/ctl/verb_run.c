@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run -- CMD: a command in a region of its own, as if it ran here.
+ *
+ *     open the region, attached to this session
+ *       -> hand over stdio, submit the task
+ *         -> wait for the task   (meanwhile: relay the terminal, take signals)
+ *           -> finish the region, wait until it is closed
+ *             -> exit by its outcome
+ *
+ * One loop over three descriptors: the daemon's answers, signals, the
+ * terminal. A cancel may come at any moment; before the region is there it is
+ * remembered. If this process is killed its session ends, and with it the
+ * region.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "asupersync/values.h"
+
+#include "ctl.h"
+#include "relay.h"
+#include "render.h"
+#include "request.h"
+#include "wait.h"
+#include "wire_json.h"
+
+/* How long the program is given for tidying its screen after ^Z. */
+#define SUSPEND_AFTER_NS (100 * ASUP_NS_PER_MS)
+/* How long to wait for the pty to be let go of after the task is gone. */
+#define DRAIN_OUTPUT_NS (500 * ASUP_NS_PER_MS)
+
+/* The outcome of what nobody knows the end of. */
+#define EXIT_LOST 70
+
+struct run {
+    struct ctl *ctl;
+    struct relay relay;
+    int fds[3];
+    int offer;
+    int signals;
+    json_t *task_args;     /* until submitted */
+    char *region;          /* NULL until opened */
+    char *task;            /* NULL until submitted */
+    const char *cancel_by; /* "Ctrl-C", "SIGTERM", ...; NULL: not cancelled */
+    unsigned cancels;
+    uint64_t suspend_at_ns; /* 0: not asked for */
+    uint64_t drain_until_ns;
+    bool task_ended;
+    bool closing;
+    bool done;
+    int exit_code;
+};
+
+static void
+run_fail(struct run *run, int exit_code)
+{
+    run->exit_code = exit_code;
+    run->done = true;
+}
+
+/* Start the next call; what it says comes to `fn`. */
+static void
+run_call(struct run *run, const char *op, json_t *args, asup_reply_fn fn)
+{
+    struct asup_error_info error;
+
+    if (ctl_start(run->ctl, op, args, fn, run, &error) != 0)
+        run_fail(run, ctl_fail(run->ctl, &error));
+}
+
+/* ---- The end ----------------------------------------------------------------------------- */
+
+/* What a shell would say, and only that: a plain exit code speaks for itself. */
+static void
+say_outcome(struct run *run, const json_t *outcome)
+{
+    const json_t *error = json_object_get(outcome, "error");
+    struct look plain = {.utf8 = run->ctl->err.utf8};
+    struct text words = {0};
+
+    if (outcome_severity(outcome) < 1 || (outcome_severity(outcome) == 1 && !json_is_object(error)))
+        return;
+    text_put(&words, "", 0);
+    render_outcome(&words, &plain, outcome);
+    if (outcome_severity(outcome) == 1)
+        ctl_remark(run->ctl, "%s: %s", run->ctl->args.command[0], words.data);
+    else
+        ctl_remark(run->ctl, "%s", words.data);
+    text_free(&words);
+}
+
+/* The daemon no longer knows what it ran: its engine was started again. */
+static bool
+was_lost(const struct asup_error_info *error)
+{
+    return error->code == -ASUP_ENOTFOUND || error->code == -ASUP_EEXPIRED;
+}
+
+static void
+run_lost(struct run *run, const struct asup_error_info *error)
+{
+    if (!was_lost(error)) {
+        run_fail(run, ctl_fail(run->ctl, error));
+        return;
+    }
+    (void)ctl_failf(run->ctl, error->code, "the daemon's log says why",
+                    "the daemon was started again; the command was killed");
+    run_fail(run, EXIT_LOST);
+}
+
+static void
+on_closed(void *arg, int code, const void *bytes, size_t size)
+{
+    struct run *run = arg;
+    struct asup_error_info error;
+    json_t *body;
+
+    if (ctl_answer(code, bytes, size, &body, &error) != 0) {
+        run_lost(run, &error);
+        return;
+    }
+    const json_t *outcome = json_object_get(body, "outcome");
+    run->exit_code = outcome_exit_code(outcome);
+    run->done = true;
+    relay_give_terminal(&run->relay);
+    run->ctl->raw = false;
+    if (!run->ctl->json) {
+        say_outcome(run, outcome);
+        json_decref(body);
+        return;
+    }
+    json_object_set_new(body, "task", json_string(run->task != NULL ? run->task : ""));
+    json_object_set_new(body, "exit_code", json_integer(run->exit_code));
+    ctl_print_json(run->ctl, body);
+}
+
+static void
+on_finish(void *arg, int code, const void *bytes, size_t size)
+{
+    struct run *run = arg;
+    struct asup_error_info error;
+    json_t *body;
+
+    if (ctl_answer(code, bytes, size, &body, &error) != 0) {
+        run_lost(run, &error);
+        return;
+    }
+    json_decref(body);
+    run_call(run, "region.wait", json_pack("{s:s}", "region", run->region), on_closed);
+}
+
+/* Nothing of the task is left and its output is shown: close its region. */
+static void
+run_finish(struct run *run)
+{
+    run->closing = true;
+    relay_give_terminal(&run->relay);
+    run->ctl->raw = false;
+    run_call(run, "region.close", json_pack("{s:s, s:s}", "region", run->region, "mode", "finish"),
+             on_finish);
+}
+
+/* ---- Cancelling ---------------------------------------------------------------------------- */
+
+/* The tree of what a cancel waits for, and the time it has. */
+static void
+on_draining(void *arg, int code, const void *bytes, size_t size)
+{
+    struct run *run = arg;
+    struct asup_error_info error;
+    struct text words = {0};
+    struct text line = {0};
+    json_t *tree;
+
+    if (ctl_answer(code, bytes, size, &tree, &error) != 0 || run->done)
+        return;
+    if (render_draining(&words, &run->ctl->err, tree, 5) > 0 && !run->ctl->quiet) {
+        text_addf(&line, "asupersyncctl: %s: cancelling %s; press Ctrl-C again to kill\n%s",
+                  run->cancel_by, run->region, words.data);
+        /* The terminal may be raw. */
+        for (size_t i = 0; i < line.size; i++) {
+            if (line.data[i] == '\n' && run->relay.raw)
+                fputc('\r', stderr);
+            fputc(line.data[i], stderr);
+        }
+        fflush(stderr);
+    }
+    text_free(&words);
+    text_free(&line);
+    json_decref(tree);
+}
+
+static void
+on_cancelled(void *arg, int code, const void *bytes, size_t size)
+{
+    struct run *run = arg;
+    struct asup_error_info error;
+    json_t *body;
+
+    /* A failure shows in what is waited for. */
+    if (ctl_answer(code, bytes, size, &body, &error) != 0)
+        return;
+    json_decref(body);
+    if (run->cancels > 1)
+        ctl_remark(run->ctl, "%s: killing %s", run->cancel_by, run->region);
+    else if (!run->done)
+        run_call(run, "region.tree", json_pack("{s:s}", "region", run->region), on_draining);
+}
+
+static void
+run_cancel(struct run *run, const char *by)
+{
+    run->cancel_by = by;
+    run->cancels++;
+    if (run->region != NULL) {
+        run_call(run, "region.close", cancel_by_signal_args(run->region, by, run->cancels),
+                 on_cancelled);
+    } else if (run->cancels > 1) {
+        /* Nothing runs yet; the daemon is slow, the user is not. */
+        run_fail(run, 128 + SIGINT);
+    }
+}
+
+/* ---- The way there --------------------------------------------------------------------------- */
+
+static void
+on_ended(void *arg, int code, const void *bytes, size_t size)
+{
+    struct run *run = arg;
+    struct asup_error_info error;
+    json_t *body;
+
+    if (ctl_answer(code, bytes, size, &body, &error) != 0) {
+        run_lost(run, &error);
+        return;
+    }
+    json_decref(body);
+    run->task_ended = true;
+    run->drain_until_ns = now_steady_ns() + DRAIN_OUTPUT_NS;
+    if (run->offer >= 0)
+        close(run->offer);
+    run->offer = -1;
+}
+
+static void
+on_submitted(void *arg, int code, const void *bytes, size_t size)
+{
+    struct run *run = arg;
+    struct asup_error_info error;
+    json_t *body;
+
+    if (ctl_answer(code, bytes, size, &body, &error) != 0) {
+        /* Cancelled in between: the region's outcome says it all. */
+        if (error.code == -ASUP_ECLOSED && run->cancels > 0)
+            run_finish(run);
+        else
+            run_fail(run, ctl_fail(run->ctl, &error));
+        return;
+    }
+    run->task = must_copy(get_text(body, "task"));
+    if (error.message[0] != '\0')
+        ctl_remark(run->ctl, "advice: %s", error.message);
+    json_decref(body);
+    relay_take_terminal(&run->relay);
+    run->ctl->raw = run->relay.raw;
+    run_call(run, "task.wait", json_pack("{s:s}", "task", run->task), on_ended);
+}
+
+static void
+on_opened(void *arg, int code, const void *bytes, size_t size)
+{
+    struct run *run = arg;
+    struct asup_error_info error;
+    uint8_t token[ASUP_STDIO_TOKEN_SIZE];
+    json_t *body;
+
+    if (ctl_answer(code, bytes, size, &body, &error) != 0) {
+        run_fail(run, ctl_fail(run->ctl, &error));
+        return;
+    }
+    run->region = must_copy(get_text(body, "region"));
+    json_decref(body);
+    if (run->cancels > 0) {
+        run_call(run, "region.close",
+                 cancel_by_signal_args(run->region, run->cancel_by, run->cancels), on_finish);
+        return;
+    }
+    run->offer = asup_stdio_offer(run->ctl->client, run->fds, token, &error);
+    if (run->offer < 0) {
+        error.code = run->offer;
+        run_fail(run, ctl_fail(run->ctl, &error));
+        return;
+    }
+    relay_handed_over(&run->relay);
+    json_object_set_new(run->task_args, "stdio", json_wire_bytes(token, sizeof token));
+    json_object_set_new(run->task_args, "region", json_string(run->region));
+    json_t *args = run->task_args;
+    run->task_args = NULL;
+    run_call(run, "task.submit", args, on_submitted);
+}
+
+/* ---- Signals and keys ---------------------------------------------------------------------------
+ */
+
+/* Whom to stop: the program's foreground group on its pty, else the group of
+ * its main process, which leads a session of its own. */
+static pid_t
+group_to_stop(struct run *run)
+{
+    struct asup_error_info error;
+    json_t *body = NULL;
+    pid_t group = relay_foreground(&run->relay);
+
+    if (group != 0 || run->task == NULL)
+        return group;
+    if (ctl_call(run->ctl, "task.stat", json_pack("{s:s}", "task", run->task), 2000, &body,
+                 &error) != 0)
+        return 0;
+    group = (pid_t)get_number(body, "pid", 0);
+    json_decref(body);
+    return group;
+}
+
+/* Stop the program and this command, as a shell's job; go on with `fg`. */
+static void
+run_suspend(struct run *run)
+{
+    pid_t group = group_to_stop(run);
+
+    run->suspend_at_ns = 0;
+    /* Another user's program (sudo) cannot be stopped, so neither does this. */
+    if (group > 0 && kill(-group, SIGSTOP) < 0 && errno != ESRCH)
+        return;
+    relay_flush(&run->relay);
+    relay_give_terminal(&run->relay);
+    run->ctl->raw = false;
+    raise(SIGSTOP);
+    /* Continued. */
+    relay_take_terminal(&run->relay);
+    run->ctl->raw = run->relay.raw;
+    if (group > 0)
+        (void)kill(-group, SIGCONT);
+}
+
+static void
+run_key(struct run *run, enum relay_key key)
+{
+    if (key == RELAY_KEY_CANCEL)
+        run_cancel(run, "Ctrl-C");
+    else if (key == RELAY_KEY_SUSPEND && run->suspend_at_ns == 0)
+        run->suspend_at_ns = now_steady_ns() + SUSPEND_AFTER_NS;
+}
+
+static void
+run_signals(struct run *run)
+{
+    struct signalfd_siginfo info;
+
+    while (read(run->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        switch (info.ssi_signo) {
+        case SIGINT:
+            run_cancel(run, "Ctrl-C");
+            break;
+        case SIGTERM:
+            run_cancel(run, "SIGTERM");
+            break;
+        case SIGHUP:
+            run_cancel(run, "SIGHUP");
+            break;
+        case SIGWINCH:
+            relay_resize(&run->relay);
+            break;
+        case SIGTSTP:
+            run_suspend(run);
+            break;
+        case SIGCONT:
+            /* Perhaps in the foreground now. */
+            if (run->task != NULL && !run->task_ended)
+                relay_take_terminal(&run->relay);
+            run->ctl->raw = run->relay.raw;
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+/* ---- The loop
+ * -------------------------------------------------------------------------------------- */
+
+/* Milliseconds until something is due; -1: nothing is. */
+static int
+run_timeout(const struct run *run)
+{
+    uint64_t due = UINT64_MAX;
+
+    if (run->suspend_at_ns != 0)
+        due = run->suspend_at_ns;
+    if (run->task_ended && !run->closing && run->drain_until_ns < due)
+        due = run->drain_until_ns;
+    return (int)wait_left_ms(due);
+}
+
+static void
+run_loop(struct run *run)
+{
+    while (!run->done) {
+        struct pollfd fds[5] = {{.fd = asup_client_fd(run->ctl->client), .events = POLLIN},
+                                {.fd = run->signals, .events = POLLIN}};
+        size_t relayed = relay_poll(&run->relay, fds + 2);
+
+        if (poll(fds, 2 + relayed, run_timeout(run)) < 0 && errno != EINTR)
+            break;
+        run_key(run, relay_move(&run->relay, fds + 2, relayed));
+        run_signals(run);
+        (void)asup_client_dispatch(run->ctl->client);
+        /* It let go of its terminal: Ctrl-C comes as a signal again. */
+        if (run->relay.program_gone && run->relay.raw) {
+            relay_give_terminal(&run->relay);
+            run->ctl->raw = false;
+        }
+        uint64_t now = now_steady_ns();
+        if (run->suspend_at_ns != 0 && now >= run->suspend_at_ns)
+            run_suspend(run);
+        if (run->task_ended && !run->closing && !run->done &&
+            (relay_drained(&run->relay) || now >= run->drain_until_ns))
+            run_finish(run);
+    }
+}
+
+/* ---- The verb
+ * -------------------------------------------------------------------------------------- */
+
+/* Signals come in by a descriptor. Before the library's threads begin, so that
+ * none of them takes one. */
+static int
+block_signals(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGTSTP, SIGCONT};
+    sigset_t set;
+    sigset_t blocked;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        sigaddset(&set, numbers[i]);
+    blocked = set;
+    /* Setting the terminal from the background is asked for only in the
+     * foreground; a change in between must not stop this process. */
+    sigaddset(&blocked, SIGTTOU);
+    sigprocmask(SIG_BLOCK, &blocked, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* A standard descriptor that is closed here is /dev/null there. */
+static void
+fill_closed_descriptors(void)
+{
+    for (int fd = 0; fd < 3; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY); /* the lowest: fd itself */
+    }
+}
+
+int
+verb_run(struct ctl *ctl)
+{
+    struct run run = {.ctl = ctl, .offer = -1, .signals = -1, .exit_code = EXIT_DAEMON};
+    struct asup_client_options how;
+    json_t *region = json_object();
+    int rc;
+
+    fill_closed_descriptors();
+    if (ctl->json) {
+        ctl->stream = true;
+        ctl->json_stream = stderr;
+    }
+    run.task_args = json_object();
+    json_object_set_new(region, "parent", json_string_nocheck(request_region(ctl)));
+    json_object_set_new(region, "attach", json_true());
+    rc = request_region_options(ctl, region, ENVIRONMENT_OWN);
+    if (rc == 0)
+        rc = request_process(ctl, run.task_args, ctl->args.command, ENVIRONMENT_OWN);
+    run.signals = block_signals();
+    ctl_client_options(ctl, &how);
+    how.session_ttl_ns = ATTACHED_TTL_NS;
+    if (rc == 0)
+        rc = ctl_connect(ctl, &how);
+    if (rc != 0) {
+        json_decref(region);
+        goto out;
+    }
+    /* With its input from a file the command needs no terminal of its own. */
+    rc = relay_open(&run.relay, args_value(&ctl->args, OPTION_STDIN) == NULL, run.fds);
+    if (rc < 0)
+        ctl_remark(ctl, "no pty: %s; the command gets the terminal itself", strerror(-rc));
+    if (run.relay.master >= 0)
+        json_object_set_new(run.task_args, "tty", json_true());
+    run_call(&run, "region.open", region, on_opened);
+    run_loop(&run);
+    rc = run.exit_code;
+    relay_close(&run.relay);
+    ctl->raw = false;
+out:
+    if (run.offer >= 0)
+        close(run.offer);
+    if (run.signals >= 0)
+        close(run.signals);
+    json_decref(run.task_args);
+    free(run.region);
+    free(run.task);
+    return rc;
+}
