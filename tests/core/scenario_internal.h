@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What the three parts of the scenario harness share: scenario.c (stepping,
- * checks, the scripted shell), scenario_words.c (statements to inputs) and
- * scenario_trace.c (events and orders to lines). */
+/* What the parts of the scenario harness share: scenario.c (stepping, checks,
+ * the scripted shell), scenario_words.c and scenario_facts.c (statements to
+ * inputs), scenario_trace.c (events and orders to lines), scenario_expect.c. */
 #ifndef ASUPERSYNC_TESTS_SCENARIO_INTERNAL_H
 #define ASUPERSYNC_TESTS_SCENARIO_INTERNAL_H
 

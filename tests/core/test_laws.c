@@ -52,12 +52,11 @@ build(struct built *b, const char *expression, const char *parent)
     }
     (void)snprintf(name, sizeof name, "region%d", b->region_count++);
     if (*expression == 'T') {
-        int seconds = 0;
-        int length = 0;
+        char *end;
+        long seconds = strtol(expression + 1, &end, 10);
 
-        ck_assert_int_eq(sscanf(expression, "T%d%n", &seconds, &length), 1);
-        expression += length;
-        (void)snprintf(statement, sizeof statement, "region %s in %s timeout %ds", name, parent,
+        expression = end;
+        (void)snprintf(statement, sizeof statement, "region %s in %s timeout %lds", name, parent,
                        seconds);
     } else {
         (void)snprintf(statement, sizeof statement, "region %s in %s policy %s", name, parent,

@@ -456,7 +456,7 @@ END_TEST
 START_TEST(R_TSK_8_who_broke_its_word)
 {
     given("region r1; task t1 in r1 running response 2s");
-    when("t1 checkpoints at 2s; t1 checkpoints at 3s");
+    when("t1 checkpoints at 1.9s; t1 checkpoints at 3s");
     expect_none("t1 broke");
     when("at 6s");
     expect_line("t1 broke its word");

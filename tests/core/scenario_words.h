@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* A statement taken apart: shared by scenario_words.c (requests) and
+ * scenario_facts.c (facts). */
+#ifndef ASUPERSYNC_TESTS_SCENARIO_WORDS_H
+#define ASUPERSYNC_TESTS_SCENARIO_WORDS_H
+
+#include "scenario_internal.h"
+
+/* A statement as words; `next` is the first not yet understood. */
+struct words {
+    char *word[64];
+    size_t count;
+    size_t next;
+};
+
+bool more(const struct words *w);
+const char *take(struct words *w);
+/* Take the next word if it is this one. */
+bool took(struct words *w, const char *word);
+uint64_t take_duration(struct words *w);
+uint64_t take_number(struct words *w);
+
+/* "by", "from", "request", "digest". */
+bool option_of_request(struct words *w, struct input *in);
+
+void say_wait(const char *name, struct words *w);
+void say_about(struct words *w);
+
+#endif
