@@ -82,7 +82,7 @@ int op_decode(const struct decoder *d, const msgpack_object *object, const struc
 /* ---- expect.c ------------------------------------------------------------------ */
 
 /* What a field wants, as it reads after "must be". */
-void field_expects(const struct proto_field *field, char *out, size_t size);
+void field_expects(const struct proto_field *field, char *text, size_t size);
 
 /* Refuse a field: "op: field "x" must be ..., got ...". Returns the code. */
 int field_wrong(const struct decoder *d, const struct proto_field *field, const struct place *at,

@@ -255,6 +255,7 @@ proto_reply_decode(const void *data, size_t size, const struct proto_bounds *bou
     if (rc < 0)
         return rc;
 
+    must(part);
     const msgpack_object *code = &part[2];
     bool code_is_fine =
         (code->type == MSGPACK_OBJECT_POSITIVE_INTEGER && code->via.u64 == 0) ||

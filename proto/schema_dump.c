@@ -141,6 +141,7 @@ static void
 mdoc_fields(const struct proto_record *record)
 {
     char expects[320];
+    char sentence[sizeof expects + 16];
 
     (void)printf(".Bl -tag -width Ds -compact\n");
     for (uint32_t i = 0; i < record->field_count; i++) {
@@ -150,10 +151,9 @@ mdoc_fields(const struct proto_record *record)
             continue;
         }
         mdoc_item(field->name, type_name(field), field->required, field->doc);
-        (void)snprintf(expects, sizeof expects, "Must be ");
-        field_expects(field, expects + strlen(expects), sizeof expects - strlen(expects) - 1);
-        (void)strcat(expects, ".");
-        mdoc_text(expects);
+        field_expects(field, expects, sizeof expects);
+        (void)snprintf(sentence, sizeof sentence, "Must be %s.", expects);
+        mdoc_text(sentence);
         (void)putchar('\n');
     }
     (void)printf(".El\n");

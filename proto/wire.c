@@ -20,6 +20,7 @@ big_endian(const uint8_t *p, unsigned width)
 static int64_t
 sign_extend(uint64_t value, unsigned width)
 {
+    must(width > 0);
     unsigned unused = 64 - 8 * width;
     return (int64_t)(value << unused) >> unused;
 }
