@@ -173,13 +173,13 @@ wire_skip(const uint8_t *data, size_t size, size_t *offset, const struct proto_b
             if (depth == bounds->depth_max)
                 return WIRE_DEEP;
             uint64_t count = children(&head);
-            elements += count;
-            if (elements > bounds->element_max)
-                return WIRE_MANY;
             /* Every value takes a byte at least: a count beyond what is there
              * is found out before anything believes it. */
             if (count > size - *offset)
                 return WIRE_TRUNCATED;
+            elements += count;
+            if (elements > bounds->element_max)
+                return WIRE_MANY;
             left[depth++] = count;
         }
         while (depth > 0 && left[depth - 1] == 0)

@@ -96,8 +96,8 @@ END_TEST
 
 START_TEST(counts_beyond_the_message_are_malformed_and_allocate_nothing)
 {
-    message_refused("[1, 7, nil, nil, \"why\", <dd ff ff ff ff>]", ASUP_ETOOLARGE,
-                    "the message holds more than 131072 values");
+    message_refused("[1, 7, nil, nil, \"why\", <dd ff ff ff ff>]", ASUP_EMALFORMED,
+                    "the message ends inside a value");
     message_refused("[1, 7, nil, nil, \"why\", <df 00 00 0f ff>]", ASUP_EMALFORMED,
                     "the message ends inside a value");
     message_refused("[1, 7, nil, nil, \"why\", <db ff ff ff ff>]", ASUP_EMALFORMED,
