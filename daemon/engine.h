@@ -55,4 +55,9 @@ struct engine_options {
  * message on standard error is what the user sees). */
 __attribute__((visibility("default"))) int engine_main(const struct engine_options *options);
 
+/* asupersyncd --check-config: read a configuration (NULL: the defaults) and
+ * tell every error, with file, line and column, on standard error; with
+ * `print`, write what is in force to standard output. Returns 0 or 78. */
+__attribute__((visibility("default"))) int engine_check_config(const char *path, bool print);
+
 #endif

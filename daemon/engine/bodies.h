@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The shapes of asupersync-protocol(7) that replies are made of: node N, task
+ * T, outcome O, reason R, event E. Each writes one map (or nil).
+ */
+#ifndef ASUPERSYNC_DAEMON_ENGINE_BODIES_H
+#define ASUPERSYNC_DAEMON_ENGINE_BODIES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/kernel.h"
+#include "daemon/engine/state.h"
+#include "proto/writer.h"
+
+/* A chain of reasons, the root cause innermost; nil for 0. */
+void body_reason(struct proto_writer *w, const struct kernel *k, uint32_t reason);
+/* nil for NULL. */
+void body_outcome(struct proto_writer *w, const struct kernel *k, const struct kernel_outcome *o);
+void body_event(struct proto_writer *w, const struct kernel *k, const struct event *ev);
+
+/* The head of N: every key but tasks and children; the map stays open. */
+void body_region_open(struct proto_writer *w, struct engine *e, const struct region_view *r);
+void body_region(struct proto_writer *w, struct engine *e, const struct region_view *r);
+/* What region.wait answers. */
+void body_region_closed(struct proto_writer *w, struct engine *e, const struct region_view *r);
+void body_task(struct proto_writer *w, struct engine *e, const struct task_view *t);
+
+/* "/web/api", NUL-terminated; returns its size. Cut when the room ends. */
+enum { REGION_PATH_SIZE = (ASUP_NAME_MAX + 1) * ASUP_DEPTH_MAX + 2 };
+size_t region_path(const struct kernel *k, uint64_t id, char *out, size_t size);
+
+const char *region_state_name(uint8_t state);
+const char *task_state_name(uint8_t state);
+const char *cancel_kind_name(uint8_t kind);
+const char *policy_name(uint8_t policy);
+
+/* What is left until an instant; 0 when it passed, ASUP_NEVER stays. */
+uint64_t time_left(asup_time at, asup_time now);
+
+#endif

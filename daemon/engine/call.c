@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/engine/call.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "asupersync/values.h"
+#include "daemon/engine/users.h"
+
+int
+call_fail(struct call *c, int code, const char *field, const char *hint, const char *format, ...)
+{
+    char message[sizeof c->error.message];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    proto_error_set(&c->error, code, "%s", message);
+    if (field)
+        snprintf(c->error.field, sizeof c->error.field, "%s", field);
+    if (hint)
+        snprintf(c->error.hint, sizeof c->error.hint, "%s", hint);
+    return code;
+}
+
+static const char *
+refusal_hint(int code)
+{
+    switch (-code) {
+    case ASUP_ECLOSED:
+        return "it is closing or closed; open another region";
+    case ASUP_EEXISTS:
+        return "choose another name, or wait until that region is closed";
+    case ASUP_EBUSY:
+        return "wait until something ends, or raise the limit in asupersyncd.yaml";
+    case ASUP_ECONFLICT:
+        return "use a new request id for a new request";
+    case ASUP_EEXPIRED:
+        return "begin a new session with session.hello";
+    default:
+        return "";
+    }
+}
+
+int
+call_refused(struct call *c, const struct answer *a)
+{
+    if (a->detail[0])
+        proto_error_set(&c->error, a->code, "%s", a->detail);
+    else if (a->limit)
+        proto_error_set(&c->error, a->code, "the limit %s is reached", a->limit);
+    else
+        proto_error_set(&c->error, a->code, "%s", asup_error_text(a->code));
+    if (a->limit)
+        snprintf(c->error.limit, sizeof c->error.limit, "%s", a->limit);
+    snprintf(c->error.hint, sizeof c->error.hint, "%s", refusal_hint(a->code));
+    return a->code;
+}
+
+void
+call_ask(struct call *c, struct input *in, struct answer *a)
+{
+    in->caller = c->caller;
+    if (c->op->flags & PROTO_MUTATES) {
+        in->request = c->repeat_id;
+        in->digest = c->digest;
+    }
+    engine_ask(c->engine, in, a);
+}
+
+bool
+call_sees(const struct call *c, uint32_t uid)
+{
+    return c->privileged || c->caller.uid == uid;
+}
+
+/* "/web/api" as this caller sees it: 0 when there is no such region. */
+static uint64_t
+walk_path(const struct call *c, const struct proto_text *path)
+{
+    const char *p = path->data;
+    const char *end = path->data + path->size;
+    uint64_t id = ASUP_ROOT_ID;
+
+    while (p < end) {
+        while (p < end && *p == '/')
+            p++;
+        const char *slash = memchr(p, '/', (size_t)(end - p));
+        const char *stop = slash ? slash : end;
+        if (stop > p)
+            id = kernel_find(c->engine->kernel, id, c->caller.uid,
+                             (struct bytes){.data = p, .size = (size_t)(stop - p)});
+        if (!id)
+            return 0;
+        p = stop;
+    }
+    return id;
+}
+
+int
+call_region(struct call *c, const struct proto_target *target, const char *field,
+            struct region_view *out)
+{
+    uint64_t id = target->ref.id;
+
+    if (!id && target->path.data) {
+        id = walk_path(c, &target->path);
+        if (!id)
+            return call_fail(
+                c, -ASUP_ENOTFOUND, field, "asupersyncctl tree shows the regions there are",
+                "there is no live region \"%.*s\"", (int)target->path.size, target->path.data);
+    } else if (!id) {
+        id = ASUP_ROOT_ID;
+    }
+    if (kernel_region(c->engine->kernel, id, out) && (id == ASUP_ROOT_ID || call_sees(c, out->uid)))
+        return 0;
+    return call_fail(c, -ASUP_ENOTFOUND, field, "asupersyncctl tree --all shows what is known",
+                     "there is no region r%" PRIu64 " of yours, or it was forgotten", id);
+}
+
+int
+call_task(struct call *c, uint64_t id, struct task_view *out)
+{
+    if (kernel_task(c->engine->kernel, id, out) && call_sees(c, out->uid))
+        return 0;
+    return call_fail(c, -ASUP_ENOTFOUND, "task", "asupersyncctl ps --all shows what is known",
+                     "there is no task t%" PRIu64 " of yours, or it was forgotten", id);
+}
+
+/* ---- Parameters ------------------------------------------------------------------- */
+
+static uint64_t
+wall_now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (uint64_t)ts.tv_sec * ASUP_NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+int
+call_budget(struct call *c, const struct proto_budget *b, struct budget_request *out)
+{
+    asup_time now = engine_now(c->engine);
+
+    *out = (struct budget_request){
+        .timeout_ns = b->timeout_ns,
+        .deadline_at = b->deadline_ns,
+        .poll_quota = (uint32_t)b->polls,
+        .cost_quota = b->cost,
+        .priority = (uint8_t)b->priority,
+    };
+    if (b->deadline_ns != ASUP_NEVER && b->deadline_ns <= now)
+        return call_fail(c, -ASUP_EINVALID, "budget.deadline_ns",
+                         "daemon.status tells the kernel's time as now_ns",
+                         "the deadline has passed");
+    if (b->deadline_wall_ns != ASUP_NEVER) {
+        uint64_t wall = wall_now();
+        if (b->deadline_wall_ns <= wall)
+            return call_fail(c, -ASUP_EINVALID, "budget.deadline_wall_ns",
+                             "give an instant that is still to come",
+                             "the deadline has passed %" PRIu64 " ms ago",
+                             (wall - b->deadline_wall_ns) / ASUP_NS_PER_MS);
+        asup_time at = now + (b->deadline_wall_ns - wall);
+        if (at < out->deadline_at)
+            out->deadline_at = at;
+    }
+    return 0;
+}
+
+/* Whom it runs as (R-CAP-3): the caller; in user mode always the owner; only
+ * root may name another. */
+static int
+run_user(struct call *c, const struct proto_process *p, const char *field, uint32_t *out)
+{
+    struct engine *e = c->engine;
+    uint32_t natural = e->hello.system_mode ? c->caller.uid : (uint32_t)e->options.owner_uid;
+
+    *out = natural;
+    if (!p->user.data)
+        return 0;
+    if (!user_find(p->user.data, p->user.size, out))
+        return call_fail(c, -ASUP_EINVALID, field, "a name from the user database, or a number",
+                         "there is no user \"%.*s\"", (int)p->user.size, p->user.data);
+    if (*out == natural)
+        return 0;
+    if (!e->hello.system_mode)
+        return call_fail(c, -ASUP_EDENIED, field, "leave it out",
+                         "a daemon in user mode runs everything as its own user");
+    if (c->caller.uid != 0)
+        return call_fail(c, -ASUP_EDENIED, field, "leave it out",
+                         "only root may run something as another user");
+    return 0;
+}
+
+int
+call_process(struct call *c, const struct proto_process *p, const char *field,
+             struct task_params *out)
+{
+    char user_field[80];
+    int rc;
+
+    *out = (struct task_params){
+        .label = {.data = p->label.data, .size = p->label.size},
+        .spec = {.data = p->raw.data, .size = p->raw.size},
+        .delay_ns = p->delay_ns,
+        .drain_ns = p->drain_ns,
+        .leftover_ns = p->leftover_ns,
+        .watchdog_ns = p->watchdog_ns,
+        .response_ns = p->response_ns,
+        .mask_depth = (uint32_t)p->mask_depth,
+        .cancel_signal = (int32_t)p->cancel_signal,
+        .leftover_wait = p->leftover_wait,
+        .notify = p->notify || p->watchdog_ns != 0,
+    };
+    snprintf(user_field, sizeof user_field, "%s%suser", field, *field ? "." : "");
+    if ((rc = run_user(c, p, user_field, &out->run_uid)) != 0)
+        return rc;
+    return call_budget(c, &p->budget, &out->budget);
+}

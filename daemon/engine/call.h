@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One operation on its way: what was asked, by whom, and where the answer
+ * goes. An operation of a batch is a call of its own that cannot be parked.
+ *
+ * An operation (op_*.c) returns 0 after writing the body of the answer to
+ * c->w; or a negative code with c->error filled in and nothing written; or
+ * CALL_PARKED when waits.c now holds the exchange.
+ *
+ * Access: until capabilities are built, a caller may touch what has its own
+ * uid; root and the daemon's owner may touch everything (R-CAP-2). To anyone
+ * else a thing does not exist: "denied" would tell that it does.
+ */
+#ifndef ASUPERSYNC_DAEMON_ENGINE_CALL_H
+#define ASUPERSYNC_DAEMON_ENGINE_CALL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/engine/state.h"
+
+enum { CALL_PARKED = 1 };
+
+struct session;
+
+struct call {
+    struct engine *engine;
+    struct exchange *exchange; /* NULL in a batch */
+    struct connection *connection;
+    struct session *session; /* NULL: none was named */
+    const struct proto_op *op;
+    const union proto_args *args;
+    struct caller caller;
+    bool privileged;     /* root, or the daemon's owner */
+    uint64_t request_id; /* for the reply */
+    uint64_t repeat_id;  /* for R-IDM-1; 0: not to be recognised */
+    uint64_t digest;
+    struct proto_writer *w;
+    struct proto_error error;
+};
+
+typedef int op_function(struct call *c);
+
+/* One table, by enum proto_op_id (dispatch.c). */
+extern op_function *const op_functions[PROTO_OP_COUNT];
+
+op_function op_session_hello, op_session_keepalive, op_session_bye;
+op_function op_region_open, op_region_close, op_region_wait, op_region_stat, op_region_tree;
+op_function op_task_submit, op_task_cancel, op_task_wait, op_task_stat, op_task_list;
+op_function op_task_checkpoint, op_task_progress, op_task_logs, op_finalizer_defer;
+op_function op_events_watch, op_why;
+op_function op_daemon_status, op_daemon_reload, op_daemon_drain, op_daemon_shutdown;
+op_function op_batch;
+
+/* A request came, or a connection is gone (struct server_callbacks). */
+void dispatch_request(void *engine, struct exchange *x, const void *data, size_t size);
+void dispatch_gone(void *engine, struct connection *c);
+
+/* Fill in c->error; returns the code. `hint` may be NULL. */
+int call_fail(struct call *c, int code, const char *field, const char *hint, const char *format,
+              ...) __attribute__((format(printf, 5, 6)));
+/* The refusal that the kernel gave. */
+int call_refused(struct call *c, const struct answer *a);
+/* Ask the kernel in this call's name: sets caller, request id and digest. */
+void call_ask(struct call *c, struct input *in, struct answer *a);
+
+bool call_sees(const struct call *c, uint32_t uid);
+/* Resolve an id or path to a region the caller may see. 0 or a code. */
+int call_region(struct call *c, const struct proto_target *target, const char *field,
+                struct region_view *out);
+int call_task(struct call *c, uint64_t id, struct task_view *out);
+
+/* Checked parameters for the kernel; what they point to lives as long as the
+ * request. 0 or a code. */
+int call_budget(struct call *c, const struct proto_budget *b, struct budget_request *out);
+int call_process(struct call *c, const struct proto_process *p, const char *field,
+                 struct task_params *out);
+/* Inputs of what may stand in an atomic batch. 0 or a code. */
+int input_region_open(struct call *c, struct input *in);
+int input_region_close(struct call *c, struct input *in);
+int input_task_submit(struct call *c, struct input *in);
+int input_task_cancel(struct call *c, struct input *in);
+int input_finalizer_defer(struct call *c, struct input *in);
+/* Bodies of what such an input answered; the id it made or touched. */
+void body_of_region_open(struct call *c, uint64_t id, const char *advice);
+void body_of_region_close(struct call *c, uint64_t id);
+void body_of_submit(struct call *c, uint64_t id, const char *advice);
+void body_of_task_cancel(struct call *c, uint64_t id);
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a message to an operation and back. Every message gets exactly one
+ * answer: its own, or what is wrong with it.
+ */
+#include <string.h>
+
+#include "daemon/engine/call.h"
+#include "daemon/engine/report.h"
+#include "daemon/engine/sessions.h"
+#include "daemon/engine/waits.h"
+
+op_function *const op_functions[PROTO_OP_COUNT] = {
+    [PROTO_SESSION_HELLO] = op_session_hello,
+    [PROTO_SESSION_KEEPALIVE] = op_session_keepalive,
+    [PROTO_SESSION_BYE] = op_session_bye,
+    [PROTO_REGION_OPEN] = op_region_open,
+    [PROTO_REGION_CLOSE] = op_region_close,
+    [PROTO_REGION_WAIT] = op_region_wait,
+    [PROTO_REGION_STAT] = op_region_stat,
+    [PROTO_REGION_TREE] = op_region_tree,
+    [PROTO_TASK_SUBMIT] = op_task_submit,
+    [PROTO_TASK_CANCEL] = op_task_cancel,
+    [PROTO_TASK_WAIT] = op_task_wait,
+    [PROTO_TASK_STAT] = op_task_stat,
+    [PROTO_TASK_LIST] = op_task_list,
+    [PROTO_TASK_CHECKPOINT] = op_task_checkpoint,
+    [PROTO_TASK_PROGRESS] = op_task_progress,
+    [PROTO_TASK_LOGS] = op_task_logs,
+    [PROTO_FINALIZER_DEFER] = op_finalizer_defer,
+    [PROTO_EVENTS_WATCH] = op_events_watch,
+    [PROTO_WHY] = op_why,
+    [PROTO_DAEMON_STATUS] = op_daemon_status,
+    [PROTO_DAEMON_RELOAD] = op_daemon_reload,
+    [PROTO_DAEMON_DRAIN] = op_daemon_drain,
+    [PROTO_DAEMON_SHUTDOWN] = op_daemon_shutdown,
+    [PROTO_BATCH] = op_batch,
+};
+
+static int
+check_call(struct call *c, const struct proto_request *r)
+{
+    struct engine *e = c->engine;
+
+    if (r->call.has_cx)
+        return call_fail(c, -ASUP_EDENIED, "cx", "send nil",
+                         "this daemon knows no capabilities yet");
+    if (r->has_session) {
+        c->session = session_find(e, r->session, c->caller.uid);
+        if (!c->session)
+            return call_fail(c, -ASUP_EEXPIRED, "session", "begin a new session with session.hello",
+                             "that session has ended or is not yours");
+        if (!session_attach(e, c->session, c->connection))
+            return call_fail(c, -ASUP_ENOMEM, NULL, NULL, "no memory for the session");
+        c->caller.session = c->session->id;
+        c->repeat_id = c->request_id;
+    } else if (c->op->flags & PROTO_SESSION) {
+        return call_fail(c, -ASUP_EINVALID, "session", "send the secret that session.hello gave",
+                         "%s needs a session", c->op->name);
+    }
+    if ((c->op->flags & PROTO_MUTATES || c->op->id == PROTO_SESSION_HELLO) &&
+        !ids_extend(&e->ids, kernel_id_last(e->kernel)))
+        return call_fail(c, -ASUP_EUNAVAILABLE, NULL, "see the daemon's log",
+                         "the state directory cannot be written, so no new ids can be given");
+    if ((c->op->flags & PROTO_OPERATOR) && !c->privileged)
+        return call_fail(c, -ASUP_EDENIED, NULL, NULL, "%s is for root and the daemon's owner only",
+                         c->op->name);
+    return 0;
+}
+
+static void
+send_answer(struct call *c, int rc)
+{
+    struct proto_writer *w = c->w;
+
+    if (rc == CALL_PARKED)
+        return;
+    if (rc != 0 || w->failed) {
+        if (w->failed) {
+            proto_writer_fini(w);
+            proto_writer_init(w);
+            rc = call_fail(c, -ASUP_ENOMEM, NULL, NULL, "no memory for the answer");
+        }
+        proto_writer_clear(w);
+        proto_reply_error(w, c->request_id, &c->error);
+    }
+    if (w->failed) {
+        exchange_drop(c->exchange); /* the client asks again */
+        return;
+    }
+    exchange_reply(c->exchange, w->data, w->size);
+    /* An answer that was large once is not paid for for ever. */
+    if (w->capacity > (size_t)1 << 20) {
+        proto_writer_fini(w);
+        proto_writer_init(w);
+    }
+}
+
+void
+dispatch_request(void *engine, struct exchange *x, const void *data, size_t size)
+{
+    struct engine *e = engine;
+    struct connection *connection = exchange_connection(x);
+    struct proto_bounds bounds = PROTO_REQUEST_BOUNDS;
+    struct proto_request request = {0};
+    struct call c = {
+        .engine = e,
+        .exchange = x,
+        .connection = connection,
+        .caller = {.uid = connection->uid},
+        .w = &e->writer,
+    };
+
+    c.privileged = c.caller.uid == 0 || c.caller.uid == (uint32_t)e->options.owner_uid;
+    bounds.size_max = e->config.message_size_max;
+    proto_memory_clear(e->memory);
+    int rc = proto_request_decode(data, size, &bounds, e->memory, &request, &c.error);
+    c.request_id = request.has_id ? request.id : 0;
+    c.op = request.call.op;
+    c.args = request.call.args;
+    c.digest = request.digest;
+    if (rc == 0)
+        rc = check_call(&c, &request);
+    proto_writer_clear(c.w);
+    if (rc == 0) {
+        proto_reply_begin(c.w, c.request_id, 0);
+        rc = op_functions[c.op->id](&c);
+    }
+    send_answer(&c, rc);
+    engine_settle(e);
+}
+
+void
+dispatch_gone(void *engine, struct connection *c)
+{
+    struct engine *e = engine;
+
+    while (!list_empty(&c->held)) {
+        struct exchange *x = exchange_of_link(c->held.next);
+        waits_drop(e, x);
+        exchange_drop(x);
+    }
+    session_detach_all(e, c);
+    engine_settle(e);
+}

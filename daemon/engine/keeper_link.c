@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/engine/keeper_link.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/engine/bodies.h"
+#include "daemon/engine/reload.h"
+#include "daemon/engine/report.h"
+#include "daemon/engine/shutdown.h"
+
+enum {
+    MESSAGES_PER_TURN = 256,
+    HELLO_MS = 5000,
+    FLUSH_MS = 2000,
+};
+
+struct keeper_link {
+    struct link link;
+    struct ev_io readable, writable;
+};
+
+/* The keeper is gone. Nothing it started may survive: the tree's cgroup.kill
+ * is open for exactly this. */
+static _Noreturn void
+keeper_gone(struct engine *e)
+{
+    if (e->options.kill_fd >= 0) {
+        ssize_t n = write(e->options.kill_fd, "1", 1);
+        (void)n;
+    }
+    _exit(1);
+}
+
+/* ---- Sending ------------------------------------------------------------------------ */
+
+bool
+keeper_send(struct engine *e, struct link_message *m, int fd)
+{
+    struct keeper_link *k = e->keeper;
+    int rc = link_send(&k->link, m, fd);
+
+    if (rc == -EPIPE)
+        keeper_gone(e);
+    if (link_wants_write(&k->link))
+        ev_io_start(e->loop, &k->writable);
+    return rc == 0;
+}
+
+void
+keeper_say(struct engine *e, enum link_kind kind)
+{
+    struct link_message m = {.kind = kind};
+
+    (void)keeper_send(e, &m, -1);
+}
+
+void
+keeper_say_task(struct engine *e, enum link_kind kind, uint64_t task)
+{
+    struct link_message m = {.kind = kind, .u.task = task};
+
+    if (!keeper_send(e, &m, -1)) {
+        /* A kill or a forget that is lost leaves a task for ever. */
+        report(REPORT_ERROR, "no memory for an order about t%" PRIu64 ": the engine starts anew",
+               task);
+        abort();
+    }
+}
+
+uint32_t
+keeper_path(const struct engine *e, uint64_t region, uint64_t path[LINK_PATH_MAX])
+{
+    uint64_t chain[LINK_PATH_MAX];
+    struct region_view r;
+    uint32_t count = 0;
+
+    for (uint64_t id = region; id && id != ASUP_ROOT_ID && count < LINK_PATH_MAX; id = r.parent) {
+        if (!kernel_region(e->kernel, id, &r))
+            break;
+        chain[count++] = id;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        path[i] = chain[count - 1 - i];
+    return count;
+}
+
+void
+keeper_status(struct engine *e)
+{
+    struct link_message m = {.kind = LINK_STATUS};
+    struct kernel_counts counts;
+
+    kernel_counts(e->kernel, &counts);
+    const char *word = e->phase == PHASE_SHUTTING_DOWN ? "Shutting down: "
+                       : e->phase == PHASE_DRAINING    ? "Draining: "
+                                                       : "";
+    snprintf(m.u.text, sizeof m.u.text,
+             "%s%u tasks (%u running) in %u regions, %u sessions, %u connections", word,
+             counts.tasks, counts.running, counts.regions, counts.sessions,
+             server_connection_count(e->server));
+    if (strcmp(m.u.text, e->status_text) == 0)
+        return;
+    memcpy(e->status_text, m.u.text, sizeof e->status_text);
+    (void)keeper_send(e, &m, -1);
+}
+
+void
+keeper_flush(struct engine *e)
+{
+    struct keeper_link *k = e->keeper;
+
+    for (int i = 0; i < FLUSH_MS / 100 && link_wants_write(&k->link); i++) {
+        struct pollfd p = {.fd = k->link.fd, .events = POLLOUT};
+        (void)poll(&p, 1, 100);
+        if (link_flush(&k->link) == -EPIPE)
+            return;
+    }
+}
+
+/* ---- Rows ------------------------------------------------------------------------------- */
+
+static void
+feed_start(struct engine *e, const struct link_row *row, uint32_t fresh)
+{
+    if (fresh & ROW_STARTED)
+        engine_feed(e, &(struct input){
+                           .kind = IN_TASK_STARTED, .task = row->task, .u.started.pid = row->pid});
+    if (fresh & ROW_START_FAILED) {
+        char stage[sizeof row->stage + 1] = "";
+        memcpy(stage, row->stage, sizeof row->stage);
+        engine_feed(e, &(struct input){.kind = IN_TASK_START_FAILED,
+                                       .task = row->task,
+                                       .u.start_failed = {.stage = stage, .error = row->error}});
+    }
+}
+
+static void
+feed_end(struct engine *e, const struct link_row *row, uint32_t fresh)
+{
+    if (fresh & (ROW_SIGNAL_DELIVERED | ROW_SIGNAL_LATE))
+        engine_feed(
+            e, &(struct input){.kind = IN_TASK_SIGNALLED,
+                               .task = row->task,
+                               .u.signalled.delivered = (row->facts & ROW_SIGNAL_DELIVERED) != 0});
+    if (fresh & ROW_EXITED)
+        engine_feed(
+            e, &(struct input){.kind = IN_TASK_EXITED,
+                               .task = row->task,
+                               .u.exited = {
+                                   .exit_code = row->exit_code,
+                                   .signal = row->signal,
+                                   .core_dumped = (row->facts & ROW_CORE_DUMPED) != 0,
+                                   .oom_killed = (row->facts & ROW_OOM_KILLED) != 0,
+                                   .lost = (row->facts & ROW_LOST) != 0,
+                                   .cancel_delivered = (row->facts & ROW_SIGNAL_DELIVERED) != 0,
+                                   .kill_delivered = (row->facts & ROW_KILL_DELIVERED) != 0,
+                                   .cpu_ns = row->cpu_ns,
+                                   .memory_peak = row->memory_peak,
+                               }});
+    if (fresh & ROW_EMPTY)
+        engine_feed(e, &(struct input){.kind = IN_TASK_EMPTY, .task = row->task});
+}
+
+/* Of an earlier engine, or of nobody: it must go (R-TSK-5). */
+static void
+row_unknown(struct engine *e, const struct link_row *row)
+{
+    if (row->facts & ROW_EMPTY || (row->facts & ROW_START_FAILED && !(row->facts & ROW_STARTED))) {
+        keeper_say_task(e, LINK_FORGET, row->task);
+        return;
+    }
+    report(REPORT_WARNING, "t%" PRIu64 " is unknown here and is killed", row->task);
+    keeper_say_task(e, LINK_KILL, row->task);
+}
+
+static void
+on_row(struct engine *e, const struct link_row *row, int fd)
+{
+    struct link_message ack = {.kind = LINK_ACK,
+                               .u.ack = {.task = row->task, .version = row->version}};
+    struct row *known = idmap_get(&e->rows, row->task);
+
+    if (!known) {
+        if (fd >= 0)
+            logs_close(e->logs, fd);
+        (void)keeper_send(e, &ack, -1); /* sent again if this is lost */
+        row_unknown(e, row);
+        return;
+    }
+    if (fd >= 0)
+        logs_add(e->logs, row->task, fd);
+    if (row->version > known->version) {
+        uint32_t fresh = row->facts & ~known->facts;
+        known->version = row->version;
+        known->facts |= row->facts;
+        /* Feeding may end in FORGET, which frees `known`. */
+        feed_start(e, row, fresh);
+        feed_end(e, row, fresh);
+    }
+    (void)keeper_send(e, &ack, -1);
+}
+
+/* ---- Receiving ------------------------------------------------------------------------------ */
+
+static void
+on_hello(struct engine *e, const struct link_message *m)
+{
+    e->hello = (struct hello_facts){
+        .keeper_pid = m->u.hello.keeper_pid,
+        .containment = m->u.hello.containment,
+        .engine_runs = m->u.hello.engine_runs,
+        .heartbeat_ns = m->u.hello.heartbeat_ns,
+        .system_mode = m->u.hello.system_mode,
+        .memory_limits = m->u.hello.memory_limits,
+        .pids_limits = m->u.hello.pids_limits,
+    };
+    snprintf(e->hello.work_dir, sizeof e->hello.work_dir, "%.*s",
+             (int)sizeof m->u.hello.work_dir - 1, m->u.hello.work_dir);
+    snprintf(e->hello.cgroup, sizeof e->hello.cgroup, "%.*s", (int)sizeof m->u.hello.cgroup - 1,
+             m->u.hello.cgroup);
+}
+
+static void
+on_message(struct engine *e, const struct link_message *m, int fd)
+{
+    switch ((enum link_kind)m->kind) {
+    case LINK_HELLO:
+        on_hello(e, m); /* facts may change at a reload */
+        break;
+    case LINK_TABLE_END:
+        e->table_complete = true;
+        break;
+    case LINK_ROW:
+        on_row(e, &m->u.row, fd);
+        return; /* the descriptor is taken care of */
+    case LINK_SAMPLED:
+        engine_feed(e, &(struct input){.kind = IN_TASK_SAMPLED,
+                                       .task = m->u.sampled.task,
+                                       .u.sampled.cpu_ns = m->u.sampled.cpu_ns});
+        break;
+    case LINK_SWEPT:
+        engine_feed(e, &(struct input){.kind = IN_REGION_SWEPT,
+                                       .region = m->u.swept.region,
+                                       .u.swept.error = m->u.swept.error});
+        break;
+    case LINK_SHUTDOWN:
+        shutdown_asked(e, m->u.shutdown.count);
+        break;
+    case LINK_RELOAD:
+        reload_configuration(e);
+        keeper_say(e, LINK_RELOADED);
+        break;
+    default:
+        report(REPORT_WARNING, "the keeper sent a message of kind %" PRIu32, m->kind);
+        break;
+    }
+    if (fd >= 0)
+        logs_close(e->logs, fd);
+}
+
+static void
+on_readable(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+    struct engine *e = w->data;
+
+    (void)loop;
+    (void)revents;
+    for (int i = 0; i < MESSAGES_PER_TURN; i++) {
+        struct link_message m;
+        int fd = -1;
+        int rc = link_receive(e->keeper->link.fd, &m, &fd);
+        if (rc == 0)
+            break;
+        if (rc == -EPIPE)
+            keeper_gone(e);
+        if (rc == -EPROTO) {
+            report(REPORT_WARNING, "the keeper sent a packet that is none");
+            continue;
+        }
+        if (rc == -EMFILE)
+            report(REPORT_WARNING, "no descriptor is left for a task's output: it is not kept");
+        on_message(e, &m, fd);
+        engine_settle(e);
+    }
+}
+
+static void
+on_writable(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+    struct engine *e = w->data;
+
+    (void)revents;
+    if (link_flush(&e->keeper->link) == -EPIPE)
+        keeper_gone(e);
+    if (!link_wants_write(&e->keeper->link))
+        ev_io_stop(loop, w);
+}
+
+bool
+keeper_open(struct engine *e)
+{
+    struct pollfd p = {.fd = e->options.link_fd, .events = POLLIN};
+    struct link_message m;
+    int fd = -1;
+
+    int rc = poll(&p, 1, HELLO_MS);
+    rc = rc <= 0 ? -ETIMEDOUT : link_receive(e->options.link_fd, &m, &fd);
+    if (fd >= 0)
+        close(fd);
+    if (rc != 1 || m.kind != LINK_HELLO || m.u.hello.version != LINK_VERSION) {
+        report(REPORT_ERROR, "the keeper did not say hello; the engine is started by asupersyncd "
+                             "and not by hand");
+        return false;
+    }
+    e->keeper = calloc(1, sizeof *e->keeper);
+    if (!e->keeper) {
+        report(REPORT_ERROR, "no memory");
+        return false;
+    }
+    on_hello(e, &m);
+    link_init(&e->keeper->link, e->options.link_fd, UINT32_MAX);
+    ev_io_init(&e->keeper->readable, on_readable, e->options.link_fd, EV_READ);
+    ev_io_init(&e->keeper->writable, on_writable, e->options.link_fd, EV_WRITE);
+    e->keeper->readable.data = e->keeper->writable.data = e;
+    ev_io_start(e->loop, &e->keeper->readable);
+    return true;
+}
+
+void
+keeper_close(struct engine *e)
+{
+    if (!e->keeper)
+        return;
+    ev_io_stop(e->loop, &e->keeper->readable);
+    ev_io_stop(e->loop, &e->keeper->writable);
+    link_fini(&e->keeper->link);
+    free(e->keeper);
+    e->keeper = NULL;
+}

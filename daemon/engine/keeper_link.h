@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine's end of the link (daemon/link.h): rows become facts, each fact
+ * fed to the kernel exactly once and in order; orders go out. When the link
+ * ends, the keeper is gone: everything it started is killed and the engine
+ * exits at once.
+ */
+#ifndef ASUPERSYNC_DAEMON_ENGINE_KEEPER_LINK_H
+#define ASUPERSYNC_DAEMON_ENGINE_KEEPER_LINK_H
+
+#include "daemon/engine/state.h"
+
+/* Read LINK_HELLO (waits for it, a few seconds at most), then watch the link.
+ * False after reporting why not. */
+bool keeper_open(struct engine *e);
+void keeper_close(struct engine *e);
+/* Send one message; `fd` (or -1) is lent. False: no memory or no keeper. */
+bool keeper_send(struct engine *e, struct link_message *m, int fd);
+/* A message without a payload, or with a task. */
+void keeper_say(struct engine *e, enum link_kind kind);
+void keeper_say_task(struct engine *e, enum link_kind kind, uint64_t task);
+/* STATUS= with live counts, when they changed. */
+void keeper_status(struct engine *e);
+/* Ids of the regions from below "/" down to this one; returns how many. */
+uint32_t keeper_path(const struct engine *e, uint64_t region, uint64_t path[LINK_PATH_MAX]);
+/* Everything that is queued, before the engine exits. */
+void keeper_flush(struct engine *e);
+
+/* What is known of one task's row. */
+struct row {
+    uint32_t version;
+    uint32_t facts;
+};
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon.status, reload, drain, shutdown. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "asupersync/version.h"
+#include "daemon/engine/bodies.h"
+#include "daemon/engine/call.h"
+#include "daemon/engine/keeper_link.h"
+#include "daemon/engine/reload.h"
+#include "daemon/engine/shutdown.h"
+#include "daemon/engine/why.h"
+
+static void
+write_limit(struct proto_writer *w, const char *name, bool has_used, uint64_t used, uint64_t max)
+{
+    pw_key(w, name);
+    pw_map(w);
+    if (has_used) {
+        pw_key(w, "used");
+        pw_uint(w, used);
+    }
+    pw_key(w, "max");
+    pw_uint(w, max);
+    pw_end(w);
+}
+
+/* What is used of a limit that holds for the whole daemon. */
+static bool
+used_of(const struct engine *e, const char *name, const struct kernel_counts *counts,
+        uint64_t *used)
+{
+    if (strcmp(name, "tasks-per-daemon") == 0)
+        *used = counts->tasks;
+    else if (strcmp(name, "regions-per-daemon") == 0)
+        *used = counts->regions;
+    else if (strcmp(name, "sessions-per-daemon") == 0)
+        *used = counts->sessions;
+    else if (strcmp(name, "waits-per-daemon") == 0)
+        *used = counts->waits + e->parked_count;
+    else if (strcmp(name, "queued-bytes-per-daemon") == 0)
+        *used = counts->bytes;
+    else if (strcmp(name, "retained-outcomes") == 0)
+        *used = counts->retained;
+    else
+        return false;
+    return true;
+}
+
+static void
+write_limits(struct proto_writer *w, struct engine *e, const struct kernel_counts *counts)
+{
+    const struct kernel_limits *limits = &e->config.kernel.limits;
+    struct server_options server = server_options_of(e, &e->config);
+    uint64_t used = 0;
+
+    pw_key(w, "limits");
+    pw_map(w);
+#define WRITE_LIMIT(field, type, preset, name)                                                     \
+    write_limit(w, name, used_of(e, name, counts, &used), used, limits->field);
+    KERNEL_LIMIT_LIST(WRITE_LIMIT)
+#undef WRITE_LIMIT
+    write_limit(w, "connections", true, server_connection_count(e->server), server.connections_max);
+    write_limit(w, "connections-per-user", false, 0, server.connections_per_user);
+    write_limit(w, "message-size", false, 0, e->config.message_size_max);
+    write_limit(w, "events", true, e->window.count, e->window.count_max);
+    write_limit(w, "events-bytes", true, e->window.bytes, e->window.bytes_max);
+    write_limit(w, "log-bytes-per-task", false, 0, e->config.log_task_max);
+    write_limit(w, "log-bytes", false, 0, e->config.log_total_max);
+    pw_end(w);
+}
+
+static const char *
+containment_name(uint32_t containment)
+{
+    switch ((enum containment)containment) {
+    case CONTAINMENT_CGROUP2:
+        return "cgroup2";
+    case CONTAINMENT_CGROUP2_COOPERATIVE:
+        return "cgroup2-cooperative";
+    case CONTAINMENT_SUBREAPER:
+        return "subreaper";
+    }
+    return "unknown";
+}
+
+static void
+write_boot(struct proto_writer *w)
+{
+    char boot[64] = "";
+    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+    if (f) {
+        if (fgets(boot, sizeof boot, f))
+            boot[strcspn(boot, "\n")] = '\0';
+        fclose(f);
+    }
+    pw_key(w, "boot");
+    pw_str(w, boot);
+}
+
+static void
+write_uint(struct proto_writer *w, const char *key, uint64_t value)
+{
+    pw_key(w, key);
+    pw_uint(w, value);
+}
+
+static void
+write_text(struct proto_writer *w, const char *key, const char *value)
+{
+    pw_key(w, key);
+    pw_str(w, value);
+}
+
+static void
+write_flag(struct proto_writer *w, const char *key, bool value)
+{
+    pw_key(w, key);
+    pw_bool(w, value);
+}
+
+int
+op_daemon_status(struct call *c)
+{
+    static const char *const states[] = {"running", "draining", "shutting-down"};
+    struct engine *e = c->engine;
+    struct proto_writer *w = c->w;
+    struct kernel_counts counts;
+    asup_time now = engine_now(e);
+    asup_time started = procinfo_started(e->hello.keeper_pid);
+
+    kernel_counts(e->kernel, &counts);
+    pw_map(w);
+    write_text(w, "version", ASUP_VERSION);
+    write_uint(w, "protocol", PROTO_VERSION);
+    write_text(w, "containment", containment_name(e->hello.containment));
+    write_text(w, "mode", e->options.user_mode ? "user" : "system");
+    write_text(w, "state", states[e->phase]);
+    write_uint(w, "pid", e->hello.keeper_pid);
+    write_uint(w, "engine_pid", (uint64_t)getpid());
+    write_uint(w, "engine_runs", e->hello.engine_runs);
+    write_uint(w, "uptime_ns", now - (started && started < now ? started : e->started_at));
+    write_boot(w);
+    write_uint(w, "regions", counts.regions);
+    write_uint(w, "tasks", counts.tasks);
+    write_uint(w, "running", counts.running);
+    write_uint(w, "sessions", counts.sessions);
+    write_uint(w, "waits", counts.waits + e->parked_count);
+    write_uint(w, "connections", server_connection_count(e->server));
+    write_uint(w, "draining", counts.draining);
+    write_limits(w, e, &counts);
+    write_text(w, "cgroup", e->hello.cgroup);
+    write_text(w, "runtime_dir", e->options.runtime_dir);
+    write_text(w, "state_dir", e->options.state_dir);
+    write_text(w, "config", e->options.config_path ? e->options.config_path : "");
+    write_uint(w, "now_ns", now);
+    write_uint(w, "now_wall_ns", engine_wall(now));
+    write_uint(w, "potential", kernel_potential(e->kernel));
+    write_uint(w, "log_bytes_lost", logs_lost_total(e->logs));
+    write_flag(w, "memory_limits", e->hello.memory_limits);
+    write_flag(w, "pids_limits", e->hello.pids_limits);
+    pw_end(w);
+    return 0;
+}
+
+static int
+done(struct call *c)
+{
+    pw_map(c->w);
+    pw_end(c->w);
+    return 0;
+}
+
+int
+op_daemon_reload(struct call *c)
+{
+    int errors = reload_configuration(c->engine);
+
+    if (errors)
+        return call_fail(c, -ASUP_EINVALID, NULL, "the daemon's log tells each with its line",
+                         "the configuration has %d error%s; the old one stays in force", errors,
+                         errors == 1 ? "" : "s");
+    return done(c);
+}
+
+int
+op_daemon_drain(struct call *c)
+{
+    struct input in = {.kind = IN_REGION_END, .region = ASUP_ROOT_ID};
+    struct answer answer;
+
+    in.u.end.mode = ASUP_END_FINISH;
+    in.u.end.drain_ns = ASUP_NEVER;
+    call_ask(c, &in, &answer);
+    if (answer.code != 0)
+        return call_refused(c, &answer);
+    if (c->engine->phase == PHASE_RUNNING) {
+        c->engine->phase = PHASE_DRAINING;
+        keeper_status(c->engine);
+    }
+    return done(c);
+}
+
+int
+op_daemon_shutdown(struct call *c)
+{
+    struct input in = {.kind = IN_SHUTDOWN,
+                       .u.shutdown.within_ns = c->args->daemon_shutdown.within_ns};
+    struct answer answer;
+
+    call_ask(c, &in, &answer);
+    if (answer.code != 0)
+        return call_refused(c, &answer);
+    c->engine->shutdown_count++;
+    shutdown_begun(c->engine);
+    return done(c);
+}

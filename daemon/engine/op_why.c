@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* why: the chain of what something waits for, as a body. */
+#include <inttypes.h>
+
+#include "daemon/engine/call.h"
+#include "daemon/engine/why.h"
+
+static void
+write_link(struct proto_writer *w, const struct why_link *link)
+{
+    pw_map(w);
+    pw_key(w, "id");
+    if (link->ref.sort == ASUP_SORT_NONE)
+        pw_uint(w, link->pid);
+    else
+        pw_id(w, link->ref.sort, link->ref.id);
+    pw_key(w, "kind");
+    pw_str(w, link->kind);
+    pw_key(w, "state");
+    pw_str(w, link->state);
+    if (link->pid) {
+        pw_key(w, "pid");
+        pw_uint(w, link->pid);
+    }
+    pw_key(w, "name");
+    pw_str(w, link->name);
+    pw_key(w, "age_ns");
+    pw_uint(w, link->age_ns);
+    if (link->left_ns != ASUP_NEVER) {
+        pw_key(w, "budget_left_ns");
+        pw_uint(w, link->left_ns);
+    }
+    pw_key(w, "note");
+    pw_str(w, link->note);
+    pw_end(w);
+}
+
+static void
+write_why(struct proto_writer *w, struct asup_ref ref, const struct why *why)
+{
+    pw_map(w);
+    pw_key(w, "id");
+    pw_id(w, ref.sort, ref.id);
+    pw_key(w, "state");
+    pw_str(w, why->link_count ? why->links[0].state : "unknown");
+    pw_key(w, "summary");
+    pw_str(w, why->summary);
+    pw_key(w, "chain");
+    pw_list(w);
+    for (size_t i = 0; i < why->link_count; i++)
+        write_link(w, &why->links[i]);
+    pw_end(w);
+    pw_key(w, "trouble");
+    pw_list(w);
+    for (size_t i = 0; i < why->trouble_count; i++) {
+        pw_map(w);
+        pw_key(w, "name");
+        pw_str(w, why->troubles[i].name);
+        pw_key(w, "id");
+        pw_id(w, why->troubles[i].ref.sort, why->troubles[i].ref.id);
+        pw_key(w, "message");
+        pw_str(w, why->troubles[i].message);
+        pw_end(w);
+    }
+    pw_end(w);
+    pw_end(w);
+}
+
+int
+op_why(struct call *c)
+{
+    const struct proto_target *target = &c->args->why.id;
+    struct asup_ref ref = target->ref;
+    struct why *why = proto_memory_take(c->engine->memory, sizeof *why);
+    struct region_view region;
+    struct task_view task;
+    struct session_view session;
+    int rc = 0;
+
+    if (!why)
+        return call_fail(c, -ASUP_ENOMEM, NULL, NULL, "no memory for the answer");
+    *why = (struct why){.engine = c->engine,
+                        .uid = c->caller.uid,
+                        .privileged = c->privileged,
+                        .now = engine_now(c->engine)};
+    switch (ref.sort) {
+    case ASUP_SORT_TASK:
+        if ((rc = call_task(c, ref.id, &task)) == 0)
+            why_task(why, ref.id);
+        break;
+    case ASUP_SORT_SESSION:
+        if (kernel_session(c->engine->kernel, ref.id, &session) && call_sees(c, session.uid))
+            why_session(why, ref.id);
+        else
+            rc = call_fail(c, -ASUP_ENOTFOUND, "id", NULL,
+                           "there is no session s%" PRIu64 " of yours", ref.id);
+        break;
+    default:
+        if ((rc = call_region(c, target, "id", &region)) == 0) {
+            ref = (struct asup_ref){.id = region.id, .sort = ASUP_SORT_REGION};
+            why_region(why, region.id);
+        }
+        break;
+    }
+    if (rc == 0)
+        write_why(c->w, ref, why);
+    return rc;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/engine/shutdown.h"
+
+#include "daemon/engine/keeper_link.h"
+#include "daemon/engine/report.h"
+
+/* Beyond what is left, so that the manager does not give up in the same
+ * instant in which the last finalizer is killed. */
+#define EXTEND_MARGIN_NS (5 * ASUP_NS_PER_S)
+
+void
+shutdown_asked(struct engine *e, uint32_t count)
+{
+    struct answer answer;
+
+    /* The keeper counts; every step of its count is one request. */
+    while (e->shutdown_count < count) {
+        e->shutdown_count++;
+        struct input in = {
+            .kind = IN_SHUTDOWN, .caller = {.uid = 0}, .u.shutdown.within_ns = ASUP_NEVER};
+        engine_ask(e, &in, &answer);
+        if (e->shutdown_count == 2)
+            report(REPORT_NOTICE, "asked to shut down a second time: cleanup is cut short");
+        if (e->shutdown_count > 16)
+            e->shutdown_count = count;
+    }
+    shutdown_begun(e);
+}
+
+void
+shutdown_begun(struct engine *e)
+{
+    if (e->phase == PHASE_SHUTTING_DOWN)
+        return;
+    e->phase = PHASE_SHUTTING_DOWN;
+    report(REPORT_NOTICE, "shutting down: everything is cancelled and cleaned up");
+    keeper_say(e, LINK_STOPPING);
+    shutdown_extend(e);
+    keeper_status(e);
+}
+
+void
+shutdown_extend(struct engine *e)
+{
+    struct link_message m = {.kind = LINK_EXTEND};
+    struct region_view root;
+
+    if (e->phase != PHASE_SHUTTING_DOWN || !kernel_region(e->kernel, ASUP_ROOT_ID, &root))
+        return;
+    asup_time now = engine_now(e);
+    uint64_t left = EXTEND_MARGIN_NS;
+    if (root.close_by != ASUP_NEVER && root.close_by > now)
+        left += root.close_by - now;
+    m.u.extend.usec = left / 1000;
+    (void)keeper_send(e, &m, -1);
+}
+
+void
+shutdown_complete(struct engine *e)
+{
+    e->exit_code = 0;
+    ev_break(e->loop, EVBREAK_ALL);
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine as one struct, and the order in which things happen in it.
+ *
+ * Everything here belongs to the loop's thread. What other threads do (nng's
+ * callbacks, the log thread, the report thread) ends in a queue that wakes the
+ * loop.
+ *
+ *   facts (link, notify, timers, logs) --> engine_feed --.
+ *   requests (server -> dispatch -> op_*.c) --> engine_ask --> kernel_step
+ *                                                               |
+ *       events --> window (events.watch), hooks (troubles, logs, sessions)
+ *       effects --> effects.c, in order, after the events
+ *
+ * A fact that comes while a step's effects are being carried out waits in the
+ * inbox: effects borrow from the kernel until the next step.
+ */
+#ifndef ASUPERSYNC_DAEMON_ENGINE_STATE_H
+#define ASUPERSYNC_DAEMON_ENGINE_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ev.h>
+
+#include "core/kernel.h"
+#include "daemon/config.h"
+#include "daemon/engine.h"
+#include "daemon/engine/idmap.h"
+#include "daemon/engine/ids.h"
+#include "daemon/engine/list.h"
+#include "daemon/engine/logs.h"
+#include "daemon/engine/server.h"
+#include "daemon/engine/window.h"
+#include "daemon/link.h"
+#include "proto/message.h"
+
+struct keeper_link;
+struct handover;
+
+enum engine_phase { PHASE_RUNNING, PHASE_DRAINING, PHASE_SHUTTING_DOWN };
+
+struct inbox {
+    struct input *inputs;
+    size_t count, capacity;
+};
+
+struct engine {
+    struct engine_options options;
+    struct config config;
+    struct ev_loop *loop;
+    struct kernel *kernel;
+    struct ids ids;
+    struct inbox inbox;
+    bool stepping;
+    enum engine_phase phase;
+    asup_time started_at; /* kernel time */
+    int exit_code;
+
+    /* what a step in progress answers at once */
+    uint64_t asked; /* token; 0: nobody waits on the spot */
+    struct answer *answer;
+
+    struct server *server;
+    char socket_path[128];
+    uint64_t token_last;      /* of operations that are not an exchange */
+    struct idmap sessions;    /* first word of the secret's digest -> struct session */
+    struct idmap session_ids; /* id -> struct session */
+    struct list watchers;     /* parked events.watch, struct parked */
+    struct list followers;    /* parked task.logs, struct parked */
+    uint32_t parked_count;    /* those two */
+    struct idmap parked_uids; /* uid + 1 -> how many of those are its own */
+    bool events_pending;      /* watchers are to be told */
+
+    struct proto_memory *memory;      /* of the request being handled */
+    struct proto_memory *spec_memory; /* of the spec being built */
+    struct proto_writer writer;       /* of the answer being written */
+    struct proto_writer wait_writer;  /* of the answer to a held request */
+    struct proto_writer event_writer;
+
+    struct window window;
+    struct logs *logs;
+
+    struct keeper_link *keeper;
+    bool table_complete;   /* LINK_TABLE_END came */
+    struct idmap rows;     /* task -> struct row */
+    struct idmap notifies; /* task -> struct notify */
+    struct handover *handover;
+    struct hello_facts { /* what the keeper said in LINK_HELLO */
+        uint32_t keeper_pid;
+        uint32_t containment;
+        uint32_t engine_runs;
+        uint64_t heartbeat_ns;
+        bool system_mode, memory_limits, pids_limits;
+        char work_dir[192];
+        char cgroup[192];
+    } hello;
+    unsigned shutdown_count;
+    char status_text[256]; /* last STATUS= that was sent */
+
+    struct ev_timer kernel_timer;
+    struct ev_prepare prepare;
+    struct ev_timer second; /* housekeeping */
+    struct ev_timer heartbeat;
+};
+
+/* What the kernel said to a request on the spot. */
+struct answer {
+    bool given; /* false: it waits, FX_REPLY comes later */
+    int code;
+    struct asup_ref made;
+    const char *limit; /* a literal of the kernel */
+    char detail[256];  /* "": none */
+};
+
+/* ---- step.c -------------------------------------------------------------------- */
+
+asup_time engine_now(const struct engine *e);
+/* Unix time in nanoseconds for an instant, for display. */
+uint64_t engine_wall(asup_time at);
+/* A fact; borrowed only for the call. Facts with borrowed bytes are fed only
+ * from outside of steps. */
+void engine_feed(struct engine *e, const struct input *in);
+/* A request; in->token is set here unless the caller chose one. */
+void engine_ask(struct engine *e, struct input *in, struct answer *answer);
+/* Step what waits in the inbox. Called at the end of every callback. */
+void engine_settle(struct engine *e);
+void engine_step_init(struct engine *e);
+
+/* ---- effects.c ------------------------------------------------------------------- */
+
+void effect_execute(struct engine *e, const struct effect *fx);
+
+/* ---- hooks.c: what follows from events besides the window ------------------------- */
+
+void hooks_event(struct engine *e, const struct event *ev);
+
+/* ---- waits.c: requests that are held ------------------------------------------------ */
+
+enum parked_kind { PARKED_TASK, PARKED_REGION, PARKED_EVENTS, PARKED_LOGS };
+
+struct parked {
+    enum parked_kind kind;
+    struct engine *engine;
+    struct exchange *exchange;
+    uint64_t request_id;
+    uint32_t uid;
+    bool privileged;
+    bool may_wait;         /* LOGS: false once the answer must be given */
+    uint64_t subject;      /* task, region, or region to watch (0: all) */
+    uint64_t since;        /* EVENTS: next sequence number; LOGS: offset */
+    uint64_t limit;        /* EVENTS: most events; LOGS: most bytes */
+    uint64_t log_request;  /* LOGS: read in progress; 0: none */
+    struct ev_timer timer; /* EVENTS, LOGS */
+    struct list link;      /* in watchers or followers */
+};
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Driving the kernel: time, steps, and what comes of them.
+ *
+ * Kernel time is CLOCK_BOOTTIME: it never goes back, and it counts while the
+ * machine sleeps. Everything a step leaves is dealt with in one place,
+ * step_finish: first the events, then the effects in order. That is where a
+ * journal's commit has its place, between the two.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "daemon/engine/bodies.h"
+#include "daemon/engine/report.h"
+#include "daemon/engine/state.h"
+#include "daemon/engine/waits.h"
+
+static uint64_t
+clock_ns(clockid_t id)
+{
+    struct timespec ts;
+
+    clock_gettime(id, &ts);
+    return (uint64_t)ts.tv_sec * ASUP_NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+asup_time
+engine_now(const struct engine *e)
+{
+    (void)e;
+    return clock_ns(CLOCK_BOOTTIME);
+}
+
+uint64_t
+engine_wall(asup_time at)
+{
+    uint64_t wall = clock_ns(CLOCK_REALTIME);
+    uint64_t now = clock_ns(CLOCK_BOOTTIME);
+
+    return at <= now ? wall - (now - at) : wall + (at - now);
+}
+
+/* ---- Events ---------------------------------------------------------------------- */
+
+/* Volatile ones: so many, and so little in them. */
+static bool
+event_is_kept(enum event_kind kind)
+{
+    switch (kind) {
+    case EV_TICK:
+    case EV_REQUEST_BOUND:
+    case EV_TASK_CHECKPOINTED:
+    case EV_TASK_CHARGED:
+    case EV_TASK_WATCHDOG_FED:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static void
+event_keep(struct engine *e, const struct event *ev)
+{
+    uint64_t above[ASUP_DEPTH_MAX + 2];
+    struct window_place place = {.uid = ev->uid, .regions = above};
+    struct region_view r;
+
+    if (!event_is_kept(ev->kind)) {
+        window_skip(&e->window, ev->seq);
+        return;
+    }
+    for (uint64_t id = ev->region; id && place.region_count < ASUP_DEPTH_MAX + 2; id = r.parent) {
+        above[place.region_count++] = id;
+        if (!kernel_region(e->kernel, id, &r))
+            break;
+    }
+    proto_writer_clear(&e->event_writer);
+    body_event(&e->event_writer, e->kernel, ev);
+    if (e->event_writer.failed) {
+        report(REPORT_ERROR, "no memory: events are lost to those who watch");
+        proto_writer_fini(&e->event_writer);
+        proto_writer_init(&e->event_writer);
+    }
+    window_push(&e->window, ev->seq, &place, e->event_writer.data, e->event_writer.size);
+}
+
+/* ---- Effects ---------------------------------------------------------------------- */
+
+static void
+answer_take(struct answer *a, const struct effect *fx)
+{
+    a->given = true;
+    a->code = fx->code;
+    a->made = fx->made;
+    a->limit = fx->limit;
+    a->detail[0] = '\0';
+    if (fx->detail) {
+        size_t size = strnlen(fx->detail, sizeof a->detail - 1);
+        memcpy(a->detail, fx->detail, size);
+        a->detail[size] = '\0';
+    }
+}
+
+static void
+step_finish(struct engine *e, const struct step *step)
+{
+    for (size_t i = 0; i < step->event_count; i++)
+        event_keep(e, &step->events[i]);
+    for (size_t i = 0; i < step->event_count; i++)
+        hooks_event(e, &step->events[i]);
+    for (size_t i = 0; i < step->effect_count; i++) {
+        const struct effect *fx = &step->effects[i];
+        if (fx->kind == FX_REPLY && e->asked && fx->token == e->asked)
+            answer_take(e->answer, fx);
+        else
+            effect_execute(e, fx);
+    }
+    if (step->event_count)
+        waits_events_came(e);
+}
+
+static int
+step_run(struct engine *e, struct input *in)
+{
+    struct step step = {0};
+
+    e->stepping = true;
+    in->now = engine_now(e);
+    int code = kernel_step(e->kernel, in, &step);
+    step_finish(e, &step);
+    e->stepping = false;
+    return code;
+}
+
+/* ---- Inputs -------------------------------------------------------------------------- */
+
+static void
+inbox_add(struct inbox *inbox, const struct input *in)
+{
+    if (inbox->count == inbox->capacity) {
+        size_t capacity = inbox->capacity ? inbox->capacity * 2 : 16;
+        struct input *inputs = realloc(inbox->inputs, capacity * sizeof *inputs);
+        if (!inputs) {
+            /* A fact that is lost would leave a task for ever in its state. */
+            report(REPORT_ERROR, "no memory for a fact about a task: the engine starts anew");
+            abort();
+        }
+        inbox->inputs = inputs;
+        inbox->capacity = capacity;
+    }
+    inbox->inputs[inbox->count++] = *in;
+}
+
+void
+engine_feed(struct engine *e, const struct input *in)
+{
+    if (e->stepping) {
+        inbox_add(&e->inbox, in);
+        return;
+    }
+    struct input copy = *in;
+    (void)step_run(e, &copy);
+}
+
+void
+engine_ask(struct engine *e, struct input *in, struct answer *answer)
+{
+    *answer = (struct answer){0};
+    if (!in->token)
+        in->token = (uint64_t)1 << 63 | ++e->token_last;
+    e->asked = in->token;
+    e->answer = answer;
+    int code = step_run(e, in);
+    e->asked = 0;
+    e->answer = NULL;
+    if (!answer->given && code != 0) {
+        answer->given = true;
+        answer->code = code;
+    }
+}
+
+void
+engine_settle(struct engine *e)
+{
+    /* Steps may add to the inbox: take by index, and look again. */
+    for (size_t i = 0; i < e->inbox.count; i++) {
+        struct input in = e->inbox.inputs[i];
+        (void)step_run(e, &in);
+    }
+    e->inbox.count = 0;
+    if (e->inbox.capacity > 4096) {
+        free(e->inbox.inputs);
+        e->inbox = (struct inbox){0};
+    }
+}
+
+/* ---- Time -------------------------------------------------------------------------------- */
+
+static void
+on_kernel_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+    struct engine *e = w->data;
+
+    (void)loop;
+    (void)revents;
+    engine_feed(e, &(struct input){.kind = IN_TICK});
+    engine_settle(e);
+}
+
+/* Before every sleep: when must the kernel be stepped though nothing happens? */
+static void
+on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
+{
+    struct engine *e = w->data;
+    asup_time due = kernel_next_deadline(e->kernel);
+
+    (void)revents;
+    if (due == ASUP_NEVER) {
+        ev_timer_stop(loop, &e->kernel_timer);
+        return;
+    }
+    asup_time now = engine_now(e);
+    double delay = due > now ? (double)(due - now) / (double)ASUP_NS_PER_S : 0.0;
+    /* An hour at most: a timer of libev does not count while the machine
+     * sleeps, kernel time does. */
+    if (delay > 3600.0)
+        delay = 3600.0;
+    ev_now_update(loop);
+    ev_timer_stop(loop, &e->kernel_timer);
+    ev_timer_set(&e->kernel_timer, delay, 0.0);
+    ev_timer_start(loop, &e->kernel_timer);
+}
+
+void
+engine_step_init(struct engine *e)
+{
+    ev_timer_init(&e->kernel_timer, on_kernel_timer, 0.0, 0.0);
+    e->kernel_timer.data = e;
+    ev_prepare_init(&e->prepare, on_prepare);
+    e->prepare.data = e;
+    ev_prepare_start(e->loop, &e->prepare);
+}
