@@ -108,7 +108,7 @@ static const struct proto_reply_field event_fields[] = {
     END,
 };
 static const struct proto_reply_field link_fields[] = {
-    {"id", "id", "What is waited for."},
+    {"id", "id|uint", "What is waited for; of a process its number."},
     {"kind", "text", "region, task, finalizer, session or process."},
     {"state", "text", "Its state."},
     {"pid", "uint?", "Its main process."},
@@ -161,6 +161,14 @@ static const struct proto_reply_field region_wait[] = {
     {"path", "text", "Its path."},
     {"state", "text", "closed."},
     {"outcome", "O", "How it ended."},
+    END,
+};
+static const struct proto_reply_field region_stat[] = {
+    {"...", "N", "The body is a node."},
+    {"children_live", "uint", "Child regions that are not closed."},
+    {"sealed", "bool", "It admits nothing more."},
+    {"close_timeout", "bool", "RegionCloseTimeout was reported."},
+    {"sweep_errno", "uint", "Error number of the last try to remove what it left; 0: none."},
     END,
 };
 static const struct proto_reply_field region_node[] = {
@@ -263,7 +271,7 @@ const struct proto_reply_field *const proto_replies[PROTO_OP_COUNT] = {
     [PROTO_REGION_OPEN] = region_open,
     [PROTO_REGION_CLOSE] = region_close,
     [PROTO_REGION_WAIT] = region_wait,
-    [PROTO_REGION_STAT] = region_node,
+    [PROTO_REGION_STAT] = region_stat,
     [PROTO_REGION_TREE] = region_node,
     [PROTO_TASK_SUBMIT] = task_submit,
     [PROTO_TASK_CANCEL] = task_cancel,
