@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/keeper/sweep.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/keeper/child.h"
+#include "daemon/keeper/contain.h"
+#include "daemon/keeper/engine.h"
+#include "daemon/keeper/log.h"
+#include "daemon/keeper/rows.h"
+#include "daemon/keeper/spawn.h"
+
+#define SWEEPS_AT_ONCE 8
+#define SWEEP_PATIENCE_NS (10 * ASUP_NS_PER_S)
+#define SWEEP_RETRY_NS (2 * ASUP_NS_PER_MS)
+
+enum sweep_step {
+    SWEEP_DIRECTORY, /* rmdir, or else a child first */
+    SWEEP_CHILD,     /* a child removes the content */
+    SWEEP_GROUP,     /* the cgroup, which may be busy for a moment */
+};
+
+struct sweep {
+    struct chain chain;
+    uint64_t region;
+    enum sweep_step step;
+    bool asked;   /* by the engine, which wants an answer */
+    bool emptied; /* a child has been through it */
+    int error;
+    pid_t pid;
+    int pidfd;
+    int progress_fd;
+    uint64_t due_at; /* next retry, or the end of our patience */
+    uint64_t give_up_at;
+};
+
+static struct sweep *
+sweep_find(const struct keeper *k, uint64_t region)
+{
+    for (struct chain *at = k->sweeps.next; at != &k->sweeps; at = at->next) {
+        struct sweep *sweep = CHAIN_OWNER(at, struct sweep, chain);
+
+        if (sweep->region == region)
+            return sweep;
+    }
+    return NULL;
+}
+
+static struct sweep *
+sweep_new(struct keeper *k, uint64_t region, bool asked)
+{
+    struct sweep *sweep = calloc(1, sizeof *sweep);
+
+    if (sweep == NULL)
+        return NULL;
+    sweep->region = region;
+    sweep->asked = asked;
+    sweep->pidfd = -1;
+    sweep->progress_fd = -1;
+    sweep->give_up_at = k->now + SWEEP_PATIENCE_NS;
+    sweep->due_at = k->now;
+    chain_init(&sweep->chain);
+    chain_append(&k->sweeps, &sweep->chain);
+    return sweep;
+}
+
+static void
+answer(struct keeper *k, uint64_t region, int error)
+{
+    struct link_message message = {.kind = LINK_SWEPT};
+
+    message.u.swept.region = region;
+    message.u.swept.error = error;
+    if (engine_send(k, &message, -1) == -ENOBUFS)
+        engine_fault(k, "it does not read its answers");
+}
+
+static void
+sweep_close(struct keeper *k, struct sweep *sweep)
+{
+    if (sweep->pidfd >= 0)
+        close(sweep->pidfd);
+    if (sweep->progress_fd >= 0)
+        close(sweep->progress_fd);
+    if (sweep->pid != 0)
+        k->sweeps_running--;
+    sweep->pidfd = -1;
+    sweep->progress_fd = -1;
+    sweep->pid = 0;
+}
+
+static void
+sweep_done(struct keeper *k, struct sweep *sweep)
+{
+    struct region *region = region_find(k, sweep->region);
+
+    if (sweep->error != 0)
+        log_warning("work directory or cgroup of r%llu could not be removed: %s",
+                    (unsigned long long)sweep->region, strerror(sweep->error));
+    if (region != NULL && region->row_count == 0)
+        region_free(k, region);
+    else if (region != NULL)
+        region->swept = true;
+    if (sweep->asked)
+        answer(k, sweep->region, sweep->error);
+    sweep_close(k, sweep);
+    chain_remove(&sweep->chain);
+    free(sweep);
+}
+
+/* ---- The child ------------------------------------------------------------------------- */
+
+/* In its own cgroup leaf below tree/, so that it never outlives the keeper. */
+static int
+start_child(struct keeper *k, struct sweep *sweep, const char *name)
+{
+    int pipe_fds[2];
+    int group_fd = -1;
+    pid_t pid;
+
+    if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0)
+        return -errno;
+    if (k->cgroup.present)
+        group_fd = openat(k->cgroup.tree_fd, "sweep", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    pid = spawn_clone(group_fd, &sweep->pidfd);
+    if (pid == 0) {
+        const int kept[] = {k->work_fd, pipe_fds[1]};
+
+        child_close_others(3, kept, 2);
+        (void)setsid();
+        sweep_child_run(k->work_fd, name, pipe_fds[1], keeper_switches_user(k));
+    }
+    close(pipe_fds[1]);
+    if (group_fd >= 0)
+        close(group_fd);
+    if (pid < 0) {
+        close(pipe_fds[0]);
+        sweep->pidfd = -1;
+        return pid;
+    }
+    sweep->pid = pid;
+    sweep->progress_fd = pipe_fds[0];
+    sweep->step = SWEEP_CHILD;
+    sweep->due_at = k->now + SWEEP_PATIENCE_NS;
+    k->sweeps_running++;
+    return keeper_watch(k, sweep->pidfd, EPOLLIN | EPOLLONESHOT,
+                        WATCH_TAG(WATCH_SWEEP, sweep->region));
+}
+
+static void
+child_late(struct keeper *k, struct sweep *sweep)
+{
+    char bytes[256];
+
+    if (read(sweep->progress_fd, bytes, sizeof bytes) > 0) {
+        sweep->due_at = k->now + SWEEP_PATIENCE_NS;
+        return;
+    }
+    (void)syscall(SYS_pidfd_send_signal, sweep->pidfd, SIGKILL, NULL, 0);
+    sweep->error = ETIMEDOUT;
+    /* Whatever becomes of it, it is reaped as an orphan. */
+    sweep_close(k, sweep);
+    sweep->step = SWEEP_GROUP;
+    sweep->due_at = k->now;
+    sweep->give_up_at = k->now + SWEEP_PATIENCE_NS;
+}
+
+void
+sweep_child_ended(struct keeper *k, uint64_t region)
+{
+    struct sweep *sweep = sweep_find(k, region);
+    siginfo_t info = {0};
+
+    if (sweep == NULL || sweep->pidfd < 0 ||
+        waitid(P_PIDFD, (id_t)sweep->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+        return;
+    sweep->error = info.si_code == CLD_EXITED ? info.si_status : EINTR;
+    sweep->emptied = true;
+    sweep_close(k, sweep);
+    sweep->step = SWEEP_DIRECTORY;
+    sweep->due_at = k->now;
+}
+
+bool
+sweep_is_child(const struct keeper *k, pid_t pid)
+{
+    if (k->sweeps_running == 0)
+        return false;
+    for (struct chain *at = k->sweeps.next; at != &k->sweeps; at = at->next)
+        if (CHAIN_OWNER(at, struct sweep, chain)->pid == pid)
+            return true;
+    return false;
+}
+
+/* ---- Steps ----------------------------------------------------------------------------- */
+
+static void
+step_directory(struct keeper *k, struct sweep *sweep)
+{
+    char name[32];
+    int rc;
+
+    (void)snprintf(name, sizeof name, "r%llu", (unsigned long long)sweep->region);
+    if (unlinkat(k->work_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT) {
+        struct region *region = region_find(k, sweep->region);
+
+        if (region != NULL)
+            region->work_made = false;
+        sweep->error = 0;
+    } else if (!sweep->emptied && (errno == ENOTEMPTY || errno == EEXIST)) {
+        if (k->sweeps_running >= SWEEPS_AT_ONCE) {
+            sweep->due_at = k->now + SWEEP_RETRY_NS;
+            return;
+        }
+        rc = start_child(k, sweep, name);
+        if (rc == 0)
+            return;
+        sweep->error = -rc;
+    } else if (sweep->error == 0) {
+        sweep->error = errno;
+    }
+    sweep->step = SWEEP_GROUP;
+    sweep->due_at = k->now;
+    sweep->give_up_at = k->now + SWEEP_PATIENCE_NS;
+}
+
+static void
+step_group(struct keeper *k, struct sweep *sweep)
+{
+    struct region *region = region_find(k, sweep->region);
+    int rc = region != NULL ? contain_remove_region(k, region) : 0;
+
+    if (rc < 0 && sweep->give_up_at > k->now) {
+        sweep->due_at = k->now + SWEEP_RETRY_NS;
+        return;
+    }
+    if (rc < 0 && sweep->error == 0)
+        sweep->error = -rc;
+    sweep_done(k, sweep);
+}
+
+void
+sweep_turn(struct keeper *k)
+{
+    struct chain *next;
+
+    for (struct chain *at = k->sweeps.next; at != &k->sweeps; at = next) {
+        struct sweep *sweep = CHAIN_OWNER(at, struct sweep, chain);
+
+        next = at->next;
+        if (sweep->due_at > k->now)
+            continue;
+        if (sweep->step == SWEEP_CHILD)
+            child_late(k, sweep);
+        if (sweep->step == SWEEP_DIRECTORY)
+            step_directory(k, sweep);
+        if (sweep->step == SWEEP_GROUP)
+            step_group(k, sweep);
+    }
+}
+
+uint64_t
+sweep_next_at(const struct keeper *k)
+{
+    uint64_t next_at = ASUP_NEVER;
+
+    for (struct chain *at = k->sweeps.next; at != &k->sweeps; at = at->next) {
+        const struct sweep *sweep = CHAIN_OWNER(at, struct sweep, chain);
+
+        if (sweep->due_at < next_at)
+            next_at = sweep->due_at;
+    }
+    return next_at;
+}
+
+void
+sweep_order(struct keeper *k, uint64_t region_id)
+{
+    struct region *region = region_find(k, region_id);
+
+    if (sweep_find(k, region_id) != NULL) {
+        sweep_find(k, region_id)->asked = true;
+        return;
+    }
+    /* Never used: nothing was made for it. */
+    if (region == NULL) {
+        answer(k, region_id, 0);
+        return;
+    }
+    if (sweep_new(k, region_id, true) == NULL)
+        answer(k, region_id, ENOMEM);
+}
+
+void
+sweep_leftover_work(struct keeper *k)
+{
+    int fd = openat(k->work_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    struct dirent *entry;
+
+    if (dir == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    while ((entry = readdir(dir)) != NULL) {
+        char *end;
+        uint64_t id;
+
+        if (entry->d_name[0] != 'r')
+            continue;
+        id = strtoull(entry->d_name + 1, &end, 10);
+        if (*end == '\0' && id > 0 && id <= KEEPER_ID_MAX && sweep_find(k, id) == NULL)
+            (void)sweep_new(k, id, false);
+    }
+    (void)closedir(dir);
+}
+
+void
+sweep_drop_all(struct keeper *k)
+{
+    while (!chain_empty(&k->sweeps)) {
+        struct sweep *sweep = CHAIN_OWNER(k->sweeps.next, struct sweep, chain);
+
+        sweep_close(k, sweep);
+        chain_remove(&sweep->chain);
+        free(sweep);
+    }
+}

@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The program asupersyncd. Started by people and service managers it is the
+ * keeper; with --engine, which only the keeper says, it loads the engine's
+ * module and becomes the engine (daemon/engine.h tells why).
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "asupersync/version.h"
+#include "daemon/engine.h"
+#include "daemon/keeper/keeper.h"
+#include "daemon/keeper/log.h"
+#include "daemon/keeper/notify.h"
+#include "daemon/link.h"
+
+#define SYSTEM_RUNTIME_DIR "/run/asupersync"
+#define SYSTEM_STATE_DIR "/var/lib/asupersync"
+#define SYSTEM_CONFIG "/etc/asupersync/asupersyncd.yaml"
+#define SYSTEM_RUN_AS "/etc/asupersync/run-as.conf"
+#define SYSTEM_ENGINE_USER "asupersync"
+
+#define ENGINE_MODULE "asupersyncd-engine.so"
+#define ENGINE_TIMEOUT_DEFAULT_S 10
+
+/* A daemon in the background writes its log here, below the state directory. */
+#define DAEMON_LOG "daemon.log"
+#define DAEMON_LOG_MAX (1 << 20)
+
+static const char usage[] =
+    "Usage: asupersyncd [--user] [option]...\n"
+    "Run processes in regions, and leave nothing behind.\n"
+    "\n"
+    "  --user                 a user's own daemon: no root needed, all runs as the user\n"
+    "  --runtime-dir DIR      sockets and lock (" SYSTEM_RUNTIME_DIR ";\n"
+    "                         with --user $XDG_RUNTIME_DIR/asupersync)\n"
+    "  --state-dir DIR        logs, work directories (" SYSTEM_STATE_DIR "; with --user\n"
+    "                         $XDG_STATE_HOME/asupersync, or RUNTIME/state if only\n"
+    "                         --runtime-dir is given)\n"
+    "  --config FILE          configuration (" SYSTEM_CONFIG ";\n"
+    "                         with --user $XDG_CONFIG_HOME/asupersync/asupersyncd.yaml)\n"
+    "  --run-as FILE          who may run tasks (" SYSTEM_RUN_AS ")\n"
+    "  --engine-user NAME     whom the engine runs as (" SYSTEM_ENGINE_USER ")\n"
+    "  --engine-timeout N     seconds without a sign of life from the engine (10)\n"
+    "  --containment KIND     auto, cgroup2, or subreaper (best effort)\n"
+    "  --foreground           stay in the foreground, log to standard error\n"
+    "  --help, --version\n"
+    "\n"
+    "Without --foreground it goes to the background once it is ready, unless a\n"
+    "service manager started it (NOTIFY_SOCKET). asupersyncd(8) tells the rest.\n";
+
+struct arguments {
+    bool user_mode, foreground, engine, config_given;
+    char *runtime_dir, *state_dir, *config_path, *run_as_path, *engine_user;
+    enum containment_choice containment;
+    unsigned engine_timeout_s;
+    uid_t owner_uid;
+};
+
+/* ---- Arguments ------------------------------------------------------------------------ */
+
+static void __attribute__((noreturn, format(printf, 1, 2))) usage_error(const char *format, ...)
+{
+    va_list args;
+
+    (void)fputs("asupersyncd: ", stderr);
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    (void)fputs("\nTry 'asupersyncd --help'.\n", stderr);
+    exit(KEEPER_EXIT_USAGE);
+}
+
+static char *__attribute__((format(printf, 1, 2))) make_text(const char *format, ...)
+{
+    va_list args;
+    char *text;
+    int rc;
+
+    va_start(args, format);
+    rc = vasprintf(&text, format, args);
+    va_end(args);
+    if (rc < 0) {
+        (void)fputs("asupersyncd: out of memory\n", stderr);
+        exit(KEEPER_EXIT_FAILED);
+    }
+    return text;
+}
+
+/* As given, but from the root: the keeper leaves the current directory. */
+static char *
+absolute(const char *option, const char *path)
+{
+    char cwd[PATH_MAX];
+    size_t size;
+    char *text;
+
+    if (path[0] == '\0')
+        usage_error("%s wants a path, not an empty text", option);
+    if (path[0] == '/')
+        text = make_text("%s", path);
+    else if (getcwd(cwd, sizeof cwd) == NULL)
+        usage_error("%s: the current directory cannot be found: %s", option, strerror(errno));
+    else
+        text = make_text("%s/%s", strcmp(cwd, "/") == 0 ? "" : cwd, path);
+    size = strlen(text);
+    while (size > 1 && text[size - 1] == '/')
+        text[--size] = '\0';
+    return text;
+}
+
+static unsigned
+parse_seconds(const char *option, const char *text)
+{
+    char *end;
+    unsigned long number;
+
+    errno = 0;
+    number = strtoul(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || number < 1 || number > 3600)
+        usage_error("%s wants a number of seconds from 1 to 3600, not '%s'", option, text);
+    return (unsigned)number;
+}
+
+static enum containment_choice
+parse_containment(const char *text)
+{
+    if (strcmp(text, "auto") == 0)
+        return CONTAINMENT_AUTO;
+    if (strcmp(text, "cgroup2") == 0)
+        return CONTAINMENT_ONLY_CGROUP2;
+    if (strcmp(text, "subreaper") == 0)
+        return CONTAINMENT_ONLY_SUBREAPER;
+    usage_error("--containment is auto, cgroup2 or subreaper, not '%s'", text);
+}
+
+enum option_code {
+    OPTION_USER = 256,
+    OPTION_RUNTIME_DIR,
+    OPTION_STATE_DIR,
+    OPTION_CONFIG,
+    OPTION_RUN_AS,
+    OPTION_ENGINE_USER,
+    OPTION_ENGINE_TIMEOUT,
+    OPTION_CONTAINMENT,
+    OPTION_FOREGROUND,
+    OPTION_ENGINE,
+    OPTION_OWNER,
+    OPTION_HELP,
+    OPTION_VERSION,
+};
+
+static const struct option options[] = {
+    {"user", no_argument, NULL, OPTION_USER},
+    {"runtime-dir", required_argument, NULL, OPTION_RUNTIME_DIR},
+    {"state-dir", required_argument, NULL, OPTION_STATE_DIR},
+    {"config", required_argument, NULL, OPTION_CONFIG},
+    {"run-as", required_argument, NULL, OPTION_RUN_AS},
+    {"engine-user", required_argument, NULL, OPTION_ENGINE_USER},
+    {"engine-timeout", required_argument, NULL, OPTION_ENGINE_TIMEOUT},
+    {"containment", required_argument, NULL, OPTION_CONTAINMENT},
+    {"foreground", no_argument, NULL, OPTION_FOREGROUND},
+    {"engine", no_argument, NULL, OPTION_ENGINE},
+    {"owner", required_argument, NULL, OPTION_OWNER},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+static void __attribute__((noreturn)) say_and_exit(const char *text)
+{
+    (void)fputs(text, stdout);
+    exit(fflush(stdout) == 0 ? EXIT_SUCCESS : KEEPER_EXIT_FAILED);
+}
+
+static void
+take_option(struct arguments *a, int code)
+{
+    switch ((enum option_code)code) {
+    case OPTION_USER:
+        a->user_mode = true;
+        break;
+    case OPTION_RUNTIME_DIR:
+        a->runtime_dir = absolute("--runtime-dir", optarg);
+        break;
+    case OPTION_STATE_DIR:
+        a->state_dir = absolute("--state-dir", optarg);
+        break;
+    case OPTION_CONFIG:
+        a->config_path = absolute("--config", optarg);
+        a->config_given = true;
+        break;
+    case OPTION_RUN_AS:
+        a->run_as_path = absolute("--run-as", optarg);
+        break;
+    case OPTION_ENGINE_USER:
+        a->engine_user = optarg;
+        break;
+    case OPTION_ENGINE_TIMEOUT:
+        a->engine_timeout_s = parse_seconds("--engine-timeout", optarg);
+        break;
+    case OPTION_CONTAINMENT:
+        a->containment = parse_containment(optarg);
+        break;
+    case OPTION_FOREGROUND:
+        a->foreground = true;
+        break;
+    case OPTION_ENGINE:
+        a->engine = true;
+        break;
+    case OPTION_OWNER:
+        a->owner_uid = (uid_t)strtoul(optarg, NULL, 10);
+        break;
+    case OPTION_HELP:
+        say_and_exit(usage);
+    case OPTION_VERSION:
+        say_and_exit("asupersyncd " ASUP_VERSION "\n");
+    }
+}
+
+static char *
+user_home(void)
+{
+    const char *home = getenv("HOME");
+    const struct passwd *entry;
+
+    if (home != NULL && home[0] == '/')
+        return make_text("%s", home);
+    entry = getpwuid(geteuid());
+    if (entry == NULL || entry->pw_dir[0] != '/')
+        usage_error("there is no home directory: give --runtime-dir and --state-dir");
+    return make_text("%s", entry->pw_dir);
+}
+
+static char *
+user_directory(const char *variable, const char *below_home)
+{
+    const char *value = getenv(variable);
+    char *home;
+    char *text;
+
+    if (value != NULL && value[0] == '/')
+        return make_text("%s/asupersync", value);
+    home = user_home();
+    text = make_text("%s/%s/asupersync", home, below_home);
+    free(home);
+    return text;
+}
+
+/* The defaults of user mode; a configuration is optional there. */
+static void
+fill_user(struct arguments *a)
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+    if (a->state_dir == NULL)
+        a->state_dir = a->runtime_dir != NULL ? make_text("%s/state", a->runtime_dir)
+                                              : user_directory("XDG_STATE_HOME", ".local/state");
+    if (a->runtime_dir == NULL) {
+        if (runtime == NULL || runtime[0] != '/')
+            usage_error("$XDG_RUNTIME_DIR is not set: give --runtime-dir");
+        a->runtime_dir = make_text("%s/asupersync", runtime);
+    }
+    if (a->config_path == NULL) {
+        char *directory = user_directory("XDG_CONFIG_HOME", ".config");
+
+        a->config_path = make_text("%s/asupersyncd.yaml", directory);
+        free(directory);
+    }
+}
+
+static void
+fill_defaults(struct arguments *a)
+{
+    if (a->user_mode && !a->engine)
+        fill_user(a);
+    if (a->runtime_dir == NULL)
+        a->runtime_dir = make_text("%s", SYSTEM_RUNTIME_DIR);
+    if (a->state_dir == NULL)
+        a->state_dir = make_text("%s", SYSTEM_STATE_DIR);
+    if (a->config_path == NULL && !a->engine)
+        a->config_path = make_text("%s", SYSTEM_CONFIG);
+    if (a->run_as_path == NULL)
+        a->run_as_path = make_text("%s", SYSTEM_RUN_AS);
+    if (!a->config_given && a->config_path != NULL && access(a->config_path, F_OK) < 0) {
+        free(a->config_path);
+        a->config_path = NULL;
+    }
+    /* The longest socket of the engine must fit into a sockaddr_un. */
+    if (strlen(a->runtime_dir) > 72)
+        usage_error("the runtime directory '%s' has a too long path for sockets "
+                    "(72 bytes at most)",
+                    a->runtime_dir);
+    if (strlen(a->state_dir) > 160)
+        usage_error("the state directory '%s' has a too long path (160 bytes at most)",
+                    a->state_dir);
+}
+
+static void
+parse_arguments(struct arguments *a, int argc, char **argv)
+{
+    int code;
+
+    *a = (struct arguments){.engine_user = (char *)(uintptr_t)SYSTEM_ENGINE_USER,
+                            .engine_timeout_s = ENGINE_TIMEOUT_DEFAULT_S,
+                            .owner_uid = geteuid()};
+    opterr = 0;
+    while ((code = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (code == '?')
+            usage_error("the option '%s' is not known, or lacks its value", argv[optind - 1]);
+        take_option(a, code);
+    }
+    if (optind < argc)
+        usage_error("it takes no operands, but got '%s'", argv[optind]);
+    fill_defaults(a);
+}
+
+/* ---- The engine ------------------------------------------------------------------------- */
+
+static void *
+load_engine(void)
+{
+    char self[PATH_MAX];
+    char path[PATH_MAX + 64];
+    const char *places[3] = {"%.*s/" ENGINE_MODULE, "%.*s/../lib/asupersync/" ENGINE_MODULE,
+                             ASUP_ENGINE_DIR "/" ENGINE_MODULE};
+    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
+    char *slash;
+    void *module;
+
+    self[size > 0 ? size : 0] = '\0';
+    slash = strrchr(self, '/');
+    for (int i = 0; i < 3; i++) {
+        if (i < 2 && slash == NULL)
+            continue;
+        if (i == 0)
+            (void)snprintf(path, sizeof path, "%.*s/%s", (int)(slash - self), self, ENGINE_MODULE);
+        else if (i == 1)
+            (void)snprintf(path, sizeof path, "%.*s/../lib/asupersync/%s", (int)(slash - self),
+                           self, ENGINE_MODULE);
+        else
+            (void)snprintf(path, sizeof path, "%s", places[2]);
+        if (access(path, F_OK) < 0 && i < 2)
+            continue;
+        module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        if (module != NULL)
+            return module;
+        log_error("cannot load the engine: %s", dlerror());
+        return NULL;
+    }
+    return NULL;
+}
+
+static int
+become_engine(const struct arguments *a)
+{
+    const struct engine_options engine = {
+        .runtime_dir = a->runtime_dir,
+        .state_dir = a->state_dir,
+        .config_path = a->config_path,
+        .config_required = a->config_given,
+        .user_mode = a->user_mode,
+        .foreground = a->foreground,
+        .owner_uid = a->owner_uid,
+        .link_fd = ENGINE_FD_LINK,
+        .kill_fd = fcntl(ENGINE_FD_KILL, F_GETFD) >= 0 ? ENGINE_FD_KILL : -1,
+    };
+    int (*run)(const struct engine_options *);
+    struct stat status;
+    void *module;
+
+    if (fstat(ENGINE_FD_LINK, &status) < 0 || !S_ISSOCK(status.st_mode))
+        usage_error("--engine is for the daemon itself");
+    module = load_engine();
+    if (module == NULL)
+        return KEEPER_EXIT_FAILED;
+    *(void **)&run = dlsym(module, "engine_main");
+    if (run == NULL) {
+        log_error("the engine's module is not one: %s", dlerror());
+        return KEEPER_EXIT_FAILED;
+    }
+    return run(&engine);
+}
+
+/* ---- The keeper ------------------------------------------------------------------------- */
+
+/* Descriptors 0 to 2 must be something, or the next open becomes standard
+ * error. */
+static void
+fill_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= 2);
+    if (fd > 2)
+        close(fd);
+}
+
+/* The parent in the foreground: waits until the daemon is ready, and says what
+ * its log says if it never is. */
+static void __attribute__((noreturn))
+wait_until_ready(pid_t child, int ready_fd, int log_fd, off_t log_start)
+{
+    char text[4096];
+    int status = 0;
+    ssize_t got;
+
+    got = read(ready_fd, text, 1);
+    if (got == 1)
+        _exit(EXIT_SUCCESS);
+    while ((got = pread(log_fd, text, sizeof text, log_start)) > 0) {
+        (void)!write(STDERR_FILENO, text, (size_t)got);
+        log_start += got;
+    }
+    if (waitpid(child, &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) == 0)
+        _exit(KEEPER_EXIT_FAILED);
+    _exit(WEXITSTATUS(status));
+}
+
+static int
+open_log(const char *state_dir)
+{
+    char path[512];
+    char old[520];
+    struct stat status;
+
+    (void)snprintf(path, sizeof path, "%s/" DAEMON_LOG, state_dir);
+    (void)snprintf(old, sizeof old, "%s.1", path);
+    if (lstat(path, &status) == 0 && status.st_size > DAEMON_LOG_MAX)
+        (void)rename(path, old);
+    return open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+/* To the background: a child in a session of its own, and a child of that, so
+ * that it never gets a terminal. The one in the middle stays until the end of
+ * the start, to hand on the exit status. Returns in the daemon. */
+static int
+go_to_background(const struct arguments *a)
+{
+    int log_fd = open_log(a->state_dir);
+    int pipe_fds[2];
+    int null_fd;
+    off_t log_start;
+    pid_t child;
+
+    if (log_fd < 0 || pipe2(pipe_fds, O_CLOEXEC) < 0) {
+        log_error("cannot write the log '%s/" DAEMON_LOG "': %s", a->state_dir, strerror(errno));
+        exit(KEEPER_EXIT_CANTCREAT);
+    }
+    log_start = lseek(log_fd, 0, SEEK_END);
+    child = fork();
+    if (child > 0) {
+        close(pipe_fds[1]);
+        wait_until_ready(child, pipe_fds[0], log_fd, log_start);
+    }
+    if (child == 0) {
+        (void)setsid();
+        child = fork();
+        if (child > 0) {
+            int status = 0;
+            char ready;
+
+            close(pipe_fds[1]);
+            if (read(pipe_fds[0], &ready, 1) == 1)
+                _exit(EXIT_SUCCESS);
+            if (waitpid(child, &status, 0) < 0 || !WIFEXITED(status))
+                _exit(KEEPER_EXIT_FAILED);
+            _exit(WEXITSTATUS(status));
+        }
+    }
+    if (child < 0) {
+        log_error("cannot fork: %s", strerror(errno));
+        _exit(KEEPER_EXIT_FAILED);
+    }
+    close(pipe_fds[0]);
+    null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    (void)dup2(null_fd, STDIN_FILENO);
+    (void)dup2(null_fd, STDOUT_FILENO);
+    (void)dup2(log_fd, STDERR_FILENO);
+    close(null_fd);
+    close(log_fd);
+    return pipe_fds[1];
+}
+
+static void
+make_state_dir(const char *path)
+{
+    char part[512];
+
+    (void)snprintf(part, sizeof part, "%s", path);
+    for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        (void)mkdir(part, 0755);
+        *slash = '/';
+    }
+    (void)mkdir(part, 0700);
+}
+
+static int
+become_keeper(const struct arguments *a)
+{
+    char owner[24];
+    char *argv[16];
+    int argc = 0;
+    struct keeper_options keeper = {
+        .runtime_dir = a->runtime_dir,
+        .state_dir = a->state_dir,
+        .run_as_path = a->run_as_path,
+        .engine_user = a->engine_user,
+        .engine_argv = argv,
+        .containment = a->containment,
+        .engine_timeout_ns = a->engine_timeout_s * ASUP_NS_PER_S,
+        .user_mode = a->user_mode,
+        .ready_fd = -1,
+    };
+
+    (void)snprintf(owner, sizeof owner, "%u", geteuid());
+    argv[argc++] = (char *)(uintptr_t) "asupersyncd";
+    argv[argc++] = (char *)(uintptr_t) "--engine";
+    argv[argc++] = (char *)(uintptr_t) "--runtime-dir";
+    argv[argc++] = a->runtime_dir;
+    argv[argc++] = (char *)(uintptr_t) "--state-dir";
+    argv[argc++] = a->state_dir;
+    argv[argc++] = (char *)(uintptr_t) "--owner";
+    argv[argc++] = owner;
+    if (a->config_path != NULL) {
+        argv[argc++] = (char *)(uintptr_t) "--config";
+        argv[argc++] = a->config_path;
+    }
+    if (a->user_mode)
+        argv[argc++] = (char *)(uintptr_t) "--user";
+    if (a->foreground)
+        argv[argc++] = (char *)(uintptr_t) "--foreground";
+    argv[argc] = NULL;
+
+    notify_init();
+    if (!a->foreground && !notify_active()) {
+        make_state_dir(a->state_dir);
+        keeper.ready_fd = go_to_background(a);
+    }
+    return keeper_run(&keeper);
+}
+
+int
+main(int argc, char **argv)
+{
+    struct arguments a;
+
+    fill_standard_descriptors();
+    parse_arguments(&a, argc, argv);
+    return a.engine ? become_engine(&a) : become_keeper(&a);
+}
