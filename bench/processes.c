@@ -109,7 +109,8 @@ populated(const char *dir)
 static void
 bare_start(const char *base, int count)
 {
-    static char *argv[] = {"/bin/true", NULL};
+    static char program[] = "/bin/true";
+    static char *argv[] = {program, NULL};
     struct pollfd fds[IN_FLIGHT];
     char dirs[IN_FLIGHT][4096];
     double began = seconds();
@@ -145,7 +146,9 @@ bare_start(const char *base, int count)
 static void
 bare_kill(const char *base, int count)
 {
-    static char *argv[] = {"/bin/sleep", "1000", NULL};
+    static char program[] = "/bin/sleep";
+    static char forever[] = "1000";
+    static char *argv[] = {program, forever, NULL};
     char top[4000];
     char dir[4096];
     double began;
