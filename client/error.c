@@ -13,9 +13,9 @@
 static void
 put(char *to, size_t size, const char *from)
 {
-    size_t length = from != NULL ? strnlen(from, size) : 0;
+    size_t length = from != NULL ? strlen(from) : 0;
 
-    if (length == size) {
+    if (length >= size) {
         length = size - 1;
         while (length > 0 && ((unsigned char)from[length] & 0xc0) == 0x80)
             length--;
