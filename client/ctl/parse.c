@@ -75,11 +75,13 @@ parse_size(const char *string, uint64_t *size)
     if (*end != '\0' || (fraction != NULL && shift == 0) || whole > UINT64_MAX / unit)
         return false;
     uint64_t bytes = whole * unit;
-    uint64_t part = unit;
+    uint64_t part = 0;
+    uint64_t whole_part = 1;
     for (size_t i = 0; i < digits; i++) {
-        part /= 10;
-        bytes += part * (uint64_t)(fraction[i] - '0');
+        part = part * 10 + (uint64_t)(fraction[i] - '0');
+        whole_part *= 10;
     }
+    bytes += unit * part / whole_part;
     *size = bytes;
     return true;
 }

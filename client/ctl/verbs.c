@@ -31,7 +31,7 @@ const struct verb_text verb_texts[VERB_COUNT] = {
                   "stops both. If this command is killed, the region is cancelled.\n"
                   "With --json the result goes to standard error, as its last line.\n",
                   "run --timeout 10m -- make -j8\n"
-                  "run --memory-max 2G --finalizer 'rm -f /tmp/lock' -- ./import data.csv\n"},
+                  "run --memory-max 2G --finalizer ./unlock -- ./import data.csv\n"},
     [VERB_SUBMIT] = {"start a command in a region and print its id",
                      "The command runs in the background with its output in a log (see logs), in\n"
                      "this directory, with a clean environment (PATH, HOME, USER, LOGNAME, SHELL\n"
