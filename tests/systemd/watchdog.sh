@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 install_tree
 users alice
-drop_in WatchdogSec=2s
+drop_in WatchdogSec=2s ExecStart= 'ExecStart=/usr/sbin/asupersyncd --engine-timeout 2'
 check "start" systemctl start asupersyncd.service
 keeper=$(property MainPID)
 
