@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* asupersyncd.yaml: every error is told with its place and its cure, and a
+ * file with an error changes nothing. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/config.h"
+#include "rules.h"
+
+static char *errors;
+static struct config config;
+
+/* Returns the number of errors; their text is in `errors`. */
+static int
+parse(const char *text)
+{
+    size_t size;
+
+    free(errors);
+    FILE *f = open_memstream(&errors, &size);
+    ck_assert_ptr_nonnull(f);
+    config_init(&config);
+    config.events_count = 4711; /* what an error must leave alone */
+    int count = config_parse("test.yaml", text, strlen(text), &config, f);
+    fclose(f);
+    return count;
+}
+
+static void
+expect_error(const char *text, const char *message)
+{
+    int count = parse(text);
+
+    ck_assert_msg(count == 1, "%d errors in\n%s%s", count, text, errors);
+    ck_assert_msg(strstr(errors, message) != NULL, "expected: %s\ngot: %s", message, errors);
+    ck_assert_uint_eq(config.events_count, 4711);
+}
+
+START_TEST(an_empty_file_is_all_defaults)
+{
+    ck_assert_int_eq(parse(""), 0);
+    ck_assert_int_eq(parse("# nothing\n"), 0);
+    ck_assert_int_eq(parse("limits:\n"), 0);
+    ck_assert_uint_eq(config.kernel.limits.tasks_per_user, 100000);
+    ck_assert_uint_eq(config.kernel.allowance[0].drain_ns, 30 * ASUP_NS_PER_S);
+}
+END_TEST
+
+START_TEST(values_are_taken)
+{
+    ck_assert_int_eq(parse("retention: 1h30m\n"
+                           "limits:\n"
+                           "  tasks-per-user: 5\n"
+                           "  queued-bytes-per-user: 64K\n"
+                           "cleanup:\n"
+                           "  user: {drain: 1.5s, polls: 7}\n"
+                           "  limit: {drain: 1s}\n"
+                           "  quota: {drain: 1s}\n"
+                           "  failure: {drain: 1s}\n"
+                           "  resource: {drain: 900ms}\n"
+                           "  shutdown: {drain: 0}\n"
+                           "connections:\n"
+                           "  socket-mode: \"0660\"\n"),
+                     0);
+    ck_assert_uint_eq(config.kernel.retention_ns, 5400 * ASUP_NS_PER_S);
+    ck_assert_uint_eq(config.kernel.limits.tasks_per_user, 5);
+    ck_assert_uint_eq(config.kernel.limits.bytes_per_user, 65536);
+    ck_assert_uint_eq(config.kernel.allowance[0].drain_ns, 1500 * ASUP_NS_PER_MS);
+    ck_assert_uint_eq(config.kernel.allowance[0].polls, 7);
+    ck_assert_uint_eq(config.kernel.allowance[5].drain_ns, 0);
+    ck_assert_uint_eq(config.socket_mode, 0660);
+    ck_assert_uint_eq(config.kernel.finalizer_ns, 10 * ASUP_NS_PER_S);
+}
+END_TEST
+
+START_TEST(errors_name_line_and_column)
+{
+    expect_error(
+        "retention: 1h\nlimits:\n  tasks-per-user: many\n",
+        "test.yaml:3:19: \"limits.tasks-per-user\" is \"many\", but must be a whole number");
+    expect_error("retention: 60\n",
+                 "test.yaml:1:12: \"retention\" is \"60\", but must be a duration "
+                 "with its unit");
+    expect_error(
+        "limits: {tasks-per-user: 0}\n",
+        "test.yaml:1:26: \"limits.tasks-per-user\" is 0, but must be from 1 to 4294967295");
+    expect_error("logs:\n  task-max: -1\n", "test.yaml:2:13: ");
+    expect_error("connections:\n  socket-mode: 999\n", "test.yaml:2:16: ");
+}
+END_TEST
+
+START_TEST(unknown_keys_are_refused_with_a_guess)
+{
+    expect_error("retentoin: 1h\n", "test.yaml:1:1: there is no key \"retentoin\"; did you mean "
+                                    "\"retention\"?");
+    expect_error("limits:\n  task-per-user: 3\n",
+                 "test.yaml:2:3: there is no key \"limits.task-per-user\"; did you mean "
+                 "\"limits.tasks-per-user\"?");
+    expect_error("gargle: 1\n", "see asupersyncd.yaml(5)");
+}
+END_TEST
+
+START_TEST(every_error_is_told_not_only_the_first)
+{
+    ck_assert_int_eq(parse("retention: x\nlimits:\n  depth: 1\n  tasks-per-user: y\n"), 3);
+    ck_assert_uint_eq(config.events_count, 4711);
+}
+END_TEST
+
+START_TEST(wrong_shapes_are_refused)
+{
+    expect_error("- 1\n- 2\n", "test.yaml:1:1: the file must hold keys with values");
+    expect_error("limits: 7\n", "test.yaml:1:1: \"limits\" is a section");
+    expect_error("retention:\n", "\"retention\" needs a value");
+    expect_error("retention: {a: 1}\n", "\"retention\" needs a value");
+    expect_error("retention: 1h\n  bad: [\n", "test.yaml:2:");
+    expect_error("retention: 1h\nretention: 2h\n", "test.yaml:2:");
+}
+END_TEST
+
+START_TEST(values_must_fit_together)
+{
+    expect_error("sessions: {ttl: 2h, ttl-max: 1h}\n", "raise the latter");
+    expect_error("limits: {waits-per-user: 10, waits-per-daemon: 5}\n", "lower the former");
+    expect_error("cleanup: {shutdown: {drain: 1h}}\n", "R-CAN-2");
+}
+END_TEST
+
+START_TEST(what_is_printed_reads_back_the_same)
+{
+    struct config before;
+    char *text;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+
+    config_init(&before);
+    before.kernel.retention_ns = 61 * ASUP_NS_PER_S;
+    before.log_task_max = 12345;
+    before.socket_mode = 0600;
+    config_print(&before, f);
+    fclose(f);
+    ck_assert_msg(parse(text) == 0, "%s\n%s", errors, text);
+    ck_assert_int_eq(memcmp(&before, &config, sizeof before), 0);
+    free(text);
+}
+END_TEST
+
+START_TEST(every_key_is_within_its_own_bounds)
+{
+    char text[256];
+
+    for (size_t i = 0; i < config_key_count; i++) {
+        ck_assert_msg(config_keys[i].min <= config_keys[i].max, "%s", config_keys[i].path);
+        ck_assert_msg(strlen(config_keys[i].help) > 0, "%s", config_keys[i].path);
+        /* A list is a value for none of them. */
+        const char *dot = strchr(config_keys[i].path, '.');
+        if (dot && !strchr(dot + 1, '.')) {
+            snprintf(text, sizeof text, "%.*s:\n  %s: [1]\n", (int)(dot - config_keys[i].path),
+                     config_keys[i].path, dot + 1);
+            expect_error(text, "needs a value");
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_missing_file_matters_only_when_it_was_named)
+{
+    size_t size;
+
+    free(errors);
+    FILE *f = open_memstream(&errors, &size);
+    config.events_count = 1;
+    ck_assert_int_eq(config_load("/nonexistent/asupersyncd.yaml", false, &config, f), 0);
+    ck_assert_uint_gt(config.events_count, 1);
+    ck_assert_int_eq(config_load("/nonexistent/asupersyncd.yaml", true, &config, f), 1);
+    fclose(f);
+    ck_assert_ptr_nonnull(strstr(errors, "/nonexistent/asupersyncd.yaml: cannot be read"));
+}
+END_TEST
+
+START_TEST(durations_and_sizes)
+{
+    uint64_t n;
+
+    ck_assert(config_duration("1.5s", &n) && n == 1500000000);
+    ck_assert(config_duration("0.25ms", &n) && n == 250000);
+    ck_assert(config_duration("2m", &n) && n == 120000000000);
+    ck_assert(config_duration("1h1m1s", &n) && n == 3661000000000);
+    ck_assert(config_duration("0", &n) && n == 0);
+    ck_assert(!config_duration("", &n));
+    ck_assert(!config_duration("5", &n));
+    ck_assert(!config_duration("1.s", &n));
+    ck_assert(!config_duration("-1s", &n));
+    ck_assert(!config_duration("1 s", &n));
+    ck_assert(!config_duration("99999999999999999999s", &n));
+    ck_assert(!config_duration("300000d", &n));
+    ck_assert(config_size("16MiB", &n) && n == 16777216);
+    ck_assert(config_size("1.5K", &n) && n == 1536);
+    ck_assert(config_size("77", &n) && n == 77);
+    ck_assert(!config_size("1X", &n));
+    ck_assert(!config_size("1K1K", &n));
+}
+END_TEST
+
+static const struct rule rules[] = {
+    RULE(an_empty_file_is_all_defaults),
+    RULE(values_are_taken),
+    RULE(errors_name_line_and_column),
+    RULE(unknown_keys_are_refused_with_a_guess),
+    RULE(every_error_is_told_not_only_the_first),
+    RULE(wrong_shapes_are_refused),
+    RULE(values_must_fit_together),
+    RULE(what_is_printed_reads_back_the_same),
+    RULE(every_key_is_within_its_own_bounds),
+    RULE(a_missing_file_matters_only_when_it_was_named),
+    RULE(durations_and_sizes),
+};
+
+RULES_MAIN("engine configuration", rules, NULL, NULL)

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* The map from ids to pointers, against the plainest one there is: an array. */
+#include "daemon/engine/idmap.h"
+#include "rules.h"
+
+enum { KEYS = 500 };
+
+START_TEST(it_does_what_an_array_does)
+{
+    struct idmap map = {0};
+    void *plain[KEYS] = {0};
+    uint64_t state = 12345;
+
+    for (int i = 0; i < 200000; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        size_t k = (size_t)(state >> 33) % KEYS;
+        uint64_t key = (uint64_t)k * 65536 + 1; /* many share their low bits */
+        if (state >> 62) {
+            void *value = (void *)(uintptr_t)(i + 1);
+            ck_assert(idmap_put(&map, key, value));
+            plain[k] = value;
+        } else {
+            ck_assert_ptr_eq(idmap_take(&map, key), plain[k]);
+            plain[k] = NULL;
+        }
+        ck_assert_ptr_eq(idmap_get(&map, key), plain[k]);
+    }
+    size_t count = 0;
+    for (size_t k = 0; k < KEYS; k++) {
+        ck_assert_ptr_eq(idmap_get(&map, (uint64_t)k * 65536 + 1), plain[k]);
+        count += plain[k] != NULL;
+    }
+    ck_assert_uint_eq(map.count, count);
+    size_t cursor = 0;
+    uint64_t key;
+    void *value;
+    while (idmap_next(&map, &cursor, &key, &value))
+        count--;
+    ck_assert_uint_eq(count, 0);
+    idmap_fini(&map);
+}
+END_TEST
+
+START_TEST(an_empty_map_gives_memory_back)
+{
+    struct idmap map = {0};
+
+    for (uint64_t k = 1; k <= 10000; k++)
+        ck_assert(idmap_put(&map, k, &map));
+    for (uint64_t k = 1; k <= 10000; k++)
+        ck_assert_ptr_eq(idmap_take(&map, k), &map);
+    ck_assert_uint_le(map.capacity, 64);
+    ck_assert_ptr_null(idmap_take(&map, 5));
+    ck_assert_ptr_null(idmap_get(&map, 0));
+    idmap_fini(&map);
+}
+END_TEST
+
+static const struct rule rules[] = {
+    RULE(it_does_what_an_array_does),
+    RULE(an_empty_map_gives_memory_back),
+};
+
+RULES_MAIN("engine idmap", rules, NULL, NULL)
