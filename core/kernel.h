@@ -73,20 +73,20 @@ struct kernel_config {
     struct kernel_limits limits;
     struct kernel_allowance allowance[6]; /* by tier: 30 s/1000, 15 s/500, 10 s/300,
                                              10 s/200, 10 s/200, 5 s/50 */
-    uint64_t leftover_ns;         /* 2 s   R-TSK-4 */
-    uint64_t finalizer_ns;        /* 10 s  R-REG-6 */
-    uint64_t finalizer_hurry_ns;  /* 1 s   R-REG-6, second Shutdown */
-    uint64_t retention_ns;        /* 1 h   R-TSK-6 */
-    uint64_t session_ttl_ns;      /* 30 s  R-SES-1 */
-    uint64_t session_ttl_ns_max;  /* 1 h */
-    uint64_t kill_grace_ns;       /* 5 s: killed and still there: RegionCloseTimeout */
-    uint64_t sample_ns;           /* 100 ms R-BUD-3 */
-    uint64_t ageing_ns;           /* 100 ms of waiting weighs one priority step (§7) */
-    uint32_t fairness;            /* L = 16 R-SCH-2 */
-    uint32_t start_window;        /* starts ordered and not yet answered, at most; 64 */
-    uint32_t picks_per_step;      /* lane picks a step, at most; 256 */
-    uint32_t root_uid;            /* owner of "/" */
-    uint64_t id_first;            /* every sort counts from here (>= 2) */
+    uint64_t leftover_ns;                 /* 2 s   R-TSK-4 */
+    uint64_t finalizer_ns;                /* 10 s  R-REG-6 */
+    uint64_t finalizer_hurry_ns;          /* 1 s   R-REG-6, second Shutdown */
+    uint64_t retention_ns;                /* 1 h   R-TSK-6 */
+    uint64_t session_ttl_ns;              /* 30 s  R-SES-1 */
+    uint64_t session_ttl_ns_max;          /* 1 h */
+    uint64_t kill_grace_ns;               /* 5 s: killed and still there: RegionCloseTimeout */
+    uint64_t sample_ns;                   /* 100 ms R-BUD-3 */
+    uint64_t ageing_ns;                   /* 100 ms of waiting weighs one priority step (§7) */
+    uint32_t fairness;                    /* L = 16 R-SCH-2 */
+    uint32_t start_window;                /* starts ordered and not yet answered, at most; 64 */
+    uint32_t picks_per_step;              /* lane picks a step, at most; 256 */
+    uint32_t root_uid;                    /* owner of "/" */
+    uint64_t id_first;                    /* every sort counts from here (>= 2) */
 };
 
 /* The defaults above, and nothing else. */
@@ -117,11 +117,11 @@ enum input_kind {
 
     /* facts: never refused, never answered; about something unknown or past
      * they do nothing */
-    IN_CONFIG,         /* a new configuration is in force */
+    IN_CONFIG,           /* a new configuration is in force */
     IN_SESSION_ATTACHED, /* a connection of that session came */
-    IN_SESSION_LOST,   /* its last connection went: the time to live starts */
-    IN_WAIT_DROPPED,   /* who waited is gone; no answer is sent */
-    IN_TASK_STARTED,   /* exec succeeded */
+    IN_SESSION_LOST,     /* its last connection went: the time to live starts */
+    IN_WAIT_DROPPED,     /* who waited is gone; no answer is sent */
+    IN_TASK_STARTED,     /* exec succeeded */
     IN_TASK_START_FAILED,
     IN_TASK_SIGNALLED, /* the cancel signal was delivered, or came too late */
     IN_TASK_EXITED,    /* the main process ended */
@@ -159,38 +159,38 @@ struct bytes {
 /* A process to run. The spec is opaque here: it is kept until the start is
  * answered and handed back with FX_START. */
 struct task_params {
-    struct bytes label;        /* 0 to ASUP_LABEL_MAX bytes, for people */
+    struct bytes label; /* 0 to ASUP_LABEL_MAX bytes, for people */
     struct bytes spec;
     struct budget_request budget;
-    uint32_t run_uid;          /* whom it runs as; other than caller.uid only for uid 0 */
-    uint64_t delay_ns;         /* stays Created that long; 0: none */
-    uint64_t drain_ns;         /* own drain option; ASUP_NEVER: the region's */
-    uint64_t leftover_ns;      /* ASUP_NEVER: the configured one */
-    uint64_t watchdog_ns;      /* 0: none */
-    uint64_t response_ns;      /* declared longest time between checkpoints; 0: none (R-TSK-8) */
-    uint32_t mask_depth;       /* declared with it */
-    int32_t cancel_signal;     /* 1 to 64 */
-    bool leftover_wait;        /* leftover: wait */
-    bool notify;               /* speaks the notify protocol */
+    uint32_t run_uid;      /* whom it runs as; other than caller.uid only for uid 0 */
+    uint64_t delay_ns;     /* stays Created that long; 0: none */
+    uint64_t drain_ns;     /* own drain option; ASUP_NEVER: the region's */
+    uint64_t leftover_ns;  /* ASUP_NEVER: the configured one */
+    uint64_t watchdog_ns;  /* 0: none */
+    uint64_t response_ns;  /* declared longest time between checkpoints; 0: none (R-TSK-8) */
+    uint32_t mask_depth;   /* declared with it */
+    int32_t cancel_signal; /* 1 to 64 */
+    bool leftover_wait;    /* leftover: wait */
+    bool notify;           /* speaks the notify protocol */
 };
 
 struct region_params {
-    struct bytes name;         /* empty: named by its id text */
+    struct bytes name; /* empty: named by its id text */
     struct budget_request budget;
-    uint64_t drain_ns;         /* ASUP_NEVER: by the root cause */
-    uint8_t policy;            /* enum asup_policy */
-    uint32_t quorum;           /* k for ASUP_POLICY_QUORUM, else 0 */
-    uint32_t tasks_max;        /* 0: the configured limit; may only be smaller */
-    uint32_t children_max;     /* likewise */
-    bool soft;                 /* R-REG-8 */
-    bool attach;               /* ends with the caller's session (R-SES-1) */
+    uint64_t drain_ns;                    /* ASUP_NEVER: by the root cause */
+    uint8_t policy;                       /* enum asup_policy */
+    uint32_t quorum;                      /* k for ASUP_POLICY_QUORUM, else 0 */
+    uint32_t tasks_max;                   /* 0: the configured limit; may only be smaller */
+    uint32_t children_max;                /* likewise */
+    bool soft;                            /* R-REG-8 */
+    bool attach;                          /* ends with the caller's session (R-SES-1) */
     const struct task_params *finalizers; /* registered in this order, with it or not at all */
     uint32_t finalizer_count;
 };
 
 struct region_end_params {
-    uint8_t mode;              /* enum asup_end_mode */
-    uint64_t drain_ns;         /* shorter drain, 0 included; ASUP_NEVER: none */
+    uint8_t mode;      /* enum asup_end_mode */
+    uint64_t drain_ns; /* shorter drain, 0 included; ASUP_NEVER: none */
     struct bytes message;
 };
 
@@ -201,36 +201,36 @@ enum wait_until {
 };
 
 struct process_exit {
-    int32_t exit_code;       /* -1: ended by a signal, or unknown */
-    int32_t signal;          /* 0: none */
+    int32_t exit_code; /* -1: ended by a signal, or unknown */
+    int32_t signal;    /* 0: none */
     bool core_dumped;
     bool oom_killed;
-    bool lost;               /* status unknown: Panicked(lost) */
-    bool cancel_delivered;   /* the cancel signal reached it while it lived */
-    bool kill_delivered;     /* likewise cgroup.kill: `forced` */
+    bool lost;             /* status unknown: Panicked(lost) */
+    bool cancel_delivered; /* the cancel signal reached it while it lived */
+    bool kill_delivered;   /* likewise cgroup.kill: `forced` */
     uint64_t cpu_ns;
     uint64_t memory_peak;
 };
 
 struct input {
     enum input_kind kind;
-    asup_time now;           /* never less than in the step before */
-    struct caller caller;    /* requests */
-    uint64_t token;          /* requests: names the answer; not 0 */
-    uint64_t request;        /* client's request id, for R-IDM-1; 0: none */
-    uint64_t digest;         /* of the request's content, to tell a repeat from a conflict */
-    uint64_t region;         /* where it applies (parent for REGION_OPEN) */
+    asup_time now;        /* never less than in the step before */
+    struct caller caller; /* requests */
+    uint64_t token;       /* requests: names the answer; not 0 */
+    uint64_t request;     /* client's request id, for R-IDM-1; 0: none */
+    uint64_t digest;      /* of the request's content, to tell a repeat from a conflict */
+    uint64_t region;      /* where it applies (parent for REGION_OPEN) */
     uint64_t task;
-    uint64_t session;        /* RESUME, ATTACHED, LOST */
+    uint64_t session; /* RESUME, ATTACHED, LOST */
     union {
         struct {
             uint8_t secret_digest[16];
             uint64_t ttl_ns; /* 0: the configured one */
             uint32_t pid;
-        } session_open;      /* also RESUME: the digest must match */
+        } session_open; /* also RESUME: the digest must match */
         struct region_params region_open;
         struct region_end_params end;
-        struct task_params submit;  /* also DEFER; its timeout is the finalizer's budget */
+        struct task_params submit; /* also DEFER; its timeout is the finalizer's budget */
         struct {
             uint64_t drain_ns;
             struct bytes message;
@@ -244,20 +244,22 @@ struct input {
             bool on_region;      /* waits for `region`, else for `task` */
         } wait;
         struct {
-            uint64_t within_ns;  /* outer limit (R-REG-6); ASUP_NEVER: none */
+            uint64_t within_ns; /* outer limit (R-REG-6); ASUP_NEVER: none */
         } shutdown;
         struct {
             const struct input *items; /* token of each is ignored */
             uint32_t count;
-            struct asup_ref *made;     /* count results: id made or touched */
+            struct asup_ref *made; /* count results: id made or touched */
+            int *codes;            /* count results: what each item by itself is answered;
+                                      may be NULL */
         } batch;
         const struct kernel_config *config;
         struct {
             uint32_t pid;
         } started;
         struct {
-            const char *stage;   /* "fork", "cgroup", "chdir", "exec", ... at most 15 bytes */
-            int32_t error;       /* errno */
+            const char *stage; /* "fork", "cgroup", "chdir", "exec", ... at most 15 bytes */
+            int32_t error;     /* errno */
         } start_failed;
         struct {
             bool delivered;
@@ -270,10 +272,10 @@ struct input {
             uint64_t cpu_ns;
         } sampled;
         struct {
-            uint64_t size;       /* bytes lost so far */
+            uint64_t size; /* bytes lost so far */
         } log_lost;
         struct {
-            int32_t error;       /* 0, or errno: tried again by the kernel, and named by why */
+            int32_t error; /* 0, or errno: tried again by the kernel, and named by why */
         } swept;
     } u;
 };
@@ -312,6 +314,7 @@ struct input {
     X(TASK_CANCEL_ACKED, "task-cancel-acked")                                                      \
     X(TASK_CHECKPOINTED, "task-checkpointed")                                                      \
     X(TASK_CHARGED, "task-charged")                                                                \
+    X(TASK_SAMPLE_ORDERED, "task-sample-ordered")                                                  \
     X(TASK_EXTENDED, "task-extended")                                                              \
     X(TASK_WATCHDOG_FED, "task-watchdog-fed")                                                      \
     X(TASK_WATCHDOG_MISSED, "task-watchdog-missed")                                                \
@@ -337,36 +340,36 @@ enum event_kind {
  * chain kernel_reason() spells out. */
 struct kernel_outcome {
     struct asup_outcome_key key;
-    uint8_t origin_sort;   /* enum asup_sort */
+    uint8_t origin_sort; /* enum asup_sort */
     bool forced;
     bool lost;
-    int32_t exit_code;     /* -1: none */
-    int32_t signal;        /* 0: none */
-    int32_t error;         /* errno of a failed start, or 0 */
-    char stage[16];        /* stage of a failed start; "no-winner", "no-quorum",
-                              "watchdog", "lost", "finalizer-timeout"; or "" */
-    uint32_t reason;       /* 0: none */
+    int32_t exit_code; /* -1: none */
+    int32_t signal;    /* 0: none */
+    int32_t error;     /* errno of a failed start, or 0 */
+    char stage[16];    /* stage of a failed start; "no-winner", "no-quorum",
+                          "watchdog", "lost", "finalizer-timeout"; or "" */
+    uint32_t reason;   /* 0: none */
     uint64_t wall_ns;
     uint64_t cpu_ns;
     uint64_t memory_peak;
 };
 
 struct event {
-    uint64_t seq;          /* 1, 2, 3, ... */
+    uint64_t seq; /* 1, 2, 3, ... */
     asup_time at;
     enum event_kind kind;
-    uint32_t uid;          /* owner of the subject */
-    uint64_t region;       /* subject's region; the region itself for REGION_* */
-    uint64_t task;         /* TASK_*, FINALIZER_*; the decider for REGION_DECIDED; else 0 */
-    uint64_t session;      /* SESSION_*; attached session for REGION_OPENED; else 0 */
-    uint64_t value;        /* one number, by kind: parent id (REGION_OPENED), pid (STARTED),
-                              drain end T (CANCEL_REQUESTED), ms (CHARGED), end (EXTENDED),
-                              bytes (LOG_LOST), errno (SWEEP_FAILED), signal (CANCEL_SENT) */
+    uint32_t uid;     /* owner of the subject */
+    uint64_t region;  /* subject's region; the region itself for REGION_* */
+    uint64_t task;    /* TASK_*, FINALIZER_*; the decider for REGION_DECIDED; else 0 */
+    uint64_t session; /* SESSION_*; attached session for REGION_OPENED; else 0 */
+    uint64_t value;   /* one number, by kind: parent id (REGION_OPENED), pid (STARTED),
+                         drain end T (CANCEL_REQUESTED), ms (CHARGED), end (EXTENDED),
+                         bytes (LOG_LOST), errno (SWEEP_FAILED), signal (CANCEL_SENT) */
     const struct kernel_outcome *outcome; /* MAIN_ENDED, COMPLETED, CLOSED, START_FAILED,
                                              REGION_DECIDED; else NULL */
-    uint32_t reason;       /* CANCEL_REQUESTED, ESCALATED: handle; else 0 */
-    struct bytes text;     /* name (REGION_OPENED), label (TASK_CREATED), message; else empty */
-    const void *payload;   /* the rest, private to core: what apply needs */
+    uint32_t reason;                      /* CANCEL_REQUESTED, ESCALATED: handle; else 0 */
+    struct bytes text;   /* name (REGION_OPENED), label (TASK_CREATED), message; else empty */
+    const void *payload; /* the rest, private to core: what apply needs */
     size_t payload_size;
 };
 
@@ -387,17 +390,17 @@ enum effect_kind {
 
 struct effect {
     enum effect_kind kind;
-    uint64_t token;        /* REPLY */
-    int code;              /* REPLY: 0 or -ASUP_E... */
-    struct asup_ref made;  /* REPLY: what was made, touched or waited for */
-    const char *limit;     /* REPLY with ASUP_EBUSY: the limit's name; else NULL */
-    const char *detail;    /* REPLY refused: what was wrong, for people, else NULL;
-                              0 and detail: advice (overcommitted responsiveness) */
-    uint64_t region;       /* START, SWEEP */
+    uint64_t token;       /* REPLY */
+    int code;             /* REPLY: 0 or -ASUP_E... */
+    struct asup_ref made; /* REPLY: what was made, touched or waited for */
+    const char *limit;    /* REPLY with ASUP_EBUSY: the limit's name; else NULL */
+    const char *detail;   /* REPLY refused: what was wrong, for people, else NULL;
+                             0 and detail: advice (overcommitted responsiveness) */
+    uint64_t region;      /* START, SWEEP */
     uint64_t task;
-    uint32_t uid;          /* START, SWEEP: whom it runs as */
-    int32_t signal;        /* SIGNAL */
-    struct bytes spec;     /* START */
+    uint32_t uid;      /* START, SWEEP: whom it runs as */
+    int32_t signal;    /* SIGNAL */
+    struct bytes spec; /* START */
 };
 
 /* What came of a step. Owned by the kernel, valid until the next step. */
@@ -443,50 +446,50 @@ uint64_t kernel_id_last(const struct kernel *k);
 /* ---- Queries: read only, for listings, `why` and replies -------------------- */
 
 struct kernel_counts {
-    uint32_t regions;      /* live, "/" included */
-    uint32_t tasks;        /* live */
-    uint32_t running;      /* live with a process */
+    uint32_t regions; /* live, "/" included */
+    uint32_t tasks;   /* live */
+    uint32_t running; /* live with a process */
     uint32_t sessions;
     uint32_t waits;
-    uint32_t retained;     /* completed or closed, still answerable */
-    uint64_t bytes;        /* names, labels, specs */
-    uint32_t draining;     /* regions Closing to Finalizing */
+    uint32_t retained; /* completed or closed, still answerable */
+    uint64_t bytes;    /* names, labels, specs */
+    uint32_t draining; /* regions Closing to Finalizing */
 };
 void kernel_counts(const struct kernel *k, struct kernel_counts *out);
 const struct kernel_config *kernel_configuration(const struct kernel *k);
 
 struct region_view {
-    uint64_t id, parent;           /* parent 0 for "/" */
-    uint64_t child_first;          /* live children, by id; 0: none */
-    uint64_t sibling_next;         /* next live sibling; 0: none */
-    uint64_t task_first;           /* live tasks, by id; 0: none */
-    uint64_t finalizer_top;        /* registered finalizers, last in first; 0: none */
-    uint64_t session;              /* attached to; 0: none */
+    uint64_t id, parent;    /* parent 0 for "/" */
+    uint64_t child_first;   /* live children, by id; 0: none */
+    uint64_t sibling_next;  /* next live sibling; 0: none */
+    uint64_t task_first;    /* live tasks, by id; 0: none */
+    uint64_t finalizer_top; /* registered finalizers, last in first; 0: none */
+    uint64_t session;       /* attached to; 0: none */
     struct bytes name;
     uint32_t uid;
-    uint32_t depth;                /* "/" 0 */
+    uint32_t depth; /* "/" 0 */
     uint8_t state, policy;
     uint32_t quorum;
     bool sealed, cancelled, soft, shutdown, decided;
-    bool close_timeout;            /* RegionCloseTimeout was reported */
-    int32_t sweep_error;           /* errno of the last failed sweep, or 0 */
-    struct asup_budget budget;     /* own */
+    bool close_timeout;        /* RegionCloseTimeout was reported */
+    int32_t sweep_error;       /* errno of the last failed sweep, or 0 */
+    struct asup_budget budget; /* own */
     uint32_t polls_spent;
     uint64_t cost_spent;
     uint64_t drain_ns;
     asup_time opened_at, closed_at;
-    asup_time drain_end;           /* T; ASUP_NEVER: none */
-    asup_time close_by;            /* T + P(r); ASUP_NEVER: no promise */
+    asup_time drain_end; /* T; ASUP_NEVER: none */
+    asup_time close_by;  /* T + P(r); ASUP_NEVER: no promise */
     uint32_t tasks_live, children_live, finalizers;
-    uint64_t tasks_total;          /* ever admitted */
-    uint32_t reason;               /* handle; 0: not cancelled */
-    bool has_outcome;              /* Closed */
+    uint64_t tasks_total; /* ever admitted */
+    uint32_t reason;      /* handle; 0: not cancelled */
+    bool has_outcome;     /* Closed */
     struct kernel_outcome outcome;
 };
 
 struct task_view {
     uint64_t id, region;
-    uint64_t next;                 /* next live task of the region; for a finalizer: next below */
+    uint64_t next; /* next live task of the region; for a finalizer: next below */
     struct bytes label;
     uint32_t uid, run_uid, pid;
     uint8_t state;
@@ -494,16 +497,16 @@ struct task_view {
     bool start_ordered, started, ready, notify;
     bool main_ended, escalated, unkillable;
     asup_time created_at, started_at, ended_at;
-    asup_time due_at;              /* delayed until; 0: none */
-    struct asup_budget budget;     /* own */
-    struct asup_budget effective;  /* met with every ancestor's (R-BUD-2) */
+    asup_time due_at;             /* delayed until; 0: none */
+    struct asup_budget budget;    /* own */
+    struct asup_budget effective; /* met with every ancestor's (R-BUD-2) */
     uint32_t polls_spent;
     uint64_t cost_spent;
-    asup_time kill_at;             /* when it will be killed; ASUP_NEVER: not planned */
-    uint64_t slack_ns;             /* effective limit - now at the last step; ASUP_NEVER: no limit */
-    uint64_t log_lost;             /* bytes */
-    uint32_t reason;               /* handle; 0: not cancelled */
-    bool has_outcome;              /* Completed; main's status is known before */
+    asup_time kill_at; /* when it will be killed; ASUP_NEVER: not planned */
+    uint64_t slack_ns; /* effective limit - now at the last step; ASUP_NEVER: no limit */
+    uint64_t log_lost; /* bytes */
+    uint32_t reason;   /* handle; 0: not cancelled */
+    bool has_outcome;  /* Completed; main's status is known before */
     struct kernel_outcome outcome;
 };
 

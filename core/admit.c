@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory for what is admitted: its records, its texts, its places in lanes and
+ * timers, and ahead of time some room for the events of its end, so that facts
+ * and timers, which cannot be refused, find memory when they come.
+ */
+#include "core/decide.h"
+
+/* The standing reserve covers that many at once; a larger cascade that no
+ * request asked for takes its memory when it comes. */
+enum { STANDING_TASKS = 512, STANDING_REGIONS = 64 };
+
+static void
+want_text(struct kernel *k, struct admit_need *n, size_t size)
+{
+    if (!heap_want(&k->heap, &k->allocator, &n->texts, size))
+        n->failed = true;
+    n->scratch += size + 16;
+}
+
+static void
+want_task(struct kernel *k, struct admit_need *n, const struct task_params *p)
+{
+    n->tasks++;
+    n->scratch += sizeof(struct task_payload);
+    want_text(k, n, p->label.size);
+    want_text(k, n, p->spec.size);
+}
+
+void
+admit_want(struct kernel *k, struct admit_need *n, const struct input *in)
+{
+    const struct region_params *p = &in->u.region_open;
+
+    if (in->kind == IN_TASK_SUBMIT || in->kind == IN_FINALIZER_DEFER)
+        want_task(k, n, &in->u.submit);
+    if (in->kind != IN_REGION_OPEN)
+        return;
+    n->regions++;
+    n->scratch += sizeof(struct region_payload) + 64;
+    want_text(k, n, p->name.size == 0 ? 24 : p->name.size);
+    for (uint32_t i = 0; i < p->finalizer_count; i++)
+        want_task(k, n, &p->finalizers[i]);
+}
+
+static bool
+records_reserve(struct kernel *k, const struct admit_need *n)
+{
+    const struct kernel_allocator *a = &k->allocator;
+    uint32_t timers = arena_live(&k->tasks) + arena_live(&k->regions) + arena_live(&k->sessions) +
+                      n->tasks + n->regions;
+    uint32_t created = k->tasks_in[ASUP_TASK_CREATED] + n->tasks;
+
+    return arena_reserve(&k->tasks, a, n->tasks) && index_reserve(&k->task_ids, a, n->tasks) &&
+           arena_reserve(&k->regions, a, n->regions) &&
+           index_reserve(&k->region_ids, a, n->regions) &&
+           index_reserve(&k->names, a, n->regions) && arena_reserve(&k->users, a, 1) &&
+           index_reserve(&k->user_ids, a, 1) && timers_reserve(&k->timers, a, timers) &&
+           timers_reserve(&k->timed, a, created) && timers_reserve(&k->ready, a, created) &&
+           heap_reserve(&k->heap, a, &n->texts);
+}
+
+bool
+admit_reserve(struct kernel *k, const struct admit_need *n, const struct need *more)
+{
+    struct need need = *more;
+    uint32_t tasks = arena_live(&k->tasks) - k->retained_count + n->tasks;
+    uint32_t regions = arena_live(&k->regions) + n->regions;
+
+    if (n->failed || !records_reserve(k, n))
+        return false;
+    need.tasks += tasks < STANDING_TASKS ? tasks : STANDING_TASKS;
+    need.regions += regions < STANDING_REGIONS ? regions : STANDING_REGIONS;
+    need.events += n->tasks + n->regions;
+    need.scratch += n->scratch;
+    return reserve(k, &need);
+}

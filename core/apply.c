@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/* Applying an event: which part of the state it is for, and what all parts
+ * share: reasons, outcomes, users, retention, lookups. */
+#include "core/event.h"
+
+uint32_t
+region_of_id(const struct kernel *k, uint64_t id)
+{
+    return index_find(&k->region_ids, id);
+}
+
+uint32_t
+task_of_id(const struct kernel *k, uint64_t id)
+{
+    return index_find(&k->task_ids, id);
+}
+
+uint32_t
+session_of_id(const struct kernel *k, uint64_t id)
+{
+    return index_find(&k->session_ids, id);
+}
+
+/* ---- Users --------------------------------------------------------------------- */
+
+struct user *
+user_find(const struct kernel *k, uint32_t uid)
+{
+    uint32_t i = index_find(&k->user_ids, (uint64_t)uid + 1);
+
+    return i == NIL ? NULL : arena_at(&k->users, i);
+}
+
+struct user *
+user_get(struct kernel *k, uint32_t uid)
+{
+    struct user *u = user_find(k, uid);
+    uint32_t i;
+
+    if (u != NULL)
+        return u;
+    i = arena_take(&k->users, &k->allocator);
+    u = arena_at(&k->users, i);
+    u->key = (uint64_t)uid + 1;
+    index_add(&k->user_ids, &k->allocator, i);
+    return u;
+}
+
+/* ---- Reasons, held by those whom they cancelled ------------------------------------ */
+
+struct reason *
+reason_find(const struct kernel *k, uint32_t handle)
+{
+    uint32_t i = handle == 0 ? NIL : index_find(&k->reason_handles, handle);
+
+    return i == NIL ? NULL : arena_at(&k->reasons, i);
+}
+
+const struct reason *
+reason_root(const struct kernel *k, uint32_t handle)
+{
+    const struct reason *r = reason_find(k, handle);
+
+    while (r != NULL && r->cause != 0)
+        r = reason_find(k, r->cause);
+    return r;
+}
+
+struct asup_reason_key
+reason_key(const struct reason *r)
+{
+    return (struct asup_reason_key){.kind = r->kind, .at = r->at, .origin = r->origin};
+}
+
+uint32_t
+reason_hold(struct kernel *k, uint32_t handle)
+{
+    struct reason *r = reason_find(k, handle);
+
+    if (r != NULL)
+        r->refs++;
+    return handle;
+}
+
+/* A released cause may release its own: a chain, walked without recursion. */
+static void
+reason_free(struct kernel *k, uint32_t i)
+{
+    while (i != NIL) {
+        struct reason *r = arena_at(&k->reasons, i);
+        struct reason *cause = reason_find(k, r->cause);
+        uint32_t next = NIL;
+
+        if (cause != NULL) {
+            must(cause->refs > 0);
+            if (--cause->refs == 0 && !cause->dying)
+                next = index_find(&k->reason_handles, cause->handle);
+        }
+        heap_drop(&k->heap, &k->allocator, r->message);
+        index_drop(&k->reason_handles, i);
+        arena_give(&k->reasons, i);
+        i = next;
+    }
+}
+
+void
+reason_release(struct kernel *k, uint32_t handle)
+{
+    uint32_t i = handle == 0 ? NIL : index_find(&k->reason_handles, handle);
+    struct reason *r;
+
+    if (i == NIL)
+        return;
+    r = arena_at(&k->reasons, i);
+    must(r->refs > 0);
+    if (--r->refs > 0)
+        return;
+    if (!k->stepping) {
+        reason_free(k, i);
+    } else if (!r->dying) {
+        /* Events of this step may still name it. */
+        r->dying = true;
+        r->dying_next = k->dying_first;
+        k->dying_first = i;
+    }
+}
+
+void
+reason_sweep(struct kernel *k)
+{
+    while (k->dying_first != NIL) {
+        uint32_t i = k->dying_first;
+        struct reason *r = arena_at(&k->reasons, i);
+
+        k->dying_first = r->dying_next;
+        r->dying = false;
+        if (r->refs == 0)
+            reason_free(k, i);
+    }
+}
+
+void
+reason_make(struct kernel *k, const struct event *ev, const struct reason_payload *p)
+{
+    uint32_t i;
+    struct reason *r;
+
+    if (!p->is_new)
+        return;
+    i = arena_take(&k->reasons, &k->allocator);
+    r = arena_at(&k->reasons, i);
+    r->handle = ev->reason;
+    r->at = p->key.at;
+    r->kind = p->key.kind;
+    r->origin = p->key.origin;
+    r->origin_sort = p->origin_sort;
+    r->cause = reason_hold(k, p->cause);
+    r->message = heap_put(&k->heap, &k->allocator, ev->text);
+    index_add(&k->reason_handles, &k->allocator, i);
+    k->reason_next = ev->reason + 1;
+}
+
+/* ---- Outcomes ------------------------------------------------------------------------ */
+
+void
+outcome_replace(struct kernel *k, struct kernel_outcome *to, uint8_t *has,
+                const struct kernel_outcome *from)
+{
+    uint32_t old = *has ? to->reason : 0;
+
+    (void)reason_hold(k, from->reason);
+    *to = *from;
+    *has = 1;
+    reason_release(k, old);
+}
+
+/* R-OUT-1 */
+void
+outcome_combine(struct kernel *k, struct kernel_outcome *to, uint8_t *has,
+                const struct kernel_outcome *from)
+{
+    if (!*has || asup_outcome_worse(&from->key, &to->key))
+        outcome_replace(k, to, has, from);
+}
+
+struct kernel_outcome
+task_outcome(const struct task *t)
+{
+    struct kernel_outcome o = {
+        .key = {.severity = t->end.severity, .at = t->end.at, .origin = t->id},
+        .origin_sort = ASUP_SORT_TASK,
+        .forced = (t->flags & TASK_FORCED) != 0,
+        .lost = (t->flags & TASK_LOST) != 0,
+        .exit_code = t->end.exit_code,
+        .signal = t->end.signal,
+        .error = t->end.error,
+        .reason = t->end.reason,
+        .wall_ns = t->end.wall_ns,
+        .cpu_ns = t->end.cpu_ns,
+        .memory_peak = t->end.memory_peak,
+    };
+
+    memcpy(o.stage, t->end.stage, sizeof o.stage);
+    return o;
+}
+
+/* ---- Retention (R-TSK-6): one list, oldest first --------------------------------------- */
+
+static uint32_t *
+next_of(struct kernel *k, uint32_t link)
+{
+    return (link & 1) != 0 ? &region_at(k, link >> 1)->next : &task_at(k, link >> 1)->next;
+}
+
+static uint32_t *
+prev_of(struct kernel *k, uint32_t link)
+{
+    return (link & 1) != 0 ? &region_at(k, link >> 1)->prev : &task_at(k, link >> 1)->prev;
+}
+
+void
+retained_push(struct kernel *k, uint32_t index, bool is_region)
+{
+    uint32_t link = retained_link(index, is_region);
+
+    *next_of(k, link) = NIL;
+    *prev_of(k, link) = k->retained_last;
+    if (k->retained_last != NIL)
+        *next_of(k, k->retained_last) = link;
+    else
+        k->retained_first = link;
+    k->retained_last = link;
+    k->retained_count++;
+}
+
+void
+retained_remove(struct kernel *k, uint32_t index, bool is_region)
+{
+    uint32_t link = retained_link(index, is_region);
+    uint32_t next = *next_of(k, link);
+    uint32_t prev = *prev_of(k, link);
+
+    if (prev != NIL)
+        *next_of(k, prev) = next;
+    else
+        k->retained_first = next;
+    if (next != NIL)
+        *prev_of(k, next) = prev;
+    else
+        k->retained_last = prev;
+    k->retained_count--;
+}
+
+/* ---- The fold --------------------------------------------------------------------------- */
+
+static void
+apply_config(struct kernel *k, const struct event *ev)
+{
+    must(ev->payload_size == sizeof k->config);
+    memcpy(&k->config, ev->payload, sizeof k->config);
+    k->cancel_run = k->timed_run = 0;
+}
+
+void
+kernel_apply(struct kernel *k, const struct event *ev)
+{
+    must(ev->seq == k->event_seq + 1);
+    k->event_seq = ev->seq;
+    k->event_at = ev->at;
+    if (k->now < ev->at)
+        k->now = ev->at;
+    switch (ev->kind) {
+    case EV_CONFIG:
+        apply_config(k, ev);
+        break;
+    case EV_TICK:
+        break;
+    case EV_SESSION_OPENED:
+    case EV_SESSION_LOST:
+    case EV_SESSION_ATTACHED:
+    case EV_SESSION_ENDED:
+    case EV_REQUEST_BOUND:
+        apply_session(k, ev);
+        break;
+    case EV_REGION_OPENED:
+    case EV_REGION_SEALED:
+    case EV_REGION_CANCEL_REQUESTED:
+    case EV_REGION_DECIDED:
+    case EV_REGION_DRAINING:
+    case EV_REGION_FINALIZING:
+    case EV_REGION_SWEEP_ORDERED:
+    case EV_REGION_SWEEP_FAILED:
+    case EV_REGION_CLOSED:
+    case EV_REGION_CLOSE_TIMEOUT:
+    case EV_REGION_OVERCOMMITTED:
+    case EV_REGION_FORGOTTEN:
+        apply_region(k, ev);
+        break;
+    case EV_TASK_CREATED:
+    case EV_FINALIZER_REGISTERED:
+        apply_created(k, ev);
+        break;
+    default:
+        apply_task(k, ev);
+        break;
+    }
+}

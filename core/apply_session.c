@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* Applying what happens to sessions, and what requests they have bound. */
+#include "core/event.h"
+
+static void
+session_rearm(struct kernel *k, uint32_t i)
+{
+    timer_set(&k->timers, &k->allocator, TIMER_SESSION, i, session_at(k, i)->expires_at);
+}
+
+static void
+session_write(struct session *s, const struct session_payload *p)
+{
+    s->ttl_ns = p->ttl_ns;
+    s->expires_at = p->expires_at;
+    s->pid = p->pid;
+    s->connected = p->connected;
+}
+
+static void
+session_opened(struct kernel *k, const struct event *ev)
+{
+    const struct session_payload *p = ev->payload;
+    uint32_t i = arena_take(&k->sessions, &k->allocator);
+    struct session *s = session_at(k, i);
+
+    s->id = ev->session;
+    s->uid = ev->uid;
+    memcpy(s->secret_digest, p->secret_digest, sizeof s->secret_digest);
+    s->attach_first = s->attach_last = NIL;
+    s->request_first = s->request_last = NIL;
+    session_write(s, p);
+    index_add(&k->session_ids, &k->allocator, i);
+    k->session_id_next = ev->session + 1;
+    user_get(k, s->uid)->sessions++;
+    session_rearm(k, i);
+}
+
+static void
+request_forget_first(struct kernel *k, struct session *s)
+{
+    uint32_t i = s->request_first;
+    struct request *q = arena_at(&k->requests, i);
+
+    if (s->floor < q->id)
+        s->floor = q->id;
+    s->request_first = q->next;
+    if (q->next == NIL)
+        s->request_last = NIL;
+    s->requests--;
+    heap_drop(&k->heap, &k->allocator, q->batch);
+    index_drop(&k->request_keys, i);
+    arena_give(&k->requests, i);
+}
+
+static void
+session_ended(struct kernel *k, uint32_t i)
+{
+    struct session *s = session_at(k, i);
+
+    for (uint32_t at = s->attach_first; at != NIL;) {
+        struct region *r = region_at(k, at);
+
+        at = r->attach_next;
+        r->session = r->attach_next = r->attach_prev = NIL;
+    }
+    while (s->request_first != NIL)
+        request_forget_first(k, s);
+    user_get(k, s->uid)->sessions--;
+    timer_set(&k->timers, &k->allocator, TIMER_SESSION, i, ASUP_NEVER);
+    index_drop(&k->session_ids, i);
+    arena_give(&k->sessions, i);
+}
+
+static void
+request_bound(struct kernel *k, const struct event *ev, uint32_t session)
+{
+    const struct request_payload *p = ev->payload;
+    struct session *s = session_at(k, session);
+    uint32_t i = arena_take(&k->requests, &k->allocator);
+    struct request *q = arena_at(&k->requests, i);
+
+    *q = (struct request){
+        .key = hash_mix(hash_mix(1, s->id), p->id) | 1,
+        .id = p->id,
+        .digest = p->digest,
+        .made_id = p->made.id,
+        .made_sort = p->made.sort,
+        .session = session,
+        .next = NIL,
+        .batch = heap_put(&k->heap, &k->allocator,
+                          (struct bytes){p + 1, p->count * sizeof(struct asup_ref)}),
+    };
+    index_add(&k->request_keys, &k->allocator, i);
+    if (s->request_last != NIL)
+        ((struct request *)arena_at(&k->requests, s->request_last))->next = i;
+    else
+        s->request_first = i;
+    s->request_last = i;
+    s->requests++;
+    while (s->requests > k->config.limits.requests_per_session)
+        request_forget_first(k, s);
+}
+
+void
+apply_session(struct kernel *k, const struct event *ev)
+{
+    uint32_t i;
+
+    if (ev->kind == EV_SESSION_OPENED) {
+        session_opened(k, ev);
+        return;
+    }
+    i = session_of_id(k, ev->session);
+    must(i != NIL);
+    switch (ev->kind) {
+    case EV_SESSION_LOST:
+    case EV_SESSION_ATTACHED:
+        session_write(session_at(k, i), ev->payload);
+        session_rearm(k, i);
+        break;
+    case EV_SESSION_ENDED:
+        session_ended(k, i);
+        break;
+    case EV_REQUEST_BOUND:
+        request_bound(k, ev, i);
+        break;
+    default:
+        must(false);
+    }
+}

@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: MIT */
+/* Applying what happens to tasks. Legal moves are a table, and every move goes
+ * through one function. */
+#include "core/event.h"
+
+#define BIT(state) (1U << (state))
+
+/* R-TSK-2: CancelRequested and Cancelling are passed by a main process that
+ * ends before it is asked, or before it answers. A task that never started goes
+ * to Completed at once. */
+static const uint8_t task_moves[] = {
+    [ASUP_TASK_CREATED] = BIT(ASUP_TASK_RUNNING) | BIT(ASUP_TASK_COMPLETED),
+    [ASUP_TASK_RUNNING] = BIT(ASUP_TASK_CANCEL_REQUESTED) | BIT(ASUP_TASK_FINALIZING),
+    [ASUP_TASK_CANCEL_REQUESTED] = BIT(ASUP_TASK_CANCELLING) | BIT(ASUP_TASK_FINALIZING),
+    [ASUP_TASK_CANCELLING] = BIT(ASUP_TASK_FINALIZING),
+    [ASUP_TASK_FINALIZING] = BIT(ASUP_TASK_COMPLETED),
+    [ASUP_TASK_COMPLETED] = 0,
+};
+_Static_assert(sizeof task_moves == ASUP_TASK_STATE_COUNT, "one row per state");
+
+static void
+task_move(struct kernel *k, struct task *t, uint8_t to)
+{
+    must((task_moves[t->state] & BIT(to)) != 0);
+    k->tasks_in[t->state]--;
+    t->state = to;
+    if (to != ASUP_TASK_COMPLETED)
+        k->tasks_in[to]++;
+}
+
+/* ---- Timers --------------------------------------------------------------------- */
+
+asup_time
+task_deadline(const struct task *t)
+{
+    asup_time at = ASUP_NEVER;
+
+    if (!task_live(t))
+        return at;
+    if ((t->flags & (TASK_FINALIZER | TASK_LIMIT_FIRED)) == 0)
+        at = t->limit_at;
+    if ((t->flags & TASK_DELAYED) != 0)
+        at = min_u64(at, t->run.due_at);
+    if ((t->flags & TASK_STARTED) != 0 && (t->flags & TASK_ENDED) == 0) {
+        if (t->run.response_ns != 0 && (t->flags & TASK_BROKE_WORD) == 0)
+            at = min_u64(at, t->run.response_at);
+        /* Once it is cancelled, T bounds it, and cleanup is not charged. */
+        if (t->reason == 0 && t->run.watchdog_ns != 0 && (t->flags & TASK_WATCHDOG_LATE) == 0)
+            at = min_u64(at, t->run.watchdog_at);
+        if (t->reason == 0 && (t->flags & TASK_SAMPLED) != 0)
+            at = min_u64(at, t->run.sample_at);
+    }
+    if ((t->flags & (TASK_DELEGATED | TASK_UNKILLABLE)) == 0)
+        at = min_u64(at, t->kill_at);
+    return at;
+}
+
+/* A task whose end is its region's T leaves the watch to the region's timer:
+ * closing a region of 10^5 tasks arms one. */
+static void
+task_delegate(struct kernel *k, struct task *t)
+{
+    struct region *r = region_at(k, t->region);
+    bool was = (t->flags & TASK_DELEGATED) != 0;
+    bool is = task_live(t) && (t->flags & (TASK_FINALIZER | TASK_ESCALATED)) == 0 &&
+              t->kill_at != ASUP_NEVER && t->kill_at == r->drain_end;
+
+    if (was == is)
+        return;
+    if (is) {
+        t->flags |= TASK_DELEGATED;
+        if (r->delegated++ == 0)
+            region_rearm(k, t->region);
+    } else {
+        t->flags &= ~(uint32_t)TASK_DELEGATED;
+        must(r->delegated > 0);
+        if (--r->delegated == 0)
+            region_rearm(k, t->region);
+    }
+}
+
+void
+task_rearm(struct kernel *k, uint32_t task)
+{
+    struct task *t = task_at(k, task);
+
+    task_delegate(k, t);
+    timer_set(&k->timers, &k->allocator, TIMER_TASK, task, task_deadline(t));
+}
+
+/* ---- Admission -------------------------------------------------------------------- */
+
+static void
+task_link(struct kernel *k, uint32_t i)
+{
+    struct task *t = task_at(k, i);
+    struct region *r = region_at(k, t->region);
+
+    t->next = t->prev = NIL;
+    if ((t->flags & TASK_FINALIZER) != 0) {
+        t->next = r->stack_top;
+        r->stack_top = i;
+        r->finalizers++;
+        r->finalizers_ns = time_add(r->finalizers_ns, t->limit_at);
+        k->stack_entries++;
+    } else {
+        t->prev = r->task_last;
+        if (r->task_last != NIL)
+            task_at(k, r->task_last)->next = i;
+        else
+            r->task_first = i;
+        r->task_last = i;
+        r->tasks_live++;
+        r->tasks_total++;
+        policy_admit(k, r, ASUP_SORT_TASK, t->id);
+    }
+    for (uint32_t at = t->region; at != NIL; at = region_at(k, at)->parent)
+        region_at(k, at)->sub_tasks++;
+}
+
+void
+apply_created(struct kernel *k, const struct event *ev)
+{
+    const struct task_payload *p = ev->payload;
+    uint32_t i = arena_take(&k->tasks, &k->allocator);
+    struct task *t = task_at(k, i);
+    const struct region *r;
+
+    t->id = ev->task;
+    t->region = region_of_id(k, ev->region);
+    r = region_at(k, t->region);
+    t->created_at = ev->at;
+    t->limit_at = p->budget.limit_at;
+    t->limit_kind = p->budget.limit_kind;
+    t->cost_quota = p->budget.cost_quota;
+    t->poll_quota = p->budget.poll_quota;
+    t->priority = p->budget.priority;
+    t->drain_ns = p->drain_ns;
+    t->leftover_ns = p->leftover_ns;
+    t->drain_end = t->kill_at = ASUP_NEVER;
+    t->run.due_at = p->due_at;
+    t->run.watchdog_ns = p->watchdog_ns;
+    t->run.response_ns = p->response_ns;
+    t->run.watchdog_at = t->run.response_at = t->run.sample_at = ASUP_NEVER;
+    t->run.mask_depth = p->mask_depth;
+    t->label = heap_put(&k->heap, &k->allocator, ev->text);
+    t->spec = heap_put(&k->heap, &k->allocator, (struct bytes){p + 1, p->spec_size});
+    t->uid = ev->uid;
+    t->run_uid = p->run_uid;
+    t->cancel_signal = (uint8_t)p->cancel_signal;
+    t->flags = (p->leftover_wait ? TASK_LEFTOVER_WAIT : 0) | (p->notify ? TASK_NOTIFY : 0) |
+               (p->due_at != 0 ? TASK_DELAYED : 0);
+    t->wait_first = t->work_next = NIL;
+    if (ev->kind == EV_FINALIZER_REGISTERED)
+        t->flags |= TASK_FINALIZER;
+    else if (t->cost_quota != UINT64_MAX || (r->flags & REGION_COST_LIMITED) != 0)
+        t->flags |= TASK_SAMPLED;
+    index_add(&k->task_ids, &k->allocator, i);
+    k->task_id_next = ev->task + 1;
+    k->tasks_in[ASUP_TASK_CREATED]++;
+    user_get(k, t->uid)->tasks++;
+    user_get(k, t->uid)->bytes += ev->text.size + p->spec_size;
+    task_link(k, i);
+    if ((t->flags & (TASK_FINALIZER | TASK_DELAYED)) == 0)
+        lane_enter(k, i, task_effective_limit(k, t) == ASUP_NEVER ? LANE_READY : LANE_TIMED);
+    task_rearm(k, i);
+}
+
+/* ---- Starting ----------------------------------------------------------------------- */
+
+static void
+spec_drop(struct kernel *k, struct task *t)
+{
+    user_get(k, t->uid)->bytes -= heap_get(&k->heap, t->spec).size;
+    heap_drop(&k->heap, &k->allocator, t->spec);
+    t->spec = 0;
+}
+
+static void
+start_answered(struct kernel *k, struct task *t)
+{
+    must(k->starting > 0);
+    k->starting--;
+    spec_drop(k, t);
+}
+
+static void
+task_start_ordered(struct kernel *k, const struct event *ev, uint32_t i)
+{
+    struct task *t = task_at(k, i);
+
+    lane_picked(k, i);
+    t->flags |= TASK_ORDERED;
+    k->starting++;
+    if ((t->flags & TASK_FINALIZER) != 0)
+        t->kill_at = time_add(ev->at, finalizer_budget_ns(k, t));
+    for (uint32_t at = t->region; at != NIL; at = region_at(k, at)->parent) {
+        if ((region_at(k, at)->flags & REGION_USED) != 0)
+            break;
+        region_at(k, at)->flags |= REGION_USED;
+    }
+}
+
+static void
+task_started(struct kernel *k, const struct event *ev, uint32_t i)
+{
+    struct task *t = task_at(k, i);
+
+    start_answered(k, t);
+    t->flags |= TASK_STARTED;
+    t->started_at = ev->at;
+    t->pid = (uint32_t)ev->value;
+    task_move(k, t, ASUP_TASK_RUNNING);
+    t->run.watchdog_at = time_add(ev->at, t->run.watchdog_ns);
+    t->run.response_at = time_add(ev->at, t->run.response_ns);
+    t->run.sample_at = time_add(ev->at, k->config.sample_ns);
+    if (t->reason == 0)
+        return;
+    /* Cancelled while starting: as soon as started (R-TSK-4). */
+    task_move(k, t, ASUP_TASK_CANCEL_REQUESTED);
+    if ((t->flags & TASK_ESCALATED) == 0)
+        lane_enter(k, i, LANE_SIGNAL);
+}
+
+/* ---- Cancelling ----------------------------------------------------------------------- */
+
+/* Whether its leftovers may go on until they end by themselves. */
+static bool
+leftovers_wait(const struct task *t)
+{
+    return (t->flags & TASK_LEFTOVER_WAIT) != 0 && t->reason == 0;
+}
+
+static uint64_t
+leftover_ns(const struct kernel *k, const struct task *t)
+{
+    return t->leftover_ns != ASUP_NEVER ? t->leftover_ns : k->config.leftover_ns;
+}
+
+static void
+task_cancel_requested(struct kernel *k, const struct event *ev, uint32_t i)
+{
+    struct task *t = task_at(k, i);
+    bool first = t->reason == 0;
+    asup_time end = ev->value;
+    uint32_t polls;
+
+    if (ev->payload_size > 0) {
+        const struct reason_payload *p = ev->payload;
+
+        reason_make(k, ev, p);
+        if (p->limit_passed)
+            t->flags |= TASK_LIMIT_FIRED;
+    }
+    if (t->reason != ev->reason) {
+        uint32_t old = t->reason;
+
+        t->reason = reason_hold(k, ev->reason);
+        reason_release(k, old);
+    }
+    t->drain_end = min_u64(t->drain_end, end);
+    if (end != ASUP_NEVER)
+        end = min_u64(end, time_add(ev->at, t->drain_ns));
+    if ((t->flags & TASK_ESCALATED) == 0)
+        t->kill_at = min_u64(t->kill_at, end);
+    if ((t->flags & TASK_ENDED) != 0) {
+        /* What waited for its leftovers waits no more (R-TSK-4). */
+        if (first && (t->flags & TASK_LEFTOVER_WAIT) != 0 && (t->flags & TASK_ESCALATED) == 0) {
+            t->kill_at = min_u64(t->kill_at, time_add(ev->at, leftover_ns(k, t)));
+            if ((t->flags & (TASK_SIGNALLED | TASK_EMPTIED)) == 0 && t->lane == LANE_NONE)
+                lane_enter(k, i, LANE_SIGNAL);
+        }
+        return;
+    }
+    polls = k->config.allowance[asup_cancel_tier(reason_root(k, t->reason)->kind)].polls;
+    if (first || polls < t->run.cleanup_polls)
+        t->run.cleanup_polls = polls;
+    if (t->state == ASUP_TASK_CREATED && (t->flags & TASK_ORDERED) == 0)
+        lane_leave(k, i);
+    if (t->state == ASUP_TASK_RUNNING) {
+        task_move(k, t, ASUP_TASK_CANCEL_REQUESTED);
+        if ((t->flags & TASK_ESCALATED) == 0)
+            lane_enter(k, i, LANE_SIGNAL);
+    }
+}
+
+static void
+task_escalated(struct kernel *k, const struct event *ev, uint32_t i)
+{
+    struct task *t = task_at(k, i);
+
+    t->flags |= TASK_ESCALATED;
+    t->kill_at = time_add(ev->at, k->config.kill_grace_ns);
+    lane_leave(k, i); /* a signal would come too late */
+}
+
+static void
+task_cancel_acked(struct kernel *k, struct task *t)
+{
+    t->flags |= TASK_ACKED;
+    task_move(k, t, ASUP_TASK_CANCELLING);
+}
+
+/* ---- Spending --------------------------------------------------------------------------- */
+
+static void
+task_checkpointed(struct kernel *k, const struct event *ev, struct task *t)
+{
+    t->run.response_at = time_add(ev->at, t->run.response_ns);
+    t->flags &= ~(uint32_t)TASK_BROKE_WORD;
+    if ((t->flags & TASK_FINALIZER) != 0)
+        return; /* its time is its budget */
+    if (t->reason != 0) {
+        if (t->run.cleanup_polls > 0 && --t->run.cleanup_polls == 0 && t->drain_end != ASUP_NEVER &&
+            (t->flags & TASK_ESCALATED) == 0)
+            t->kill_at = min_u64(t->kill_at, ev->at);
+        return;
+    }
+    t->polls_spent++;
+    for (uint32_t at = t->region; at != NIL; at = region_at(k, at)->parent)
+        region_at(k, at)->polls_spent++;
+}
+
+static void
+task_charged(struct kernel *k, const struct event *ev, struct task *t)
+{
+    const struct charge_payload *p = ev->payload;
+
+    t->cost_spent = time_add(t->cost_spent, ev->value);
+    t->cpu_ms += p->cpu_ms;
+    if (p->sampled && (t->flags & TASK_ENDED) == 0)
+        t->run.sample_at = time_add(ev->at, k->config.sample_ns);
+    if (!p->to_ancestors)
+        return;
+    for (uint32_t at = t->region; at != NIL; at = region_at(k, at)->parent)
+        region_at(k, at)->cost_spent = time_add(region_at(k, at)->cost_spent, ev->value);
+}
+
+/* ---- Ending ------------------------------------------------------------------------------- */
+
+static void
+task_end_write(struct kernel *k, struct task *t, const struct kernel_outcome *o)
+{
+    memset(&t->end, 0, sizeof t->end);
+    t->end.at = o->key.at;
+    t->end.severity = o->key.severity;
+    t->end.exit_code = o->exit_code;
+    t->end.signal = (uint8_t)o->signal;
+    t->end.error = o->error;
+    t->end.reason = reason_hold(k, o->reason);
+    t->end.wall_ns = o->wall_ns;
+    t->end.cpu_ns = o->cpu_ns;
+    t->end.memory_peak = o->memory_peak;
+    memcpy(t->end.stage, o->stage, sizeof t->end.stage);
+    t->flags |= TASK_ENDED | (o->forced ? TASK_FORCED : 0) | (o->lost ? TASK_LOST : 0);
+}
+
+static void
+task_main_ended(struct kernel *k, const struct event *ev, uint32_t i)
+{
+    struct task *t = task_at(k, i);
+
+    lane_leave(k, i);
+    task_end_write(k, t, ev->outcome);
+    task_move(k, t, ASUP_TASK_FINALIZING);
+    if ((t->flags & (TASK_EMPTIED | TASK_ESCALATED)) != 0 || leftovers_wait(t))
+        return;
+    t->kill_at = min_u64(t->kill_at, time_add(ev->at, leftover_ns(k, t)));
+    if ((t->flags & TASK_SIGNALLED) == 0)
+        lane_enter(k, i, LANE_SIGNAL);
+}
+
+static void
+task_unlink(struct kernel *k, uint32_t i)
+{
+    struct task *t = task_at(k, i);
+    struct region *r = region_at(k, t->region);
+
+    for (uint32_t at = t->region; at != NIL; at = region_at(k, at)->parent)
+        region_at(k, at)->sub_tasks--;
+    if ((t->flags & TASK_FINALIZER) != 0)
+        return; /* FINALIZER_DONE takes it off the stack */
+    if (t->prev != NIL)
+        task_at(k, t->prev)->next = t->next;
+    else
+        r->task_first = t->next;
+    if (t->next != NIL)
+        task_at(k, t->next)->prev = t->prev;
+    else
+        r->task_last = t->prev;
+    r->tasks_live--;
+}
+
+bool
+task_never_began(const struct region *r, const struct task *t)
+{
+    return (t->flags & TASK_DELAYED) != 0 &&
+           (r->policy == ASUP_POLICY_RACE || r->policy == ASUP_POLICY_FIRST_OK ||
+            r->policy == ASUP_POLICY_QUORUM);
+}
+
+static void
+task_completed(struct kernel *k, const struct event *ev, uint32_t i)
+{
+    struct task *t = task_at(k, i);
+    struct region *r = region_at(k, t->region);
+
+    lane_leave(k, i);
+    if ((t->flags & TASK_ENDED) == 0)
+        task_end_write(k, t, ev->outcome);
+    task_move(k, t, ASUP_TASK_COMPLETED);
+    t->ended_at = ev->at;
+    if (t->spec != 0)
+        spec_drop(k, t);
+    user_get(k, t->uid)->tasks--;
+    task_rearm(k, i);
+    task_unlink(k, i);
+    if ((t->flags & TASK_FINALIZER) == 0) {
+        policy_count(k, r, ev->outcome, ASUP_SORT_TASK, t->id, !task_never_began(r, t));
+        retained_push(k, i, false);
+    }
+}
+
+static void
+finalizer_done(struct kernel *k, uint32_t i)
+{
+    struct task *t = task_at(k, i);
+    struct region *r = region_at(k, t->region);
+    struct kernel_outcome o = task_outcome(t);
+
+    must(r->stack_top == i);
+    r->stack_top = t->next;
+    r->finalizers--;
+    r->finalizers_ns -= t->limit_at;
+    k->stack_entries--;
+    outcome_combine(k, &r->fin, &r->has_fin, &o);
+    retained_push(k, i, false);
+}
+
+static void
+task_forgotten(struct kernel *k, uint32_t i)
+{
+    struct task *t = task_at(k, i);
+
+    must(!task_live(t));
+    retained_remove(k, i, false);
+    user_get(k, t->uid)->bytes -= heap_get(&k->heap, t->label).size;
+    heap_drop(&k->heap, &k->allocator, t->label);
+    reason_release(k, t->end.reason);
+    reason_release(k, t->reason);
+    index_drop(&k->task_ids, i);
+    arena_give(&k->tasks, i);
+}
+
+void
+apply_task(struct kernel *k, const struct event *ev)
+{
+    uint32_t i = task_of_id(k, ev->task);
+    struct task *t;
+
+    must(i != NIL);
+    t = task_at(k, i);
+    switch (ev->kind) {
+    case EV_TASK_DUE:
+        t->flags &= ~(uint32_t)TASK_DELAYED;
+        lane_enter(k, i, task_effective_limit(k, t) == ASUP_NEVER ? LANE_READY : LANE_TIMED);
+        break;
+    case EV_TASK_START_ORDERED:
+        task_start_ordered(k, ev, i);
+        break;
+    case EV_TASK_STARTED:
+        task_started(k, ev, i);
+        break;
+    case EV_TASK_START_FAILED:
+        start_answered(k, t);
+        task_end_write(k, t, ev->outcome);
+        break;
+    case EV_TASK_READY:
+        t->flags |= TASK_READY;
+        break;
+    case EV_TASK_CANCEL_REQUESTED:
+        task_cancel_requested(k, ev, i);
+        break;
+    case EV_TASK_CANCEL_SENT:
+        lane_picked(k, i);
+        t->flags |= TASK_SIGNALLED;
+        break;
+    case EV_TASK_CANCEL_ACKED:
+        task_cancel_acked(k, t);
+        break;
+    case EV_TASK_CHECKPOINTED:
+        task_checkpointed(k, ev, t);
+        break;
+    case EV_TASK_CHARGED:
+        task_charged(k, ev, t);
+        break;
+    case EV_TASK_SAMPLE_ORDERED:
+        t->run.sample_at = ASUP_NEVER;
+        break;
+    case EV_TASK_EXTENDED:
+        t->kill_at = ev->value;
+        break;
+    case EV_TASK_WATCHDOG_FED:
+        t->run.watchdog_at = time_add(ev->at, t->run.watchdog_ns);
+        break;
+    case EV_TASK_WATCHDOG_MISSED:
+        t->flags |= TASK_WATCHDOG_LATE;
+        break;
+    case EV_TASK_ESCALATED:
+        task_escalated(k, ev, i);
+        break;
+    case EV_TASK_MAIN_ENDED:
+        task_main_ended(k, ev, i);
+        break;
+    case EV_TASK_EMPTIED:
+        t->flags |= TASK_EMPTIED;
+        if (t->state == ASUP_TASK_FINALIZING)
+            lane_leave(k, i);
+        break;
+    case EV_TASK_COMPLETED:
+        task_completed(k, ev, i);
+        return;
+    case EV_TASK_BROKE_WORD:
+        t->flags |= TASK_BROKE_WORD;
+        break;
+    case EV_TASK_LOG_LOST:
+        t->log_lost = ev->value;
+        break;
+    case EV_TASK_FORGOTTEN:
+        task_forgotten(k, i);
+        return;
+    case EV_FINALIZER_BEGUN:
+        t->flags |= TASK_BEGUN;
+        lane_enter(k, i, LANE_FINALIZER);
+        break;
+    case EV_FINALIZER_DONE:
+        finalizer_done(k, i);
+        return;
+    default:
+        must(false);
+    }
+    task_rearm(k, i);
+}

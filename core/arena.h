@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Index-based storage for the kernel, over the shell's allocator.
+ *
+ * An arena holds records of one size and hands out indices, never pointers, so
+ * that state can be compared and hashed as it is. Records do not move: a
+ * pointer from arena_at() stays good until the record is freed. Freed records
+ * are used again last in, first out, so the same sequence of calls gives the
+ * same indices (R-EVT-4).
+ *
+ * Memory is asked for in the reserve functions, which can fail; what follows a
+ * reserve cannot. That is how a step refuses with ASUP_ENOMEM before anything
+ * has changed (R-EVT-2).
+ *
+ * An index finds records by a 64-bit key that each of them holds. Keys may
+ * repeat; the caller tells records of one key apart.
+ */
+#ifndef ASUPERSYNC_CORE_ARENA_H
+#define ASUPERSYNC_CORE_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "core/kernel.h"
+
+/* A condition that only a fault of our own can break; checked in every build. */
+#define must(condition)                                                                            \
+    do {                                                                                           \
+        if (__builtin_expect(!(condition), 0))                                                     \
+            __builtin_trap();                                                                      \
+    } while (0)
+
+/* No record. */
+#define NIL UINT32_MAX
+
+/* ---- Growing arrays ---------------------------------------------------------- */
+
+/* Resize to at least `need` items, doubling. False: no memory, nothing changed. */
+bool memory_reserve(const struct kernel_allocator *a, void **items, size_t *capacity, size_t need,
+                    size_t item_size);
+void
+memory_release(const struct kernel_allocator *a, void *items, size_t capacity, size_t item_size);
+
+/* ---- Arenas ------------------------------------------------------------------ */
+
+struct arena {
+    uint8_t **chunks;
+    size_t chunk_capacity; /* of the table of chunks */
+    uint32_t chunk_count;
+    uint32_t item_size;
+    uint32_t shift;    /* items in a chunk: 1 << shift */
+    uint32_t used;     /* indices below this were handed out at some time */
+    uint32_t free_top; /* last freed record, NIL: none */
+    uint32_t free_count;
+};
+
+/* A record starts with a 64-bit key that is not 0 while it lives; the second
+ * 64 bits of a freed one link to the next. So item_size is at least 16. */
+void arena_init(struct arena *s, uint32_t item_size);
+void arena_fini(struct arena *s, const struct kernel_allocator *a);
+bool arena_reserve(struct arena *s, const struct kernel_allocator *a, uint32_t more);
+/* The index that arena_take() would return next. */
+uint32_t arena_next(const struct arena *s);
+/* Zeroed. Memory was reserved, or is there anyway, or it traps. */
+uint32_t arena_take(struct arena *s, const struct kernel_allocator *a);
+void arena_give(struct arena *s, uint32_t i);
+
+static inline void *
+arena_at(const struct arena *s, uint32_t i)
+{
+    return s->chunks[i >> s->shift] + (size_t)(i & ((1U << s->shift) - 1)) * s->item_size;
+}
+
+static inline uint32_t
+arena_live(const struct arena *s)
+{
+    return s->used - s->free_count;
+}
+
+/* ---- Indices ----------------------------------------------------------------- */
+
+struct index {
+    uint32_t *slots; /* record + 1; 0: empty */
+    size_t capacity; /* a power of two, or 0 */
+    uint32_t count;
+    uint32_t key_offset; /* of the 64-bit key in a record */
+    const struct arena *records;
+};
+
+void index_init(struct index *x, const struct arena *records, size_t key_offset);
+void index_fini(struct index *x, const struct kernel_allocator *a);
+bool index_reserve(struct index *x, const struct kernel_allocator *a, uint32_t more);
+void index_add(struct index *x, const struct kernel_allocator *a, uint32_t record);
+void index_drop(struct index *x, uint32_t record);
+/* The first record of that key, NIL: none; then the next ones. */
+uint32_t index_first(const struct index *x, uint64_t key, uint32_t *cursor);
+uint32_t index_next(const struct index *x, uint64_t key, uint32_t *cursor);
+
+static inline uint32_t
+index_find(const struct index *x, uint64_t key)
+{
+    uint32_t cursor;
+
+    return index_first(x, key, &cursor);
+}
+
+/* ---- Hashing ----------------------------------------------------------------- */
+
+static inline uint64_t
+hash_mix(uint64_t h, uint64_t v)
+{
+    h = (h ^ v) * UINT64_C(0x9e3779b97f4a7c15);
+    return h ^ (h >> 29);
+}
+
+uint64_t hash_bytes(uint64_t h, const void *data, size_t size);
+
+#endif

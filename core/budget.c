@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Spending (R-BUD-2, R-BUD-3): checkpoints spend polls; progress reports and
+ * CPU milliseconds spend cost. What a task spends is charged to every ancestor;
+ * whoever runs out is cancelled, ancestors first. Once a task is cancelled it
+ * lives on a fresh allowance, and what it spends is nobody's work budget
+ * (R-CAN-2).
+ */
+#include "core/decide.h"
+
+int
+task_spend_check(struct kernel *k, const struct input *in, struct refusal *why)
+{
+    uint32_t i = in->task == 0 ? NIL : task_of_id(k, in->task);
+    const struct task *t;
+
+    if (i == NIL)
+        return REFUSE(why, ASUP_ENOTFOUND, "there is no such task");
+    t = task_at(k, i);
+    if (!caller_may(k, &in->caller, t->uid) && in->caller.uid != t->run_uid)
+        return REFUSE(why, ASUP_EDENIED, "the task belongs to another user");
+    if ((t->flags & TASK_STARTED) == 0)
+        return REFUSE(why, ASUP_EINVALID, "the task has not started");
+    if ((t->flags & TASK_ENDED) != 0)
+        return REFUSE(why, ASUP_EINVALID, "the task has ended");
+    return 0;
+}
+
+/* Whether spending `amount` more, up to `spent`, was what used the quota up. */
+static bool
+ran_out(uint64_t spent, uint64_t amount, uint64_t quota)
+{
+    uint64_t before = spent - amount;
+
+    return spent >= quota && (before < quota || before == 0);
+}
+
+static struct cancel
+exhausted(uint8_t kind, uint8_t sort, uint64_t origin)
+{
+    const char *message =
+        kind == ASUP_CANCEL_POLL_QUOTA ? "its checkpoints are spent" : "its cost budget is spent";
+
+    return (struct cancel){
+        .kind = kind,
+        .origin_sort = sort,
+        .origin = origin,
+        .message = {message, strlen(message)},
+        .drain_ns = ASUP_NEVER,
+        .end_most = ASUP_NEVER,
+    };
+}
+
+/* Cancel whoever ran out by this, from the top down. */
+static void
+charge_follow(struct kernel *k, uint32_t i, bool polls, uint64_t amount)
+{
+    const struct task *t = task_at(k, i);
+    uint8_t kind = polls ? ASUP_CANCEL_POLL_QUOTA : ASUP_CANCEL_COST_BUDGET;
+    uint32_t path[ASUP_DEPTH_MAX + 2];
+    uint32_t count = 0;
+    struct cancel c;
+    bool own;
+
+    for (uint32_t at = t->region; at != NIL; at = region_at(k, at)->parent) {
+        const struct region *r = region_at(k, at);
+        bool out =
+            polls ? r->poll_quota != UINT32_MAX && ran_out(r->polls_spent, amount, r->poll_quota)
+                  : r->cost_quota != UINT64_MAX && ran_out(r->cost_spent, amount, r->cost_quota);
+
+        if (out)
+            path[count++] = at;
+    }
+    while (count > 0) {
+        uint32_t at = path[--count];
+
+        c = exhausted(kind, ASUP_SORT_REGION, region_at(k, at)->id);
+        cancel_region(k, at, &c);
+    }
+    own = polls ? t->poll_quota != UINT32_MAX && ran_out(t->polls_spent, amount, t->poll_quota)
+                : t->cost_quota != UINT64_MAX && ran_out(t->cost_spent, amount, t->cost_quota);
+    if (own && (t->flags & TASK_ENDED) == 0) {
+        c = exhausted(kind, ASUP_SORT_TASK, t->id);
+        cancel_task(k, i, &c);
+    }
+}
+
+static void
+charge_cost(struct kernel *k, uint32_t i, uint64_t cost, uint32_t cpu_ms, bool sampled)
+{
+    const struct task *t = task_at(k, i);
+    bool working = t->reason == 0 && (t->flags & TASK_FINALIZER) == 0;
+    struct charge_payload payload = {.cpu_ms = cpu_ms, .sampled = sampled, .to_ancestors = working};
+    struct event ev = event_of_task(EV_TASK_CHARGED, k, i);
+
+    ev.value = cost;
+    ev.payload = &payload;
+    ev.payload_size = sizeof payload;
+    emit(k, ev);
+    if (working && cost > 0)
+        charge_follow(k, i, false, cost);
+}
+
+struct asup_ref
+task_spend(struct kernel *k, const struct input *in)
+{
+    uint32_t i = task_of_id(k, in->task);
+    const struct task *t = task_at(k, i);
+    bool working = t->reason == 0 && (t->flags & TASK_FINALIZER) == 0;
+
+    if (in->kind == IN_TASK_PROGRESS) {
+        if (in->u.progress.cost > 0)
+            charge_cost(k, i, in->u.progress.cost, 0, false);
+    } else {
+        emit(k, event_of_task(EV_TASK_CHECKPOINTED, k, i));
+        if (working)
+            charge_follow(k, i, true, 1);
+        /* A checkpoint observes a cancel (R-TSK-2), its own included. */
+        if (t->state == ASUP_TASK_CANCEL_REQUESTED)
+            emit(k, event_of_task(EV_TASK_CANCEL_ACKED, k, i));
+        if (t->kill_at <= k->now)
+            work_task(k, i);
+    }
+    return (struct asup_ref){.id = in->task, .sort = ASUP_SORT_TASK};
+}
+
+void
+task_sampled(struct kernel *k, uint32_t i, uint64_t cpu_ns)
+{
+    const struct task *t = task_at(k, i);
+    uint64_t ms = cpu_ns / ASUP_NS_PER_MS;
+
+    if ((t->flags & TASK_SAMPLED) == 0)
+        return;
+    if (ms > UINT32_MAX)
+        ms = UINT32_MAX;
+    ms = ms > t->cpu_ms ? ms - t->cpu_ms : 0;
+    if (ms > 0 || (t->flags & TASK_ENDED) == 0)
+        charge_cost(k, i, ms, (uint32_t)ms, true);
+}

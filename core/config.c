@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* Beginning and end of a kernel, and its configuration. */
+#include "core/decide.h"
+
+void
+kernel_config_init(struct kernel_config *config)
+{
+    const uint64_t s = ASUP_NS_PER_S;
+
+    *config = (struct kernel_config){
+        .allowance = {{30 * s, 1000},
+                      {15 * s, 500},
+                      {10 * s, 300},
+                      {10 * s, 200},
+                      {10 * s, 200},
+                      {5 * s, 50}},
+        .leftover_ns = 2 * s,
+        .finalizer_ns = 10 * s,
+        .finalizer_hurry_ns = 1 * s,
+        .retention_ns = 3600 * s,
+        .session_ttl_ns = 30 * s,
+        .session_ttl_ns_max = 3600 * s,
+        .kill_grace_ns = 5 * s,
+        .sample_ns = 100 * ASUP_NS_PER_MS,
+        .ageing_ns = 100 * ASUP_NS_PER_MS,
+        .fairness = 16,
+        .start_window = 64,
+        .picks_per_step = 256,
+        .root_uid = 0,
+        .id_first = 2,
+    };
+#define KERNEL_LIMIT_PRESET(field, type, preset, name) config->limits.field = (preset);
+    KERNEL_LIMIT_LIST(KERNEL_LIMIT_PRESET)
+#undef KERNEL_LIMIT_PRESET
+}
+
+bool
+config_sensible(const struct kernel_config *c)
+{
+    return c->fairness > 0 && c->start_window > 0 && c->picks_per_step > 0 && c->id_first >= 2 &&
+           c->sample_ns > 0 && c->finalizer_ns > 0 && c->session_ttl_ns > 0 &&
+           c->session_ttl_ns_max > 0 && c->limits.requests_per_session > 0;
+}
+
+static void
+parts_init(struct kernel *k)
+{
+    arena_init(&k->tasks, sizeof(struct task));
+    arena_init(&k->regions, sizeof(struct region));
+    arena_init(&k->sessions, sizeof(struct session));
+    arena_init(&k->requests, sizeof(struct request));
+    arena_init(&k->users, sizeof(struct user));
+    arena_init(&k->reasons, sizeof(struct reason));
+    arena_init(&k->waits, sizeof(struct wait));
+    index_init(&k->task_ids, &k->tasks, offsetof(struct task, id));
+    index_init(&k->region_ids, &k->regions, offsetof(struct region, id));
+    index_init(&k->session_ids, &k->sessions, offsetof(struct session, id));
+    index_init(&k->request_keys, &k->requests, offsetof(struct request, key));
+    index_init(&k->user_ids, &k->users, offsetof(struct user, key));
+    index_init(&k->reason_handles, &k->reasons, offsetof(struct reason, handle));
+    index_init(&k->names, &k->regions, offsetof(struct region, name_key));
+    index_init(&k->wait_tokens, &k->waits, offsetof(struct wait, token));
+    heap_init(&k->heap);
+    k->timers.homes[TIMER_REGION] =
+        (struct timer_home){&k->regions, offsetof(struct region, timer_place)};
+    k->timers.homes[TIMER_SESSION] =
+        (struct timer_home){&k->sessions, offsetof(struct session, timer_place)};
+    k->timers.homes[TIMER_TASK] =
+        (struct timer_home){&k->tasks, offsetof(struct task, timer_place)};
+    k->wait_timers.homes[TIMER_WAIT] =
+        (struct timer_home){&k->waits, offsetof(struct wait, timer_place)};
+    k->timed.homes[TIMER_TASK] = (struct timer_home){&k->tasks, offsetof(struct task, lane_place)};
+    k->ready.homes[TIMER_TASK] = k->timed.homes[TIMER_TASK];
+    k->signal_first = k->signal_last = k->finalizer_first = k->finalizer_last = NIL;
+    k->retained_first = k->retained_last = NIL;
+    k->work_tasks = k->work_regions = (struct work_queue){NIL, NIL};
+    k->dying_first = NIL;
+    k->reason_next = 1;
+}
+
+/* "/" exists from the beginning; its opening is no event of the trace. */
+static void
+root_open(struct kernel *k, asup_time now)
+{
+    struct region_payload p = {.budget = asup_budget_empty(), .drain_ns = ASUP_NEVER};
+    struct event ev = {.kind = EV_REGION_OPENED,
+                       .at = now,
+                       .uid = k->config.root_uid,
+                       .region = ASUP_ROOT_ID,
+                       .payload = &p,
+                       .payload_size = sizeof p};
+
+    apply_region(k, &ev);
+    k->root = region_of_id(k, ASUP_ROOT_ID);
+    region_rearm(k, k->root);
+}
+
+struct kernel *
+kernel_new(const struct kernel_config *config, const struct kernel_allocator *allocator,
+           asup_time now)
+{
+    const struct admit_need admit = {.regions = 1, .tasks = 1};
+    const struct need need = {.tasks = 64, .regions = 16};
+    struct kernel *k;
+
+    if (!config_sensible(config))
+        return NULL;
+    k = allocator->resize(allocator->ctx, NULL, 0, sizeof *k);
+    if (k == NULL)
+        return NULL;
+    memset(k, 0, sizeof *k);
+    k->allocator = *allocator;
+    k->config = *config;
+    k->now = now;
+    k->event_at = now;
+    k->task_id_next = k->region_id_next = k->session_id_next = config->id_first;
+    parts_init(k);
+    if (!admit_reserve(k, &admit, &need)) {
+        kernel_free(k);
+        return NULL;
+    }
+    root_open(k, now);
+    return k;
+}
+
+void
+kernel_free(struct kernel *k)
+{
+    struct kernel_allocator a;
+
+    if (k == NULL)
+        return;
+    a = k->allocator;
+    heap_fini(&k->heap, &a);
+    index_fini(&k->task_ids, &a);
+    index_fini(&k->region_ids, &a);
+    index_fini(&k->session_ids, &a);
+    index_fini(&k->request_keys, &a);
+    index_fini(&k->user_ids, &a);
+    index_fini(&k->reason_handles, &a);
+    index_fini(&k->names, &a);
+    index_fini(&k->wait_tokens, &a);
+    timers_fini(&k->timers, &a);
+    timers_fini(&k->wait_timers, &a);
+    timers_fini(&k->timed, &a);
+    timers_fini(&k->ready, &a);
+    arena_fini(&k->tasks, &a);
+    arena_fini(&k->regions, &a);
+    arena_fini(&k->sessions, &a);
+    arena_fini(&k->requests, &a);
+    arena_fini(&k->users, &a);
+    arena_fini(&k->reasons, &a);
+    arena_fini(&k->waits, &a);
+    for (size_t i = 0; i < k->scratch.older_count; i++)
+        memory_release(&a, k->scratch.older[i], k->scratch.older_size[i], 1);
+    memory_release(&a, (void *)k->scratch.older, k->scratch.older_capacity,
+                   sizeof k->scratch.older[0]);
+    memory_release(&a, k->scratch.older_size, k->scratch.older_size_capacity,
+                   sizeof k->scratch.older_size[0]);
+    memory_release(&a, k->scratch.chunk, k->scratch.size, 1);
+    memory_release(&a, k->events, k->event_capacity, sizeof k->events[0]);
+    memory_release(&a, k->effects, k->effect_capacity, sizeof k->effects[0]);
+    (void)a.resize(a.ctx, k, sizeof *k, 0);
+}

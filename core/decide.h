@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Decisions: what a step does about an input. A decision about a request comes
+ * in two halves. The first (…_check) validates everything and reserves memory
+ * for all that can follow, and may refuse: then nothing has changed (R-EVT-2).
+ * The second only emits. What follows from events (a task that can complete, a
+ * region that can move on) is a queue of work, run to its end in the same step,
+ * so a tree of any size closes without recursion.
+ */
+#ifndef ASUPERSYNC_CORE_DECIDE_H
+#define ASUPERSYNC_CORE_DECIDE_H
+
+#include "core/event.h"
+
+/* Why a request was refused. */
+struct refusal {
+    int code;           /* 0 or -ASUP_E... */
+    const char *detail; /* for people, or NULL */
+    const char *limit;  /* name of the limit, or NULL */
+};
+
+#define REFUSE(why, error, text)                                                                   \
+    ((why)->code = -(error), (why)->detail = (text), (why)->limit = NULL, (why)->code)
+
+/* What a batch has been granted so far, on top of the state. */
+struct admission {
+    uint32_t tasks, regions;
+    uint64_t bytes;
+};
+
+/* step.c: memory for what a decision may lead to */
+struct need {
+    uint64_t tasks;   /* that may be cancelled or completed */
+    uint64_t regions; /* likewise */
+    uint32_t events;  /* beyond those */
+    size_t scratch;
+    uint32_t reasons;
+};
+bool reserve(struct kernel *k, const struct need *need);
+/* Everything in that subtree may end. */
+void need_subtree(const struct kernel *k, uint32_t region, struct need *need);
+/* What may follow from the end of something in that region. */
+void need_follow(const struct kernel *k, uint32_t region, struct need *need);
+void
+reply(struct kernel *k, const struct input *in, const struct refusal *why, struct asup_ref made);
+
+/* limits.c */
+bool caller_may(const struct kernel *k, const struct caller *c, uint32_t uid);
+bool caller_is_root(const struct kernel *k, const struct caller *c);
+int limit_tasks(const struct kernel *k, uint32_t region, uint32_t uid, bool finalizer, size_t bytes,
+                const struct admission *adm, struct refusal *why);
+int limit_regions(const struct kernel *k, uint32_t parent, uint32_t uid, size_t bytes,
+                  const struct admission *adm, struct refusal *why);
+int limit_sessions(const struct kernel *k, uint32_t uid, struct refusal *why);
+int limit_waits(const struct kernel *k, uint32_t uid, struct refusal *why);
+int name_check(const struct kernel *k, uint32_t parent, uint32_t uid, struct bytes name,
+               struct refusal *why);
+int budget_check(const struct kernel *k, const struct budget_request *b, struct refusal *why);
+/* The budget asked for, with its relative limit counted from `from`. */
+struct asup_budget budget_of(const struct budget_request *b, asup_time from);
+
+/* admit.c: memory for what is admitted */
+struct admit_need {
+    uint32_t tasks, regions;
+    struct heap_need texts;
+    size_t scratch;
+    bool failed;
+};
+void admit_want(struct kernel *k, struct admit_need *n, const struct input *in);
+bool admit_reserve(struct kernel *k, const struct admit_need *n, const struct need *more);
+
+/* region.c */
+int region_open_check(struct kernel *k, const struct input *in, const struct admission *adm,
+                      struct refusal *why);
+struct asup_ref region_open(struct kernel *k, const struct input *in);
+int region_end_check(struct kernel *k, const struct input *in, struct refusal *why);
+struct asup_ref region_end(struct kernel *k, const struct input *in);
+void region_fire(struct kernel *k, uint32_t region);
+void region_advance(struct kernel *k, uint32_t region);
+void region_swept(struct kernel *k, const struct input *in);
+uint32_t region_lookup(const struct kernel *k, const struct input *in, struct refusal *why);
+
+/* task.c */
+int task_submit_check(struct kernel *k, const struct input *in, const struct admission *adm,
+                      struct refusal *why);
+struct asup_ref task_submit(struct kernel *k, const struct input *in, const char **advice);
+int task_cancel_check(struct kernel *k, const struct input *in, struct refusal *why);
+struct asup_ref task_cancel(struct kernel *k, const struct input *in);
+int finalizer_defer_check(struct kernel *k, const struct input *in, const struct admission *adm,
+                          struct refusal *why);
+struct asup_ref finalizer_defer(struct kernel *k, const struct input *in);
+int task_params_check(const struct kernel *k, const struct caller *c, const struct task_params *p,
+                      bool finalizer, struct refusal *why);
+void finalizer_register(struct kernel *k, uint32_t region, const struct caller *c,
+                        const struct task_params *p);
+
+/* process.c: facts about tasks */
+void task_fact(struct kernel *k, const struct input *in, uint32_t task);
+void task_need(const struct kernel *k, const struct input *in, uint32_t task, struct need *need);
+void task_fire(struct kernel *k, uint32_t task);
+void task_advance(struct kernel *k, uint32_t task);
+
+/* budget.c */
+int task_spend_check(struct kernel *k, const struct input *in, struct refusal *why);
+struct asup_ref task_spend(struct kernel *k, const struct input *in);
+void task_sampled(struct kernel *k, uint32_t task, uint64_t cpu_ns);
+
+/* policy.c */
+void policy_ended(struct kernel *k, uint32_t region, uint8_t sort, uint64_t id,
+                  const struct kernel_outcome *o, bool counted);
+void policy_sealed(struct kernel *k, uint32_t region);
+struct kernel_outcome policy_outcome(const struct kernel *k, const struct region *r);
+bool policy_may_cancel(const struct region *r);
+
+/* cleanup.c: the three ways to end (R-REG-3) and nested cleanup (R-REG-6) */
+struct cancel {
+    uint8_t kind;
+    uint8_t origin_sort;
+    uint64_t origin;
+    struct bytes message;
+    uint64_t drain_ns;  /* asked for; ASUP_NEVER: not */
+    asup_time end_most; /* T is not later; ASUP_NEVER: no outer limit */
+    bool hurry;
+    bool limit_passed;
+};
+void cancel_region(struct kernel *k, uint32_t region, const struct cancel *c);
+void cancel_task(struct kernel *k, uint32_t task, const struct cancel *c);
+void finish_region(struct kernel *k, uint32_t region);
+/* P(r), exactly. */
+uint64_t cleanup_ns(const struct kernel *k, uint32_t region);
+int shutdown_check(struct kernel *k, const struct input *in, struct refusal *why);
+struct asup_ref shutdown_begin(struct kernel *k, const struct input *in);
+uint64_t allowance_ns(const struct kernel *k, const struct region *r, uint8_t kind);
+
+/* session.c */
+int session_request(struct kernel *k, const struct input *in, struct refusal *why,
+                    struct asup_ref *made);
+void session_fact(struct kernel *k, const struct input *in);
+void session_fire(struct kernel *k, uint32_t session);
+/* R-IDM-1: whether the request was granted before, or is refused. Then 1 or a
+ * negative code; 0: go on. */
+int request_lookup(const struct kernel *k, const struct input *in, struct asup_ref *made,
+                   struct refusal *why);
+bool request_reserve(struct kernel *k, const struct input *in, struct need *need);
+void request_bind(struct kernel *k, const struct input *in, struct asup_ref made);
+
+/* wait.c */
+int wait_request(struct kernel *k, const struct input *in, struct refusal *why, bool *parked,
+                 struct asup_ref *made);
+void wait_dropped(struct kernel *k, uint64_t token);
+void wait_fire(struct kernel *k);
+void waits_task(struct kernel *k, uint32_t task);
+void waits_region(struct kernel *k, uint32_t region);
+
+/* batch.c */
+int
+batch_request(struct kernel *k, const struct input *in, struct refusal *why, struct asup_ref *made);
+
+/* work.c: what follows */
+void work_task(struct kernel *k, uint32_t task);
+void work_region(struct kernel *k, uint32_t region);
+void work_run(struct kernel *k);
+
+/* dispatch.c */
+void dispatch(struct kernel *k);
+bool dispatch_waiting(const struct kernel *k);
+
+/* retention.c */
+asup_time retention_next(const struct kernel *k);
+void retention_fire(struct kernel *k);
+
+/* config.c */
+bool config_sensible(const struct kernel_config *c);
+
+#endif

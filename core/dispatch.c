@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Picking from the lanes (§7, R-SCH-2): cancel before timed before ready, but
+ * after `fairness` picks in a row from the cancel lane one that waited
+ * elsewhere, and after as many timed ones one that was ready. Twice as many
+ * cancels are allowed while draining is advised. Starts go out only while fewer
+ * than `start_window` are unanswered.
+ */
+#include "core/decide.h"
+
+/* The governor's advice (R-SCH-3): drain when more is ending than beginning. */
+static bool
+draining_advised(const struct kernel *k)
+{
+    uint32_t draining = k->regions_in[ASUP_REGION_CLOSING] + k->regions_in[ASUP_REGION_DRAINING] +
+                        k->regions_in[ASUP_REGION_FINALIZING];
+
+    return draining > k->regions_in[ASUP_REGION_OPEN];
+}
+
+static bool
+can_start(const struct kernel *k)
+{
+    return k->starting < k->config.start_window;
+}
+
+/* The next entry and its lane; NIL: nothing can be picked now. */
+static uint32_t
+pick(const struct kernel *k)
+{
+    bool start = can_start(k);
+    bool timed = start && k->timed.count > 0;
+    bool ready = start && k->ready.count > 0;
+    bool finalizer = start && k->finalizer_first != NIL;
+    bool cancel = finalizer || k->signal_first != NIL;
+    uint32_t most = k->config.fairness * (draining_advised(k) ? 2 : 1);
+
+    if (cancel && (k->cancel_run < most || !(timed || ready))) {
+        if (k->signal_first == NIL || (finalizer && k->finalizer_turn))
+            return k->finalizer_first;
+        return k->signal_first;
+    }
+    if (timed && (k->timed_run < k->config.fairness || !ready))
+        return k->timed.items[0].record;
+    return ready ? k->ready.items[0].record : NIL;
+}
+
+bool
+dispatch_waiting(const struct kernel *k)
+{
+    return pick(k) != NIL;
+}
+
+void
+dispatch(struct kernel *k)
+{
+    for (uint32_t n = 0; n < k->config.picks_per_step; n++) {
+        uint32_t i = pick(k);
+        const struct task *t;
+        struct effect *fx;
+        struct event ev;
+
+        if (i == NIL)
+            return;
+        t = task_at(k, i);
+        if (t->lane == LANE_SIGNAL) {
+            ev = event_of_task(EV_TASK_CANCEL_SENT, k, i);
+            ev.value = t->cancel_signal;
+            fx = effect_add(k, FX_SIGNAL);
+            fx->signal = t->cancel_signal;
+        } else {
+            ev = event_of_task(EV_TASK_START_ORDERED, k, i);
+            fx = effect_add(k, FX_START);
+            fx->region = region_at(k, t->region)->id;
+            fx->uid = t->run_uid;
+            fx->spec = heap_get(&k->heap, t->spec);
+        }
+        fx->task = t->id;
+        emit(k, ev);
+    }
+}

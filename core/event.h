@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Events: how the kernel changes. A decision emits; emit() numbers the event,
+ * keeps it for the caller of the step, and applies it at once. The apply
+ * functions are the only code that writes state, they never fail and read
+ * nothing but the state and the event, so the same events in another kernel
+ * give the same state (R-EVT-1).
+ *
+ * Payloads are plain data without pointers. Text and outcomes are copied into
+ * the step's scratch memory, so they outlive what they came from.
+ */
+#ifndef ASUPERSYNC_CORE_EVENT_H
+#define ASUPERSYNC_CORE_EVENT_H
+
+#include "core/state.h"
+
+/* ---- Payloads ------------------------------------------------------------------ */
+
+/* SESSION_OPENED, SESSION_ATTACHED (also sent by keepalives), SESSION_LOST */
+struct session_payload {
+    uint64_t ttl_ns;
+    asup_time expires_at;
+    uint32_t pid;
+    uint8_t secret_digest[16];
+    bool connected;
+};
+
+/* REQUEST_BOUND; a batch is followed by its `count` struct asup_ref */
+struct request_payload {
+    uint64_t id;
+    uint64_t digest;
+    struct asup_ref made;
+    uint32_t count;
+};
+
+/* REGION_OPENED */
+struct region_payload {
+    struct asup_budget budget;
+    uint64_t drain_ns;
+    uint32_t quorum;
+    uint32_t tasks_max, children_max;
+    uint8_t policy;
+    bool soft;
+};
+
+/* TASK_CREATED, FINALIZER_REGISTERED; followed by the spec */
+struct task_payload {
+    struct asup_budget budget; /* a finalizer's limit_at: its budget in ns */
+    asup_time due_at;          /* 0: at once */
+    uint64_t drain_ns, leftover_ns, watchdog_ns, response_ns;
+    uint32_t run_uid, mask_depth;
+    int32_t cancel_signal;
+    bool leftover_wait, notify;
+    size_t spec_size;
+};
+
+/* A cancel reason that is new with this event, which carries its handle and
+ * its message. */
+struct reason_payload {
+    struct asup_reason_key key;
+    uint32_t cause;
+    uint8_t origin_sort;
+    bool is_new;
+    bool limit_passed; /* the subject's own limit fired, once and for all */
+};
+
+/* TASK_CANCEL_REQUESTED has a struct reason_payload, or none when there is
+ * nothing to say in it.
+ * REGION_CANCEL_REQUESTED always has this: */
+struct cancel_payload {
+    struct reason_payload reason;
+    asup_time drain_pass;
+    uint64_t cleanup_ns;
+    bool hard;
+    bool hurry;    /* "/": finalizers get no more than finalizer_hurry_ns */
+    bool promised; /* false: something soft below may wait for ever */
+};
+
+/* REGION_DECIDED */
+struct decided_payload {
+    bool won;
+};
+
+/* TASK_CHARGED */
+struct charge_payload {
+    uint32_t cpu_ms;   /* of what is charged, CPU time */
+    bool sampled;      /* the answer to FX_SAMPLE */
+    bool to_ancestors; /* false once it is cancelled: cleanup is a fresh allowance */
+};
+
+/* ---- Scratch and emission ---------------------------------------------------------- */
+
+bool scratch_reserve(struct kernel *k, size_t size);
+void *scratch_take(struct kernel *k, size_t size);
+/* The text in scratch memory, copied unless it is there already. */
+struct bytes scratch_text(struct kernel *k, struct bytes text);
+
+struct event event_of_region(enum event_kind kind, const struct kernel *k, uint32_t region);
+struct event event_of_task(enum event_kind kind, const struct kernel *k, uint32_t task);
+struct event event_of_session(enum event_kind kind, const struct kernel *k, uint32_t session);
+void emit(struct kernel *k, struct event ev);
+struct effect *effect_add(struct kernel *k, enum effect_kind kind);
+
+/* ---- Applying: shared by the apply_*.c ---------------------------------------------- */
+
+void apply_session(struct kernel *k, const struct event *ev);
+void apply_region(struct kernel *k, const struct event *ev);
+void apply_task(struct kernel *k, const struct event *ev);
+void apply_created(struct kernel *k, const struct event *ev);
+
+uint32_t reason_hold(struct kernel *k, uint32_t handle);
+void reason_release(struct kernel *k, uint32_t handle);
+/* Make the reason of an event, unless it exists. */
+void reason_make(struct kernel *k, const struct event *ev, const struct reason_payload *p);
+/* Free those that nobody held at the end of a step. */
+void reason_sweep(struct kernel *k);
+struct asup_reason_key reason_key(const struct reason *r);
+
+void outcome_replace(struct kernel *k, struct kernel_outcome *to, uint8_t *has,
+                     const struct kernel_outcome *from);
+void outcome_combine(struct kernel *k, struct kernel_outcome *to, uint8_t *has,
+                     const struct kernel_outcome *from);
+/* A hedge that never began says nothing to its policy (R-POL-2). */
+bool task_never_began(const struct region *r, const struct task *t);
+/* The outcome that a completed task, or one whose main process ended, has. */
+struct kernel_outcome task_outcome(const struct task *t);
+
+struct user *user_get(struct kernel *k, uint32_t uid);
+void retained_push(struct kernel *k, uint32_t index, bool is_region);
+void retained_remove(struct kernel *k, uint32_t index, bool is_region);
+
+void lane_enter(struct kernel *k, uint32_t task, enum lane lane);
+void lane_leave(struct kernel *k, uint32_t task);
+/* It leaves because its turn came: counted for fairness (R-SCH-2). */
+void lane_picked(struct kernel *k, uint32_t task);
+
+/* Put the timer where the earliest of its own instants is. */
+void region_rearm(struct kernel *k, uint32_t region);
+void task_rearm(struct kernel *k, uint32_t task);
+asup_time region_deadline(const struct kernel *k, const struct region *r);
+asup_time task_deadline(const struct task *t);
+
+/* What the participants of a region say to its policy (R-POL-1). */
+void policy_admit(struct kernel *k, struct region *r, uint8_t sort, uint64_t id);
+void policy_count(struct kernel *k, struct region *r, const struct kernel_outcome *o, uint8_t sort,
+                  uint64_t id, bool counted);
+/* Whether it was cancelled by the region's own policy. */
+bool policy_rooted(const struct kernel *k, const struct region *r, uint32_t reason);
+
+/* The key of a name among the children of a region. */
+uint64_t region_name_key(uint64_t parent_id, struct bytes name);
+
+uint32_t region_of_id(const struct kernel *k, uint64_t id);
+uint32_t task_of_id(const struct kernel *k, uint64_t id);
+uint32_t session_of_id(const struct kernel *k, uint64_t id);
+
+#endif

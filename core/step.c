@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A step: first the timers that are due, by (time, sort, id), each with all
+ * that follows from it; then the input; then picks from the lanes.
+ *
+ * Memory for everything a decision can lead to is reserved before it begins.
+ * Where there is none, a request is refused with ASUP_ENOMEM; a fact or timer,
+ * which cannot be refused, is left for the shell to bring again, and the step
+ * says ASUP_ENOMEM. Either way nothing has changed by it.
+ */
+#include "core/decide.h"
+
+enum {
+    EVENTS_PER_TASK = 5, /* cancel-requested, escalated, completed, begun, done */
+    EVENTS_PER_REGION = 8,
+    SCRATCH_PER_TASK = 256,
+    SCRATCH_PER_REGION = 1024,
+    EFFECTS_PER_TASK = 3,
+    EVENTS_BASE = 64,
+    SCRATCH_BASE = 8192,
+    CALM_STEPS = 4096,   /* before buffers shrink again */
+    CALM_EVENTS = 16384, /* what they may keep */
+    CALM_SCRATCH = 1 << 20,
+};
+
+/* ---- Memory ---------------------------------------------------------------------------- */
+
+static uint64_t
+picks_most(const struct kernel *k, uint64_t tasks)
+{
+    uint64_t waiting = tasks + EVENTS_BASE;
+
+    for (unsigned lane = 0; lane < 5; lane++)
+        waiting += k->lane_count[lane];
+    return min_u64(waiting, k->config.picks_per_step);
+}
+
+static bool
+texts_reserve(struct kernel *k, uint32_t count)
+{
+    static const size_t sizes[] = {24, 48, 80, 128, ASUP_MESSAGE_MAX};
+    struct heap_need need = {{0}};
+
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct heap_need one = {{0}};
+
+        (void)heap_want(&k->heap, &k->allocator, &one, sizes[i]);
+        for (unsigned c = 0; c < HEAP_CLASS_COUNT; c++) {
+            if (one.count[c] > 0)
+                need.count[c] = count;
+        }
+    }
+    return heap_reserve(&k->heap, &k->allocator, &need);
+}
+
+bool
+reserve(struct kernel *k, const struct need *n)
+{
+    const struct kernel_allocator *a = &k->allocator;
+    uint64_t picks = picks_most(k, n->tasks);
+    uint64_t events = EVENTS_BASE + n->events + picks + EVENTS_PER_TASK * n->tasks +
+                      EVENTS_PER_REGION * n->regions;
+    uint64_t effects =
+        EVENTS_BASE + picks + EFFECTS_PER_TASK * n->tasks + 2 * n->regions + arena_live(&k->waits);
+    size_t scratch = SCRATCH_BASE + n->scratch + (size_t)n->tasks * SCRATCH_PER_TASK +
+                     (size_t)n->regions * SCRATCH_PER_REGION;
+    uint32_t reasons = n->reasons + (uint32_t)n->regions + 4;
+    void *items = k->events;
+
+    if (!memory_reserve(a, &items, &k->event_capacity, k->event_count + events,
+                        sizeof k->events[0]))
+        return false;
+    k->events = items;
+    items = k->effects;
+    if (!memory_reserve(a, &items, &k->effect_capacity, k->effect_count + effects,
+                        sizeof k->effects[0]))
+        return false;
+    k->effects = items;
+    return scratch_reserve(k, scratch) && arena_reserve(&k->reasons, a, reasons) &&
+           index_reserve(&k->reason_handles, a, reasons) && texts_reserve(k, 4 + n->reasons);
+}
+
+void
+need_follow(const struct kernel *k, uint32_t region, struct need *need)
+{
+    uint32_t top = NIL;
+
+    need->tasks++;
+    for (uint32_t at = region; at != NIL; at = region_at(k, at)->parent) {
+        need->regions++;
+        if (policy_may_cancel(region_at(k, at)))
+            top = at;
+    }
+    if (top != NIL) {
+        need->tasks += region_at(k, top)->sub_tasks;
+        need->regions += region_at(k, top)->sub_regions;
+    }
+}
+
+void
+need_subtree(const struct kernel *k, uint32_t region, struct need *need)
+{
+    need->tasks += region_at(k, region)->sub_tasks;
+    need->regions += region_at(k, region)->sub_regions;
+    need_follow(k, region, need);
+}
+
+/* Give back what an unusual step took, after a while of usual ones. */
+static void
+buffers_calm(struct kernel *k)
+{
+    const struct kernel_allocator *a = &k->allocator;
+    struct scratch *s = &k->scratch;
+
+    while (s->older_count > 0) {
+        s->older_count--;
+        memory_release(a, s->older[s->older_count], s->older_size[s->older_count], 1);
+    }
+    s->used = 0;
+    heap_calm(&k->heap, a);
+    k->calm = k->event_count > CALM_EVENTS / 4 ? 0 : k->calm + 1;
+    if (k->calm < CALM_STEPS)
+        return;
+    k->calm = 0;
+    if (k->event_capacity > CALM_EVENTS) {
+        void *events = a->resize(a->ctx, k->events, k->event_capacity * sizeof k->events[0],
+                                 CALM_EVENTS * sizeof k->events[0]);
+
+        if (events != NULL) {
+            k->events = events;
+            k->event_capacity = CALM_EVENTS;
+        }
+    }
+    if (k->effect_capacity > CALM_EVENTS + arena_live(&k->waits)) {
+        size_t capacity = CALM_EVENTS + arena_live(&k->waits);
+        void *effects = a->resize(a->ctx, k->effects, k->effect_capacity * sizeof k->effects[0],
+                                  capacity * sizeof k->effects[0]);
+
+        if (effects != NULL) {
+            k->effects = effects;
+            k->effect_capacity = capacity;
+        }
+    }
+    if (s->size > CALM_SCRATCH) {
+        void *chunk = a->resize(a->ctx, s->chunk, s->size, CALM_SCRATCH);
+
+        if (chunk != NULL) {
+            s->chunk = chunk;
+            s->size = CALM_SCRATCH;
+        }
+    }
+}
+
+/* ---- Requests ------------------------------------------------------------------------------ */
+
+void
+reply(struct kernel *k, const struct input *in, const struct refusal *why, struct asup_ref made)
+{
+    struct effect *fx;
+
+    if (in->token == 0)
+        return; /* the shell asks for itself */
+    fx = effect_add(k, FX_REPLY);
+    fx->token = in->token;
+    fx->code = why->code;
+    fx->detail = why->detail;
+    fx->limit = why->limit;
+    if (why->code == 0)
+        fx->made = made;
+}
+
+static int
+request_check(struct kernel *k, const struct input *in, struct refusal *why)
+{
+    const struct admission none = {0};
+
+    switch (in->kind) {
+    case IN_REGION_OPEN:
+        return region_open_check(k, in, &none, why);
+    case IN_REGION_END:
+        return region_end_check(k, in, why);
+    case IN_TASK_SUBMIT:
+        return task_submit_check(k, in, &none, why);
+    case IN_TASK_CANCEL:
+        return task_cancel_check(k, in, why);
+    case IN_FINALIZER_DEFER:
+        return finalizer_defer_check(k, in, &none, why);
+    case IN_TASK_CHECKPOINT:
+    case IN_TASK_PROGRESS:
+        return task_spend_check(k, in, why);
+    case IN_SHUTDOWN:
+        return shutdown_check(k, in, why);
+    default:
+        return REFUSE(why, ASUP_EUNSUPPORTED, "the request is not known");
+    }
+}
+
+static bool
+request_memory(struct kernel *k, const struct input *in)
+{
+    struct admit_need admit = {0};
+    struct need need = {.reasons = 1};
+
+    if (!request_reserve(k, in, &need))
+        return false;
+    switch (in->kind) {
+    case IN_REGION_OPEN:
+    case IN_TASK_SUBMIT:
+    case IN_FINALIZER_DEFER:
+        admit_want(k, &admit, in);
+        return admit_reserve(k, &admit, &need);
+    case IN_REGION_END:
+        need_subtree(k, region_of_id(k, in->region), &need);
+        break;
+    case IN_SHUTDOWN:
+        need_subtree(k, k->root, &need);
+        break;
+    case IN_TASK_CANCEL:
+        need_follow(k, task_at(k, task_of_id(k, in->task))->region, &need);
+        break;
+    default:
+        task_need(k, in, task_of_id(k, in->task), &need);
+        need.reasons += ASUP_DEPTH_MAX;
+        break;
+    }
+    return reserve(k, &need);
+}
+
+static struct asup_ref
+request_do(struct kernel *k, const struct input *in, struct refusal *why)
+{
+    switch (in->kind) {
+    case IN_REGION_OPEN:
+        return region_open(k, in);
+    case IN_REGION_END:
+        return region_end(k, in);
+    case IN_TASK_SUBMIT:
+        return task_submit(k, in, &why->detail);
+    case IN_TASK_CANCEL:
+        return task_cancel(k, in);
+    case IN_FINALIZER_DEFER:
+        return finalizer_defer(k, in);
+    case IN_SHUTDOWN:
+        return shutdown_begin(k, in);
+    default:
+        return task_spend(k, in);
+    }
+}
+
+static int
+request(struct kernel *k, const struct input *in)
+{
+    struct refusal why = {0};
+    struct asup_ref made = {0};
+    bool parked = false;
+
+    if (in->kind <= IN_SESSION_BYE) {
+        (void)session_request(k, in, &why, &made);
+    } else if (in->kind == IN_WAIT) {
+        (void)wait_request(k, in, &why, &parked, &made);
+    } else if (request_lookup(k, in, &made, &why) != 0) {
+        /* granted before, or refused */
+    } else if (in->kind == IN_BATCH) {
+        (void)batch_request(k, in, &why, &made);
+    } else if (request_check(k, in, &why) == 0) {
+        if (request_memory(k, in)) {
+            made = request_do(k, in, &why);
+            request_bind(k, in, made);
+        } else {
+            (void)REFUSE(&why, ASUP_ENOMEM, "no memory for this request");
+        }
+    }
+    work_run(k);
+    if (!parked)
+        reply(k, in, &why, made);
+    return why.code;
+}
+
+/* ---- Facts ----------------------------------------------------------------------------------- */
+
+static bool
+fact_memory(struct kernel *k, const struct input *in, uint32_t task)
+{
+    struct need need = {.reasons = 2};
+
+    if (in->kind == IN_CONFIG)
+        need.scratch += sizeof k->config;
+    if (in->kind == IN_REGION_SWEPT) {
+        uint32_t i = region_of_id(k, in->region);
+
+        if (i != NIL)
+            need_follow(k, i, &need);
+    }
+    if (task != NIL) {
+        task_need(k, in, task, &need);
+        if (in->kind == IN_TASK_SAMPLED)
+            need.reasons += ASUP_DEPTH_MAX;
+    }
+    return reserve(k, &need);
+}
+
+static void
+config_change(struct kernel *k, const struct kernel_config *wanted)
+{
+    struct kernel_config c = *wanted;
+    struct event ev = {.kind = EV_CONFIG, .payload = &c, .payload_size = sizeof c};
+
+    c.root_uid = k->config.root_uid;
+    c.id_first = k->config.id_first;
+    if (config_sensible(&c))
+        emit(k, ev);
+}
+
+static int
+fact(struct kernel *k, const struct input *in)
+{
+    uint32_t task = in->task == 0 ? NIL : task_of_id(k, in->task);
+
+    if (!fact_memory(k, in, task))
+        return -ASUP_ENOMEM;
+    switch (in->kind) {
+    case IN_CONFIG:
+        config_change(k, in->u.config);
+        break;
+    case IN_SESSION_ATTACHED:
+    case IN_SESSION_LOST:
+        session_fact(k, in);
+        break;
+    case IN_WAIT_DROPPED:
+        wait_dropped(k, in->token);
+        break;
+    case IN_REGION_SWEPT:
+        region_swept(k, in);
+        break;
+    default:
+        if (task != NIL)
+            task_fact(k, in, task);
+        break;
+    }
+    work_run(k);
+    return 0;
+}
+
+/* ---- Timers ---------------------------------------------------------------------------------- */
+
+static bool
+timer_memory(struct kernel *k, const struct timer *timer)
+{
+    struct need need = {.reasons = 2};
+
+    if (timer->sort == TIMER_REGION) {
+        need_subtree(k, timer->record, &need);
+    } else if (timer->sort == TIMER_TASK) {
+        need_follow(k, task_at(k, timer->record)->region, &need);
+    } else {
+        for (uint32_t at = session_at(k, timer->record)->attach_first; at != NIL;
+             at = region_at(k, at)->attach_next) {
+            need_subtree(k, at, &need);
+            need.reasons++;
+        }
+    }
+    return reserve(k, &need);
+}
+
+static bool
+timers_fire(struct kernel *k)
+{
+    while (timers_next(&k->timers) <= k->now) {
+        struct timer due = k->timers.items[0];
+        size_t before = k->event_count;
+
+        if (!timer_memory(k, &due))
+            return false;
+        if (due.sort == TIMER_REGION)
+            region_fire(k, due.record);
+        else if (due.sort == TIMER_TASK)
+            task_fire(k, due.record);
+        else
+            session_fire(k, due.record);
+        work_run(k);
+        must(k->event_count > before); /* or it would fire for ever */
+    }
+    wait_fire(k);
+    return true;
+}
+
+/* ---- The step ----------------------------------------------------------------------------------
+ */
+
+static int
+input_take(struct kernel *k, const struct input *in)
+{
+    const struct need base = {.reasons = 1};
+    bool is_request = in->kind >= IN_SESSION_OPEN && in->kind <= IN_BATCH;
+    bool memory = reserve(k, &base);
+    int rc = 0;
+
+    if (memory) {
+        retention_fire(k);
+        memory = timers_fire(k);
+    }
+    if (!memory) {
+        struct refusal why = {0};
+
+        rc = REFUSE(&why, ASUP_ENOMEM, "no memory for a step");
+        if (is_request)
+            reply(k, in, &why, (struct asup_ref){0});
+    } else if (is_request) {
+        rc = request(k, in);
+    } else if (in->kind != IN_TICK) {
+        rc = fact(k, in);
+    }
+    if (memory)
+        dispatch(k);
+    return rc;
+}
+
+int
+kernel_step(struct kernel *k, const struct input *in, struct step *out)
+{
+    int rc;
+
+    buffers_calm(k);
+    reason_sweep(k);
+    k->event_count = 0;
+    k->effect_count = 0;
+    k->steps++;
+    if (k->now < in->now)
+        k->now = in->now;
+    k->stepping = true;
+    rc = input_take(k, in);
+    k->stepping = false;
+    *out = (struct step){.events = k->events,
+                         .event_count = k->event_count,
+                         .effects = k->effects,
+                         .effect_count = k->effect_count};
+#if ASUP_DEBUG
+    /* Checking takes time in proportion to what there is; spread it so that a
+     * large kernel stays usable. */
+    if (k->steps % (1 + (arena_live(&k->tasks) + arena_live(&k->regions)) / 256) == 0)
+        must(kernel_check(k) == NULL);
+#endif
+    return rc;
+}
+
+asup_time
+kernel_next_deadline(const struct kernel *k)
+{
+    asup_time at = min_u64(timers_next(&k->timers), timers_next(&k->wait_timers));
+
+    at = min_u64(at, retention_next(k));
+    return dispatch_waiting(k) ? min_u64(at, k->now) : at;
+}

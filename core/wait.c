@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waits: requests that are answered when something has happened (R-TSK-7). A
+ * parked wait changes nothing: it is kept beside the state, not in it, and any
+ * number of them get the same answer. Room for their answers is reserved when
+ * they are parked.
+ */
+#include "core/decide.h"
+
+static uint32_t *
+list_of(struct kernel *k, const struct wait *w)
+{
+    return w->on_region ? &region_at(k, w->target)->wait_first : &task_at(k, w->target)->wait_first;
+}
+
+/* Take it out and answer it, unless nobody is there. */
+static void
+wait_end(struct kernel *k, uint32_t i, int code, bool answer)
+{
+    struct wait *w = arena_at(&k->waits, i);
+    uint32_t *first = list_of(k, w);
+
+    if (answer) {
+        struct effect *fx = effect_add(k, FX_REPLY);
+
+        fx->token = w->token;
+        fx->code = code;
+        fx->detail = code == 0 ? NULL : "it has not happened yet";
+        fx->made.sort = w->on_region ? ASUP_SORT_REGION : ASUP_SORT_TASK;
+        fx->made.id = w->on_region ? region_at(k, w->target)->id : task_at(k, w->target)->id;
+    }
+    if (w->prev != NIL)
+        ((struct wait *)arena_at(&k->waits, w->prev))->next = w->next;
+    else
+        *first = w->next;
+    if (w->next != NIL)
+        ((struct wait *)arena_at(&k->waits, w->next))->prev = w->prev;
+    timer_set(&k->wait_timers, &k->allocator, TIMER_WAIT, i, ASUP_NEVER);
+    user_get(k, w->uid)->waits--;
+    index_drop(&k->wait_tokens, i);
+    arena_give(&k->waits, i);
+}
+
+static bool
+task_reached(const struct task *t, uint8_t until)
+{
+    if (!task_live(t))
+        return true;
+    if (until == WAIT_FINISHED)
+        return false;
+    if ((t->flags & TASK_ENDED) != 0)
+        return true;
+    return (t->flags & (until == WAIT_READY ? TASK_READY : TASK_STARTED)) != 0;
+}
+
+void
+waits_task(struct kernel *k, uint32_t task)
+{
+    const struct task *t = task_at(k, task);
+    uint32_t next;
+
+    for (uint32_t i = t->wait_first; i != NIL; i = next) {
+        const struct wait *w = arena_at(&k->waits, i);
+
+        next = w->next;
+        if (task_reached(t, w->until))
+            wait_end(k, i, 0, true);
+    }
+}
+
+void
+waits_region(struct kernel *k, uint32_t region)
+{
+    while (region_at(k, region)->wait_first != NIL)
+        wait_end(k, region_at(k, region)->wait_first, 0, true);
+}
+
+void
+wait_fire(struct kernel *k)
+{
+    while (timers_next(&k->wait_timers) <= k->now)
+        wait_end(k, k->wait_timers.items[0].record, -ASUP_ETIMEDOUT, true);
+}
+
+void
+wait_dropped(struct kernel *k, uint64_t token)
+{
+    uint32_t i = index_find(&k->wait_tokens, token);
+
+    if (i != NIL)
+        wait_end(k, i, 0, false);
+}
+
+static bool
+wait_reserve(struct kernel *k)
+{
+    const struct need need = {0};
+
+    return arena_reserve(&k->waits, &k->allocator, 1) &&
+           index_reserve(&k->wait_tokens, &k->allocator, 1) &&
+           timers_reserve(&k->wait_timers, &k->allocator, k->wait_timers.count + 1) &&
+           arena_reserve(&k->users, &k->allocator, 1) &&
+           index_reserve(&k->user_ids, &k->allocator, 1) && reserve(k, &need);
+}
+
+static void
+wait_park(struct kernel *k, const struct input *in, uint32_t target)
+{
+    uint32_t i = arena_take(&k->waits, &k->allocator);
+    struct wait *w = arena_at(&k->waits, i);
+    uint32_t *first;
+
+    w->id = ++k->wait_id_next;
+    w->token = in->token;
+    w->timeout_at = time_add(k->now, in->u.wait.timeout_ns);
+    w->uid = in->caller.uid;
+    w->target = target;
+    w->until = in->u.wait.until;
+    w->on_region = in->u.wait.on_region;
+    w->prev = NIL;
+    first = list_of(k, w);
+    w->next = *first;
+    if (w->next != NIL)
+        ((struct wait *)arena_at(&k->waits, w->next))->prev = i;
+    *first = i;
+    index_add(&k->wait_tokens, &k->allocator, i);
+    timer_set(&k->wait_timers, &k->allocator, TIMER_WAIT, i, w->timeout_at);
+    user_get(k, w->uid)->waits++;
+}
+
+int
+wait_request(struct kernel *k, const struct input *in, struct refusal *why, bool *parked,
+             struct asup_ref *made)
+{
+    bool on_region = in->u.wait.on_region;
+    uint64_t id = on_region ? in->region : in->task;
+    uint32_t i = id == 0 ? NIL : on_region ? region_of_id(k, id) : task_of_id(k, id);
+    uint32_t uid;
+
+    if (i == NIL)
+        return REFUSE(why, ASUP_ENOTFOUND,
+                      on_region ? "there is no such region" : "there is no such task");
+    uid = on_region ? region_at(k, i)->uid : task_at(k, i)->uid;
+    if (!caller_may(k, &in->caller, uid))
+        return REFUSE(why, ASUP_EDENIED, "it belongs to another user");
+    if (in->u.wait.until > WAIT_FINISHED || (on_region && in->u.wait.until != WAIT_FINISHED))
+        return REFUSE(why, ASUP_EINVALID, "that cannot be waited for");
+    *made = (struct asup_ref){.id = id, .sort = on_region ? ASUP_SORT_REGION : ASUP_SORT_TASK};
+    if (on_region ? !region_live(region_at(k, i)) : task_reached(task_at(k, i), in->u.wait.until))
+        return 0;
+    if (in->u.wait.timeout_ns == 0)
+        return REFUSE(why, ASUP_ETIMEDOUT, "it has not happened yet");
+    if (limit_waits(k, in->caller.uid, why) != 0)
+        return why->code;
+    if (!wait_reserve(k))
+        return REFUSE(why, ASUP_ENOMEM, "no memory for another wait");
+    wait_park(k, in, i);
+    *parked = true;
+    return 0;
+}
