@@ -153,60 +153,7 @@ ctl_failf(struct ctl *ctl, int code, const char *hint, const char *format, ...)
     return ctl_fail(ctl, &error);
 }
 
-/* ---- The daemon ----------------------------------------------------------------------- */
-
-void
-ctl_client_options(struct ctl *ctl, struct asup_client_options *options)
-{
-    asup_client_options_init(options);
-    options->url = args_value(&ctl->args, OPTION_SOCKET);
-}
-
-/* Where the daemon was looked for, for people. */
-static void
-describe_places(struct ctl *ctl, struct text *t)
-{
-    const char *url = args_value(&ctl->args, OPTION_SOCKET);
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
-
-    if (url != NULL) {
-        text_addf(t, "%s (--socket)", url);
-    } else if ((url = getenv("ASUPERSYNC_SOCKET")) != NULL && url[0] != '\0') {
-        text_addf(t, "%s ($ASUPERSYNC_SOCKET)", url);
-    } else {
-        if (runtime != NULL && runtime[0] != '\0')
-            text_addf(t, "%s/asupersync/asupersyncd.sock and ", runtime);
-        text_add(t, "/run/asupersync/asupersyncd.sock");
-    }
-}
-
-int
-ctl_connect(struct ctl *ctl, const struct asup_client_options *given)
-{
-    struct asup_client_options defaults;
-    struct asup_error_info error = {0};
-
-    if (given == NULL) {
-        ctl_client_options(ctl, &defaults);
-        given = &defaults;
-    }
-    int rc = asup_client_connect(given, &ctl->client, &error);
-    if (rc == 0)
-        return 0;
-    error.code = rc;
-    if (rc == -ASUP_ENOTCONN) {
-        struct text more = {0};
-        text_add(&more, "looked at ");
-        describe_places(ctl, &more);
-        text_add(&more, "; start one with `systemctl start asupersyncd`, or one of your own with "
-                        "`asupersyncd --user`");
-        snprintf(error.hint, sizeof error.hint, "%s", more.data);
-        if (error.message[0] == '\0')
-            snprintf(error.message, sizeof error.message, "no daemon answers");
-        text_free(&more);
-    }
-    return ctl_fail(ctl, &error);
-}
+/* ---- Calls --------------------------------------------------------------------------- */
 
 int
 ctl_answer(int code, const void *bytes, size_t size, json_t **body, struct asup_error_info *error)

@@ -200,6 +200,8 @@ main(int argc, char **argv)
         !args_have(&ctl.args, OPTION_NO_COLOR) && (no_color == NULL || no_color[0] == '\0');
     ctl.out = look_at(STDOUT_FILENO, color);
     ctl.err = look_at(STDERR_FILENO, color);
+    if (ctl.args.verb != NULL && ctl.args.verb->id == VERB_RUN)
+        ctl.json_stream = stderr; /* standard output is the command's */
     ctl.quiet = args_have(&ctl.args, OPTION_QUIET);
     if (rc != 0) {
         ctl.json = wants_json(&ctl, argc, argv);

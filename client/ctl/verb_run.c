@@ -477,10 +477,7 @@ verb_run(struct ctl *ctl)
     int rc;
 
     fill_closed_descriptors();
-    if (ctl->json) {
-        ctl->stream = true;
-        ctl->json_stream = stderr;
-    }
+    ctl->stream = true; /* one line, as the last */
     run.task_args = json_object();
     json_object_set_new(region, "parent", json_string_nocheck(request_region(ctl)));
     json_object_set_new(region, "attach", json_true());

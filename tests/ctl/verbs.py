@@ -55,7 +55,8 @@ class WithoutADaemon(unittest.TestCase):
             p = ctl(*args)
             self.assertEqual(64, p.returncode, args)
             self.assertTrue(p.stderr.startswith("asupersyncctl: "), args)
-            error = json.loads(ctl("--json", *args).stdout)["error"]
+            p = ctl("--json", *args)
+            error = json.loads(p.stderr if args[:1] == ("run",) else p.stdout)["error"]
             self.assertEqual("usage", error["code"], args)
 
     def test_completions_are_scripts(self):
