@@ -21,6 +21,12 @@
 
 #define CHILD_PATH_DEFAULT "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+/* Assignments that make_environment may add. */
+#define ENV_ADDED_MAX (IDENTITY_ASSIGNMENTS + 1)
+
+/* Arguments and assignments of a usual program. */
+#define SLOTS_FEW 256
+
 static_assert(sizeof(struct child_report) <= 4096, "one atomic write to a pipe");
 
 static int child_status_fd;
@@ -84,7 +90,7 @@ become_user(const struct child_plan *plan, const struct identity *who)
         return;
     if (!who->known)
         fail("user", ENOENT);
-    if (who->group_count > IDENTITY_GROUPS_MAX ? initgroups(who->text, who->gid) < 0
+    if (who->group_count > IDENTITY_GROUPS_MAX ? initgroups(identity_name(who), who->gid) < 0
                                                : setgroups(who->group_count, who->groups) < 0)
         fail("groups", errno);
     if (setresgid(who->gid, who->gid, who->gid) < 0)
@@ -103,7 +109,8 @@ restore_limits(const struct child_plan *plan)
     int fd;
 
     (void)setrlimit(RLIMIT_NOFILE, &files);
-    (void)setpriority(PRIO_PROCESS, 0, 0);
+    if (plan->fix_nice)
+        (void)setpriority(PRIO_PROCESS, 0, 0);
     if (plan->fix_oom && (fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC)) >= 0) {
         (void)!write(fd, "0", 1);
         close(fd);
@@ -228,43 +235,32 @@ env_has(char *const *env, const char *assignment)
     return false;
 }
 
-/* The task's environment: its own assignments, and HOME, USER, LOGNAME, SHELL
- * and PATH where it has none and did not ask for a clear one. */
+/* The task's environment: HOME, USER, LOGNAME, SHELL and PATH, unless it has
+ * its own or asked for a clear one; they go into the slots kept free before
+ * its own assignments. */
 static char **
 make_environment(const struct spawn_header *spec, const struct spawn_strings *strings,
                  const struct identity *who)
 {
-    char **env = calloc((size_t)spec->env_count + 6, sizeof *env);
-    size_t count = 0;
+    char **env = strings->env;
 
-    if (env == NULL)
-        fail("environment", ENOMEM);
-    if (spec->clear_env == 0) {
-        const char *const names[] = {"HOME", "USER", "LOGNAME", "SHELL"};
-        const char *const values[] = {who->text + who->home, who->text, who->text,
-                                      who->text + who->shell};
+    if (spec->clear_env != 0)
+        return env;
+    if (!env_has(strings->env, CHILD_PATH_DEFAULT))
+        *--env = (char *)(uintptr_t)CHILD_PATH_DEFAULT;
+    for (int i = 0; i < IDENTITY_ASSIGNMENTS && who->known; i++) {
+        const char *assignment = who->text + who->assignment[i];
 
-        for (int i = 0; i < 4 && who->known; i++) {
-            char *assignment;
-
-            if (values[i][0] == '\0')
-                continue;
-            if (asprintf(&assignment, "%s=%s", names[i], values[i]) < 0)
-                fail("environment", ENOMEM);
-            if (!env_has(strings->env, assignment))
-                env[count++] = assignment;
-        }
-        if (!env_has(strings->env, CHILD_PATH_DEFAULT))
-            env[count++] = (char *)(uintptr_t)CHILD_PATH_DEFAULT;
+        if (strchr(assignment, '=')[1] != '\0' && !env_has(strings->env, assignment))
+            *--env = (char *)(uintptr_t)assignment;
     }
-    memcpy(env + count, strings->env, spec->env_count * sizeof *env);
     return env;
 }
 
 static void
 enter_directory(const struct spawn_strings *strings, const struct identity *who)
 {
-    const char *home = who->known ? who->text + who->home : "/";
+    const char *home = who->known ? identity_home(who) : "/";
 
     if (strings->cwd != NULL) {
         if (chdir(strings->cwd) < 0)
@@ -276,13 +272,16 @@ enter_directory(const struct spawn_strings *strings, const struct identity *who)
 }
 
 /* The spec: the keeper checked its seals and its header, the rest is read
- * here, and never changes any more. */
+ * here, and never changes any more. Usual ones need no memory of the heap:
+ * every page that is not touched is one not copied for this child. */
 static const struct spawn_header *
 read_spec(int fd, struct spawn_strings *strings)
 {
     struct stat status;
+    static char *few_slots[SLOTS_FEW];
     const struct spawn_header *spec;
-    char **slots;
+    char **slots = few_slots;
+    size_t slot_count;
 
     if (fstat(fd, &status) < 0)
         fail("spec", errno);
@@ -291,10 +290,16 @@ read_spec(int fd, struct spawn_strings *strings)
         fail("spec", errno);
     if (!spawn_spec_check(spec, (size_t)status.st_size))
         fail("spec", EBADMSG);
-    slots = calloc((size_t)spec->arg_count + spec->env_count + 2, sizeof *slots);
+    slot_count = (size_t)spec->arg_count + spec->env_count + 2 + ENV_ADDED_MAX;
+    if (slot_count > SLOTS_FEW)
+        slots = calloc(slot_count, sizeof *slots);
     if (slots == NULL)
         fail("spec", ENOMEM);
     spawn_spec_strings(spec, slots, strings);
+    /* Room before the environment, for make_environment. */
+    memmove(strings->env + ENV_ADDED_MAX, strings->env,
+            ((size_t)spec->env_count + 1) * sizeof *slots);
+    strings->env += ENV_ADDED_MAX;
     return spec;
 }
 

@@ -22,7 +22,8 @@ struct child_plan {
     int null_fd;
     uint32_t uid;
     bool switch_user;
-    bool fix_oom;
+    bool fix_oom;                    /* the keeper's oom_score_adj is not 0 */
+    bool fix_nice;                   /* the keeper's niceness is not 0 */
     const struct identity *identity; /* NULL: to be looked up */
     uint64_t nofile_soft;
     uint64_t nofile_hard;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,21 +19,16 @@ static struct {
     uint64_t until;
 } identity_slots[IDENTITY_SLOTS];
 
+/* Absurdly long values become empty. */
 static uint16_t
-add_text(struct identity *out, size_t *used, const char *text)
+add_assignment(struct identity *out, size_t *used, const char *name, const char *value)
 {
-    size_t size = strlen(text) + 1;
     uint16_t at = (uint16_t)*used;
+    size_t room = sizeof out->text - *used;
 
-    /* Absurdly long ones become empty. */
-    if (*used + size > sizeof out->text) {
-        text = "";
-        size = 1;
-    }
-    if (*used + size > sizeof out->text)
-        return 0;
-    memcpy(out->text + *used, text, size);
-    *used += size;
+    if (strlen(name) + strlen(value) + 2 > room / 2)
+        value = "";
+    *used += (size_t)snprintf(out->text + *used, room, "%s=%s", name, value) + 1;
     return at;
 }
 
@@ -56,10 +52,11 @@ identity_look_up(uid_t uid, struct identity *out)
     }
     out->known = 1;
     out->gid = entry->pw_gid;
-    (void)add_text(out, &used, entry->pw_name);
-    out->home = add_text(out, &used, entry->pw_dir);
-    out->shell = add_text(out, &used, entry->pw_shell);
-    if (getgrouplist(out->text, out->gid, groups, &count) < 0) {
+    out->assignment[0] = add_assignment(out, &used, "HOME", entry->pw_dir);
+    out->assignment[1] = add_assignment(out, &used, "USER", entry->pw_name);
+    out->assignment[2] = add_assignment(out, &used, "LOGNAME", entry->pw_name);
+    out->assignment[3] = add_assignment(out, &used, "SHELL", entry->pw_shell);
+    if (getgrouplist(entry->pw_name, out->gid, groups, &count) < 0) {
         out->group_count = IDENTITY_GROUPS_MAX + 1;
         return 0;
     }

@@ -16,16 +16,31 @@
 /* So chosen that the whole fits into one atomic write to a pipe. */
 #define IDENTITY_GROUPS_MAX 512
 #define IDENTITY_TEXT_MAX 1536
+#define IDENTITY_ASSIGNMENTS 4
 
 struct identity {
     uint32_t uid;
     uint32_t gid;
     uint32_t group_count; /* IDENTITY_GROUPS_MAX + 1: too many for here */
-    uint32_t known;       /* 0: there is no such user, the texts are empty */
-    uint16_t home, shell; /* offsets into text; the name is at 0 */
+    uint32_t known;       /* 0: there is no such user */
+    /* Offsets into text, of "HOME=...", "USER=...", "LOGNAME=..." and
+     * "SHELL=...", as they go into an environment. */
+    uint16_t assignment[IDENTITY_ASSIGNMENTS];
     char text[IDENTITY_TEXT_MAX];
     uint32_t groups[IDENTITY_GROUPS_MAX];
 };
+
+static inline const char *
+identity_home(const struct identity *identity)
+{
+    return identity->text + identity->assignment[0] + sizeof "HOME=" - 1;
+}
+
+static inline const char *
+identity_name(const struct identity *identity)
+{
+    return identity->text + identity->assignment[1] + sizeof "USER=" - 1;
+}
 
 /* Ask the name service: 0 or -errno (it could not answer). May wait: for
  * children only. */

@@ -118,6 +118,7 @@ clean_inheritance(struct keeper *k)
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
+    k->nice_adjusted = getpriority(PRIO_PROCESS, 0) != 0;
     fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
         k->oom_adjusted = read(fd, text, sizeof text - 1) > 0 && strcmp(text, "0\n") != 0;

@@ -94,8 +94,7 @@ clear_predecessor(struct keeper *k)
     if (rc == 0 && text[0] == '\0')
         return 0;
     was_own = rc == 0 && strncmp(text, REMEMBERED_OWN, strlen(REMEMBERED_OWN)) == 0;
-    if (rc < 0 ||
-        (!was_own && strncmp(text, REMEMBERED_MADE, strlen(REMEMBERED_MADE)) != 0)) {
+    if (rc < 0 || (!was_own && strncmp(text, REMEMBERED_MADE, strlen(REMEMBERED_MADE)) != 0)) {
         log_error("the file '%s/cgroup' is not one this daemon wrote; remove it",
                   k->options->runtime_dir);
         return KEEPER_EXIT_FAILED;

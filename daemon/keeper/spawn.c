@@ -160,6 +160,7 @@ run_child(struct keeper *k, const struct start_fds *fds, uint32_t uid)
         .uid = uid,
         .switch_user = keeper_switches_user(k),
         .fix_oom = k->oom_adjusted,
+        .fix_nice = k->nice_adjusted,
         .identity = identity_cached(uid, k->now),
         .nofile_soft = k->nofile_soft,
         .nofile_hard = k->nofile_hard,

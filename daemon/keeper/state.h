@@ -134,7 +134,7 @@ struct keeper {
     int runtime_fd, state_fd, work_fd, lock_fd;
     uint64_t nofile_soft; /* as the keeper found it: tasks get it back */
     uint64_t nofile_hard;
-    int own_nice;
+    bool nice_adjusted;
     bool oom_adjusted; /* the keeper's own oom_score_adj is not 0 */
     uid_t own_uid;
     uid_t engine_uid;
