@@ -333,14 +333,14 @@ body_task(struct proto_writer *w, struct engine *e, const struct task_view *t)
     pw_key(w, "owner");
     pw_uint(w, t->uid);
     pw_key(w, "user");
-    pw_str(w, user_name(t->run_uid, user));
+    pw_str(w, users_name(t->run_uid, user));
     pw_key(w, "pid");
     if (t->pid && !t->main_ended)
         pw_uint(w, t->pid);
     else
         pw_nil(w);
     pw_key(w, "ready");
-    pw_bool(w, t->ready);
+    pw_bool(w, t->ready || (t->started && !t->notify));
     pw_key(w, "age_ns");
     pw_uint(w, (live || !t->ended_at ? now : t->ended_at) - t->created_at);
     pw_key(w, "started_age_ns");

@@ -183,7 +183,7 @@ run_user(struct call *c, const struct proto_process *p, const char *field, uint3
     *out = natural;
     if (!p->user.data)
         return 0;
-    if (!user_find(p->user.data, p->user.size, out))
+    if (!users_find(p->user.data, p->user.size, out))
         return call_fail(c, -ASUP_EINVALID, field, "a name from the user database, or a number",
                          "there is no user \"%.*s\"", (int)p->user.size, p->user.data);
     if (*out == natural)

@@ -104,6 +104,35 @@ idmap_next(const struct idmap *map, size_t *cursor, uint64_t *key_out, void **va
     return false;
 }
 
+uintptr_t
+idmap_tally(const struct idmap *map, uint64_t key)
+{
+    return map->count && key ? map->slots[find(map, key)].tally : 0;
+}
+
+bool
+idmap_tally_up(struct idmap *map, uint64_t key)
+{
+    static char placeholder;
+
+    if (idmap_tally(map, key) == 0) {
+        if (!idmap_put(map, key, &placeholder))
+            return false;
+        map->slots[find(map, key)].tally = 0;
+    }
+    map->slots[find(map, key)].tally++;
+    return true;
+}
+
+void
+idmap_tally_down(struct idmap *map, uint64_t key)
+{
+    if (idmap_tally(map, key) == 0)
+        return;
+    if (--map->slots[find(map, key)].tally == 0)
+        (void)idmap_take(map, key);
+}
+
 void
 idmap_fini(struct idmap *map)
 {

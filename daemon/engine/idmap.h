@@ -14,7 +14,10 @@
 
 struct idmap_slot {
     uint64_t key; /* 0: free */
-    void *value;
+    union {
+        void *value;
+        uintptr_t tally;
+    };
 };
 
 struct idmap {
@@ -32,5 +35,11 @@ void *idmap_take(struct idmap *map, uint64_t key);
 /* Every entry once while the map does not change: start with *cursor = 0. */
 bool idmap_next(const struct idmap *map, size_t *cursor, uint64_t *key_out, void **value_out);
 void idmap_fini(struct idmap *map);
+
+/* The same map as counters: how many of each key there are. A counter that
+ * falls to 0 is gone. */
+uintptr_t idmap_tally(const struct idmap *map, uint64_t key);
+bool idmap_tally_up(struct idmap *map, uint64_t key); /* false: no memory */
+void idmap_tally_down(struct idmap *map, uint64_t key);
 
 #endif

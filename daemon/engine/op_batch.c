@@ -4,8 +4,11 @@
  *
  * Atomic: one step of the kernel, all admitted or none; when none, each tells
  * what its own check said, and those that were fine that they were not done.
- * Otherwise each is an operation of its own, in order; the whole answer is
- * kept for a repeat of the request (sessions.h).
+ * Otherwise each is an operation of its own, in order.
+ *
+ * The whole answer is kept for a repeat of the request (sessions.h): the kernel
+ * knows a repeated atomic batch, but not all that it made, and the others are
+ * many steps with one request id.
  */
 #include <stdio.h>
 #include <string.h>
@@ -106,6 +109,25 @@ static const struct proto_error not_done = {
     .message = "not done: another operation of the batch was refused",
 };
 
+/* The kernel has said of each by itself what it is answered; what is wrong in
+ * words is told of the first. */
+static void
+errors_of_codes(struct call *c, const int *codes, const struct answer *a,
+                struct proto_error *errors, uint32_t count)
+{
+    bool first = true;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (codes[i] == 0)
+            continue;
+        struct answer own = {.code = codes[i]};
+        (void)call_refused(c, first ? a : &own);
+        errors[i] = c->error;
+        errors[i].code = codes[i];
+        first = false;
+    }
+}
+
 static void
 write_none_done(struct proto_writer *w, const struct proto_error *errors, uint32_t count)
 {
@@ -126,13 +148,15 @@ batch_atomic(struct call *c, const struct args_batch *a)
     struct input *items = proto_memory_take(m, a->count * sizeof *items);
     struct asup_ref *made = proto_memory_take(m, a->count * sizeof *made);
     struct proto_error *errors = proto_memory_take(m, a->count * sizeof *errors);
+    int *codes = proto_memory_take(m, a->count * sizeof *codes);
     bool good = true;
 
-    if (!items || !made || !errors)
+    if (!items || !made || !errors || !codes)
         return call_fail(c, -ASUP_ENOMEM, NULL, NULL, "no memory for the batch");
     for (uint32_t i = 0; i < a->count; i++) {
         struct call item = item_call(c, &a->ops[i]);
         made[i] = (struct asup_ref){0};
+        codes[i] = 0;
         int rc = check_item(&item, &a->ops[i], true);
         if (rc == 0)
             rc = input_of(item.op->id)(&item, &items[i]);
@@ -142,17 +166,27 @@ batch_atomic(struct call *c, const struct args_batch *a)
     }
     if (!good) {
         write_none_done(c->w, errors, a->count);
+        c->repeat_id = 0; /* refusals bind nothing */
         return 0;
     }
-    struct input in = {.kind = IN_BATCH,
-                       .u.batch = {.items = items, .count = a->count, .made = made}};
+    struct input in = {
+        .kind = IN_BATCH,
+        .u.batch = {.items = items, .count = a->count, .made = made, .codes = codes}};
     struct answer answer;
     call_ask(c, &in, &answer);
     if (answer.code != 0) {
-        /* The kernel refuses the whole. Which one was at fault, and why, is in
-         * its answer; the kernel names it by what it touched. */
-        return call_refused(c, &answer);
+        errors_of_codes(c, codes, &answer, errors, a->count);
+        for (uint32_t i = 0; good && i < a->count; i++)
+            good = codes[i] == 0;
+        if (good) /* not about one of them: a conflict, no memory */
+            return call_refused(c, &answer);
+        write_none_done(c->w, errors, a->count);
+        c->repeat_id = 0; /* refusals bind nothing */
+        return 0;
     }
+    if (made[0].id == 0)
+        return call_fail(c, -ASUP_EEXPIRED, "id", "asupersyncctl tree shows what there is",
+                         "this batch was done before, and its answer is no longer known");
     pw_map(c->w);
     pw_key(c->w, "results");
     pw_list(c->w);
@@ -173,17 +207,6 @@ batch_atomic(struct call *c, const struct args_batch *a)
 static int
 batch_plain(struct call *c, const struct args_batch *a)
 {
-    const struct kept_batch *kept =
-        c->session && c->repeat_id ? session_batch(c->session, c->repeat_id) : NULL;
-
-    if (kept && kept->digest != c->digest)
-        return call_fail(c, -ASUP_ECONFLICT, "id", "use a new request id for a new request",
-                         "the same request id was used for another batch");
-    if (kept) {
-        pw_raw(c->w, kept->data, kept->size);
-        return 0;
-    }
-    size_t begin = c->w->size;
     pw_map(c->w);
     pw_key(c->w, "results");
     pw_list(c->w);
@@ -212,9 +235,6 @@ batch_plain(struct call *c, const struct args_batch *a)
     }
     pw_end(c->w);
     pw_end(c->w);
-    if (c->session && c->repeat_id && !c->w->failed)
-        session_keep_batch(c->session, c->repeat_id, c->digest, c->w->data + begin,
-                           c->w->size - begin);
     return 0;
 }
 
@@ -222,6 +242,23 @@ int
 op_batch(struct call *c)
 {
     const struct args_batch *a = &c->args->batch;
+    bool repeatable = c->session && c->repeat_id;
+    const struct kept_batch *kept = repeatable ? session_batch(c->session, c->repeat_id) : NULL;
 
-    return a->atomic ? batch_atomic(c, a) : batch_plain(c, a);
+    if (kept && kept->digest != c->digest)
+        return call_fail(c, -ASUP_ECONFLICT, "id", "use a new request id for a new request",
+                         "the same request id was used for another batch");
+    if (kept) {
+        pw_raw(c->w, kept->data, kept->size);
+        return 0;
+    }
+    size_t begin = c->w->size;
+    uint64_t session_id = c->session ? c->session->id : 0;
+    int rc = a->atomic ? batch_atomic(c, a) : batch_plain(c, a);
+    /* The batch may have ended its own session. */
+    if (repeatable && c->repeat_id &&
+        idmap_get(&c->engine->session_ids, session_id) == c->session && rc == 0 && !c->w->failed)
+        session_keep_batch(c->session, c->repeat_id, c->digest, c->w->data + begin,
+                           c->w->size - begin);
+    return rc;
 }

@@ -13,12 +13,14 @@
 #include "daemon/engine/shutdown.h"
 #include "daemon/engine/why.h"
 
+#define USED_UNKNOWN UINT64_MAX
+
 static void
-write_limit(struct proto_writer *w, const char *name, bool has_used, uint64_t used, uint64_t max)
+write_limit(struct proto_writer *w, const char *name, uint64_t used, uint64_t max)
 {
     pw_key(w, name);
     pw_map(w);
-    if (has_used) {
+    if (used != USED_UNKNOWN) {
         pw_key(w, "used");
         pw_uint(w, used);
     }
@@ -28,25 +30,22 @@ write_limit(struct proto_writer *w, const char *name, bool has_used, uint64_t us
 }
 
 /* What is used of a limit that holds for the whole daemon. */
-static bool
-used_of(const struct engine *e, const char *name, const struct kernel_counts *counts,
-        uint64_t *used)
+static uint64_t
+used_of(const struct engine *e, const char *name, const struct kernel_counts *counts)
 {
     if (strcmp(name, "tasks-per-daemon") == 0)
-        *used = counts->tasks;
-    else if (strcmp(name, "regions-per-daemon") == 0)
-        *used = counts->regions;
-    else if (strcmp(name, "sessions-per-daemon") == 0)
-        *used = counts->sessions;
-    else if (strcmp(name, "waits-per-daemon") == 0)
-        *used = counts->waits + e->parked_count;
-    else if (strcmp(name, "queued-bytes-per-daemon") == 0)
-        *used = counts->bytes;
-    else if (strcmp(name, "retained-outcomes") == 0)
-        *used = counts->retained;
-    else
-        return false;
-    return true;
+        return counts->tasks;
+    if (strcmp(name, "regions-per-daemon") == 0)
+        return counts->regions;
+    if (strcmp(name, "sessions-per-daemon") == 0)
+        return counts->sessions;
+    if (strcmp(name, "waits-per-daemon") == 0)
+        return counts->waits + e->parked_count;
+    if (strcmp(name, "queued-bytes-per-daemon") == 0)
+        return counts->bytes;
+    if (strcmp(name, "retained-outcomes") == 0)
+        return counts->retained;
+    return USED_UNKNOWN;
 }
 
 static void
@@ -54,21 +53,20 @@ write_limits(struct proto_writer *w, struct engine *e, const struct kernel_count
 {
     const struct kernel_limits *limits = &e->config.kernel.limits;
     struct server_options server = server_options_of(e, &e->config);
-    uint64_t used = 0;
 
     pw_key(w, "limits");
     pw_map(w);
 #define WRITE_LIMIT(field, type, preset, name)                                                     \
-    write_limit(w, name, used_of(e, name, counts, &used), used, limits->field);
+    write_limit(w, name, used_of(e, name, counts), limits->field);
     KERNEL_LIMIT_LIST(WRITE_LIMIT)
 #undef WRITE_LIMIT
-    write_limit(w, "connections", true, server_connection_count(e->server), server.connections_max);
-    write_limit(w, "connections-per-user", false, 0, server.connections_per_user);
-    write_limit(w, "message-size", false, 0, e->config.message_size_max);
-    write_limit(w, "events", true, e->window.count, e->window.count_max);
-    write_limit(w, "events-bytes", true, e->window.bytes, e->window.bytes_max);
-    write_limit(w, "log-bytes-per-task", false, 0, e->config.log_task_max);
-    write_limit(w, "log-bytes", false, 0, e->config.log_total_max);
+    write_limit(w, "connections", server_connection_count(e->server), server.connections_max);
+    write_limit(w, "connections-per-user", USED_UNKNOWN, server.connections_per_user);
+    write_limit(w, "message-size", USED_UNKNOWN, e->config.message_size_max);
+    write_limit(w, "events", e->window.count, e->window.count_max);
+    write_limit(w, "events-bytes", e->window.bytes, e->window.bytes_max);
+    write_limit(w, "log-bytes-per-task", USED_UNKNOWN, e->config.log_task_max);
+    write_limit(w, "log-bytes", USED_UNKNOWN, e->config.log_total_max);
     pw_end(w);
 }
 

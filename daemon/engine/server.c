@@ -188,10 +188,10 @@ on_pipe_arriving(nng_pipe pipe, nng_pipe_ev event, void *arg)
         list_init(&c->node);
         pthread_mutex_lock(&s->lock);
         uint64_t key = (uint64_t)c->uid + 1;
-        uintptr_t of_user = (uintptr_t)idmap_get(&s->uids, key);
         if (c->uid != UINT32_MAX && s->connection_count < s->options.connections_max &&
-            of_user < s->options.connections_per_user && idmap_put(&s->pipes, pipe.id, c)) {
-            if (idmap_put(&s->uids, key, (void *)(of_user + 1))) {
+            idmap_tally(&s->uids, key) < s->options.connections_per_user &&
+            idmap_put(&s->pipes, pipe.id, c)) {
+            if (idmap_tally_up(&s->uids, key)) {
                 s->connection_count++;
                 list_append(&s->present, &c->node);
                 kept = true;
@@ -216,12 +216,7 @@ on_pipe_gone(nng_pipe pipe, nng_pipe_ev event, void *arg)
     pthread_mutex_lock(&s->lock);
     struct connection *c = idmap_take(&s->pipes, pipe.id);
     if (c) {
-        uint64_t key = (uint64_t)c->uid + 1;
-        uintptr_t of_user = (uintptr_t)idmap_get(&s->uids, key);
-        if (of_user > 1)
-            idmap_put(&s->uids, key, (void *)(of_user - 1)); /* is there: needs no memory */
-        else
-            idmap_take(&s->uids, key);
+        idmap_tally_down(&s->uids, (uint64_t)c->uid + 1);
         s->connection_count--;
         c->gone = true;
         list_remove(&c->node);

@@ -27,7 +27,7 @@ now_s(void)
 }
 
 const char *
-user_name(uint32_t uid, char *out)
+users_name(uint32_t uid, char *out)
 {
     unsigned at = uid % CACHE_SIZE;
     time_t now = now_s();
@@ -48,7 +48,7 @@ user_name(uint32_t uid, char *out)
 }
 
 bool
-user_find(const char *text, size_t size, uint32_t *uid_out)
+users_find(const char *text, size_t size, uint32_t *uid_out)
 {
     char name[USER_NAME_SIZE];
     char room[1024];

@@ -15,8 +15,8 @@ enum { USER_NAME_SIZE = 64 };
 
 /* The user's name, or the number where there is none; written to `out`, which
  * has room for USER_NAME_SIZE. Returns out. */
-const char *user_name(uint32_t uid, char *out);
+const char *users_name(uint32_t uid, char *out);
 /* A name or a number; false: there is no such user. */
-bool user_find(const char *text, size_t size, uint32_t *uid_out);
+bool users_find(const char *text, size_t size, uint32_t *uid_out);
 
 #endif

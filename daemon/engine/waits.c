@@ -24,17 +24,16 @@ count_in(struct call *c)
     const struct kernel_limits *limits = &e->config.kernel.limits;
     struct kernel_counts counts;
     uint64_t key = (uint64_t)c->caller.uid + 1;
-    uintptr_t own = (uintptr_t)idmap_get(&e->parked_uids, key);
     const char *limit = NULL;
 
     kernel_counts(e->kernel, &counts);
     if (counts.waits + e->parked_count >= limits->waits_per_daemon)
         limit = "waits-per-daemon";
-    else if (own >= limits->waits_per_user)
+    else if (idmap_tally(&e->parked_uids, key) >= limits->waits_per_user)
         limit = "waits-per-user";
     if (limit)
         return call_refused(c, &(struct answer){.code = -ASUP_EBUSY, .limit = limit});
-    if (!idmap_put(&e->parked_uids, key, (void *)(own + 1)))
+    if (!idmap_tally_up(&e->parked_uids, key))
         return call_fail(c, -ASUP_ENOMEM, NULL, NULL, "no memory to wait");
     e->parked_count++;
     return 0;
@@ -43,14 +42,8 @@ count_in(struct call *c)
 static void
 count_out(struct engine *e, uint32_t uid)
 {
-    uint64_t key = (uint64_t)uid + 1;
-    uintptr_t own = (uintptr_t)idmap_get(&e->parked_uids, key);
-
     e->parked_count--;
-    if (own > 1)
-        (void)idmap_put(&e->parked_uids, key, (void *)(own - 1)); /* replaces */
-    else
-        (void)idmap_take(&e->parked_uids, key);
+    idmap_tally_down(&e->parked_uids, (uint64_t)uid + 1);
 }
 
 static void
