@@ -15,10 +15,10 @@
 #define NOBODY_TIMEOUT_MS 250
 
 void
-ctl_client_options(struct ctl *ctl, struct asup_client_options *options)
+ctl_client_options(struct ctl *ctl, struct asup_client_options *how)
 {
-    asup_client_options_init(options);
-    options->url = args_value(&ctl->args, OPTION_SOCKET);
+    asup_client_options_init(how);
+    how->url = args_value(&ctl->args, OPTION_SOCKET);
 }
 
 /* Where the daemon was looked for, for people. */
@@ -49,7 +49,7 @@ keeper_lives(const struct ctl *ctl)
     const char *runtime = getenv("XDG_RUNTIME_DIR");
     struct text path = {0};
     bool lives = true;
-    long pid = 0;
+    char number[32] = "";
 
     if (url == NULL)
         url = getenv("ASUPERSYNC_SOCKET");
@@ -70,8 +70,8 @@ keeper_lives(const struct ctl *ctl)
     FILE *lock = fopen(path.data, "re");
     if (lock == NULL)
         lives = errno != ENOENT && errno != ENOTDIR;
-    else if (fscanf(lock, "%ld", &pid) == 1 && pid > 0)
-        lives = kill((pid_t)pid, 0) == 0 || errno != ESRCH;
+    else if (fgets(number, sizeof number, lock) != NULL && strtol(number, NULL, 10) > 0)
+        lives = kill((pid_t)strtol(number, NULL, 10), 0) == 0 || errno != ESRCH;
     if (lock != NULL)
         fclose(lock);
     text_free(&path);

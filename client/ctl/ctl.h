@@ -66,10 +66,10 @@ void ctl_print_json(struct ctl *ctl, json_t *object);
 /* ---- The daemon ----------------------------------------------------------------- */
 
 /* Connect; 0 or an exit code. */
-int ctl_connect(struct ctl *ctl, const struct asup_client_options *options);
+int ctl_connect(struct ctl *ctl, const struct asup_client_options *given);
 /* The defaults for a verb that opens nothing that is attached: no session to
  * begin and end. */
-void ctl_client_options(struct ctl *ctl, struct asup_client_options *options);
+void ctl_client_options(struct ctl *ctl, struct asup_client_options *how);
 
 /* Call an operation; consumes args (NULL: none). Returns the answer's code;
  * on success with *body, which is the caller's. error may not be NULL. */

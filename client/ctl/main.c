@@ -203,7 +203,7 @@ main(int argc, char **argv)
     if (ctl.args.verb != NULL && ctl.args.verb->id == VERB_RUN)
         ctl.json_stream = stderr; /* standard output is the command's */
     ctl.quiet = args_have(&ctl.args, OPTION_QUIET);
-    if (rc != 0) {
+    if (rc != 0 || ctl.args.verb == NULL) {
         ctl.json = wants_json(&ctl, argc, argv);
         exit_code = ctl_usage(&ctl, wrong.message.data != NULL ? wrong.message.data : "",
                               wrong.hint.data != NULL ? wrong.hint.data : "");

@@ -64,7 +64,7 @@ show_live(struct progress *p, const json_t *node)
 
 /* One line, as render_draining() has it, for one node or task alone. */
 static void
-tell(struct progress *p, struct text *out, const json_t *item, bool task)
+tell(struct progress *p, struct text *out, json_t *item, bool task)
 {
     const char *id = get_text(item, "id");
     const char *state = get_text(item, "state");
@@ -72,8 +72,7 @@ tell(struct progress *p, struct text *out, const json_t *item, bool task)
     if (strcmp(get_text(json_object_get(p->seen, id), "state"), state) == 0)
         return;
     json_object_set_new(p->seen, id, json_pack("{s:s}", "state", state));
-    json_t *alone =
-        task ? json_pack("{s:[O]}", "tasks", item) : json_copy((json_t *)(uintptr_t)item);
+    json_t *alone = task ? json_pack("{s:[O]}", "tasks", item) : json_copy(item);
     if (!task) {
         json_object_del(alone, "tasks");
         json_object_del(alone, "children");
@@ -83,7 +82,7 @@ tell(struct progress *p, struct text *out, const json_t *item, bool task)
 }
 
 static void
-tell_changes(struct progress *p, struct text *out, const json_t *node)
+tell_changes(struct progress *p, struct text *out, json_t *node)
 {
     const json_t *tasks = json_object_get(node, "tasks");
     const json_t *children = json_object_get(node, "children");
@@ -97,7 +96,7 @@ tell_changes(struct progress *p, struct text *out, const json_t *node)
 }
 
 void
-progress_show(struct progress *p, const json_t *node)
+progress_show(struct progress *p, json_t *node)
 {
     struct text out = {0};
 

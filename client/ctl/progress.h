@@ -20,7 +20,7 @@ struct progress {
 
 void progress_begin(struct progress *p, struct ctl *ctl);
 /* Show the tree of what is waited for. */
-void progress_show(struct progress *p, const json_t *node);
+void progress_show(struct progress *p, json_t *node);
 /* Take the display away. */
 void progress_end(struct progress *p);
 /* How long to wait before showing again. */

@@ -229,7 +229,7 @@ render_why(struct text *out, const struct look *look, const json_t *why)
 void
 render_status(struct text *out, const struct look *look, const json_t *status)
 {
-    const json_t *limits = json_object_get(status, "limits");
+    json_t *limits = json_object_get(status, "limits");
     const char *name;
     json_t *limit;
     bool titled = false;
@@ -282,7 +282,7 @@ render_status(struct text *out, const struct look *look, const json_t *status)
     line_text(out, look, status, "state_dir", "state");
     line_text(out, look, status, "config", "config");
     /* Only limits that come near: all of them stand in the JSON. */
-    json_object_foreach((json_t *)(uintptr_t)limits, name, limit)
+    json_object_foreach(limits, name, limit)
     {
         uint64_t used = get_number(limit, "used", UINT64_MAX);
         uint64_t most = get_number(limit, "max", UINT64_MAX);

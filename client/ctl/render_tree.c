@@ -205,7 +205,6 @@ render_tasks(struct text *out, const struct look *look, const json_t *tasks)
     for (size_t c = 0; c < COLUMNS; c++)
         width[c] = strlen(titles[c]);
     for (int pass = 0; pass < 2; pass++) {
-        size_t line = out->size;
         for (size_t c = 0; pass == 1 && c < COLUMNS; c++) {
             size_t start = out->size;
             text_paint(out, look, PAINT_FAINT, titles[c]);
@@ -240,7 +239,7 @@ render_tasks(struct text *out, const struct look *look, const json_t *tasks)
             text_span(&cell[AGE], get_number(task, "age_ns", 0));
             if (left != UINT64_MAX && !json_is_object(outcome))
                 text_span(&cell[LEFT], left);
-            line = out->size;
+            size_t line = out->size;
             for (size_t c = 0; c < COLUMNS; c++) {
                 size_t columns = text_columns(cell[c].data, cell[c].size);
                 size_t start = out->size;

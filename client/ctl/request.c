@@ -14,8 +14,6 @@
 
 #include "wire_json.h"
 
-extern char **environ;
-
 const char *
 request_region(const struct ctl *ctl)
 {

@@ -44,10 +44,11 @@ text_reserve(struct text *t, size_t more)
 {
     size_t needed = t->size + more + 1;
 
-    if (needed <= t->capacity)
+    if (t->data != NULL && needed <= t->capacity)
         return;
     t->capacity = needed < 128 ? 128 : needed * 2;
     t->data = must_alloc(t->data, t->capacity);
+    t->data[t->size] = '\0';
 }
 
 void

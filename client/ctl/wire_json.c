@@ -364,7 +364,7 @@ write_special(msgpack_packer *packer, const json_t *object)
 }
 
 static void
-write_value(msgpack_packer *packer, const json_t *value)
+write_value(msgpack_packer *packer, json_t *value)
 {
     const char *key;
     json_t *item;
@@ -375,7 +375,7 @@ write_value(msgpack_packer *packer, const json_t *value)
         if (write_special(packer, value))
             return;
         msgpack_pack_map(packer, json_object_size(value));
-        json_object_foreach((json_t *)(uintptr_t)value, key, item)
+        json_object_foreach(value, key, item)
         {
             msgpack_pack_str(packer, strlen(key));
             msgpack_pack_str_body(packer, key, strlen(key));
@@ -415,7 +415,7 @@ write_value(msgpack_packer *packer, const json_t *value)
 }
 
 void *
-json_to_wire(const json_t *value, size_t *size)
+json_to_wire(json_t *value, size_t *size)
 {
     msgpack_sbuffer buffer;
     msgpack_packer packer;

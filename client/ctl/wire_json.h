@@ -25,7 +25,7 @@
 json_t *wire_to_json(const void *bytes, size_t size);
 
 /* The value as msgpack in fresh memory (free it). */
-void *json_to_wire(const json_t *value, size_t *size);
+void *json_to_wire(json_t *value, size_t *size);
 
 /* A byte string for json_to_wire(). */
 json_t *json_wire_bytes(const void *bytes, size_t size);

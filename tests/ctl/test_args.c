@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The command line: what is understood, and what is said when it is not. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,8 +24,7 @@ parse(struct line *line, const char *words)
     char *rest = NULL;
 
     memset(line, 0, sizeof *line);
-    strcpy(line->copy, words);
-    line->argv[argc++] = (char *)(uintptr_t) "asupersyncctl";
+    snprintf(line->copy, sizeof line->copy, "asupersyncctl %s", words);
     for (char *word = strtok_r(line->copy, " ", &rest); word != NULL;
          word = strtok_r(NULL, " ", &rest))
         line->argv[argc++] = word;
