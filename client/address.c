@@ -71,7 +71,12 @@ address_find(const char *url, struct proto_error *err)
     return found;
 }
 
-/* Connect once, plainly. Returns 0 or errno. */
+/*
+ * What is at the path, without disturbing it: nng's listener does not bear a
+ * connection that goes away at once. So this connects with a type of socket
+ * that cannot be right, and is told so when a live one is there. Returns 0 for
+ * that, or errno: ENOENT, EACCES, ECONNREFUSED (left over from a dead one).
+ */
 static int
 probe(const char *path)
 {
@@ -81,10 +86,10 @@ probe(const char *path)
     if (strlen(path) >= sizeof address.sun_path)
         return ENAMETOOLONG;
     strcpy(address.sun_path, path);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return errno;
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EPROTOTYPE)
         result = errno;
     close(fd);
     return result;
@@ -121,7 +126,7 @@ address_explain(const char *url, struct proto_error *err)
     } else if (error == ECONNREFUSED) {
         proto_error_set(err, -ASUP_ENOTCONN, "nobody listens at %s", path);
         hint(err, "asupersyncd is not running; start it");
-    } else if (error != 0 && error != EAGAIN) {
+    } else if (error != 0) {
         proto_error_set(err, -ASUP_ENOTCONN, "connecting to %s: %s", path, strerror(error));
     } else {
         proto_error_set(err, -ASUP_ENOTCONN, "what listens at %s does not answer as asupersyncd",
