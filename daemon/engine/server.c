@@ -60,7 +60,8 @@ struct server {
     uint32_t connection_count;
     uint32_t receiving;
     uint32_t sending;
-    bool draining; /* the socket closes: receive no more */
+    bool draining;
+    bool listening; /* the socket at options.path is ours */
 };
 
 /* ---- On nng's threads ------------------------------------------------------- */
@@ -538,6 +539,7 @@ listen_at(struct server *s)
         report(REPORT_ERROR, "cannot listen at %s: %s", s->options.path, nng_strerror(rc));
         return false;
     }
+    s->listening = true;
     return true;
 }
 
@@ -622,8 +624,8 @@ server_free(struct server *s, unsigned linger_ms)
     idmap_fini(&s->uids);
     pthread_mutex_unlock(&s->lock);
     pthread_mutex_destroy(&s->lock);
-    if (s->options.path)
-        unlink(s->options.path);
+    if (s->listening)
+        unlink(s->options.path); /* nobody else's file, then */
     free((void *)s->slots);
     free(s);
 }
