@@ -146,6 +146,11 @@ call_identify(struct call *call)
         call_unknown(call, "the daemon restarted");
         return false;
     }
+    if (call->sent && !same_session && call->op->id == PROTO_EVENTS_WATCH &&
+        call->op != &call->unknown) {
+        call_fail(call, -ASUP_EGAP, "the engine was started again and counts its events anew");
+        return false;
+    }
     call_drop_reply(call);
     call->expired = false;
     if (same_session && call->mutates)

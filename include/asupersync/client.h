@@ -263,7 +263,8 @@ ASUP_API int asup_client_task_submit(struct asup_client *c, struct asup_region r
  *                    not wanted. In a refused atomic batch those that were fine
  *                    are -ASUP_EINTERRUPTED.
  *
- * Both arrays are written whenever the daemon answered.
+ * Unlike other results, both arrays are written on failure too (but for a
+ * senseless argument).
  *
  * @return 0 when all were admitted; else the first code that is neither 0 nor
  *         -ASUP_EINTERRUPTED, with its @p err.
@@ -434,7 +435,8 @@ asup_client_daemon_shutdown(struct asup_client *c, uint64_t within_ns, struct as
  *
  * Operations that wait (`task.wait`, `region.wait`, `task.logs`,
  * `events.watch`) take their `timeout_ns` from @p timeout_ms: one in @p args is
- * ignored. For all others timeout_ms limits the whole call; -1 then means
+ * ignored. `events.watch` may answer with no events before that; ask on from
+ * its `next`. For all others timeout_ms limits the whole call; -1 then means
  * patience_ms and answer_timeout_ms of the client.
  *
  * @param op         Such as "task.submit"; NUL-terminated.

@@ -22,6 +22,7 @@ struct fake {
     nng_socket socket;
     pthread_t thread;
     bool alive;
+    atomic_bool dying;
 
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -286,8 +287,16 @@ run(void *arg)
     struct fake *f = arg;
     nng_msg *message;
 
-    while (nng_recvmsg(f->socket, &message, 0) == 0)
-        serve(f, message);
+    /* Closing the socket does not reliably wake who receives from it, hence the
+     * time-out (see fake_revive). */
+    while (!atomic_load(&f->dying)) {
+        int rv = nng_recvmsg(f->socket, &message, 0);
+
+        if (rv == 0)
+            serve(f, message);
+        else if (rv != NNG_ETIMEDOUT)
+            break;
+    }
     return NULL;
 }
 
@@ -311,6 +320,8 @@ fake_revive(struct fake *f)
     must(nng_rep0_open_raw(&f->socket) == 0);
     must(nng_pipe_notify(f->socket, NNG_PIPE_EV_ADD_POST, connection_came, f) == 0);
     must(nng_socket_set_size(f->socket, NNG_OPT_RECVMAXSZ, 0) == 0);
+    must(nng_socket_set_ms(f->socket, NNG_OPT_RECVTIMEO, 20) == 0);
+    atomic_store(&f->dying, false);
     must(nng_listen(f->socket, f->url, NULL, 0) == 0);
     must(pthread_create(&f->thread, NULL, run, f) == 0);
     f->alive = true;
@@ -320,6 +331,7 @@ void
 fake_die(struct fake *f)
 {
     must(f->alive);
+    atomic_store(&f->dying, true);
     nng_close(f->socket);
     pthread_join(f->thread, NULL);
     f->alive = false;
