@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/engine/bodies.h"
+#include "daemon/engine/notify.h"
 #include "daemon/engine/reload.h"
 #include "daemon/engine/report.h"
 #include "daemon/engine/shutdown.h"
@@ -128,9 +129,11 @@ keeper_flush(struct engine *e)
 static void
 feed_start(struct engine *e, const struct link_row *row, uint32_t fresh)
 {
-    if (fresh & ROW_STARTED)
+    if (fresh & ROW_STARTED) {
         engine_feed(e, &(struct input){
                            .kind = IN_TASK_STARTED, .task = row->task, .u.started.pid = row->pid});
+        notify_started(e, row->task);
+    }
     if (fresh & ROW_START_FAILED) {
         char stage[sizeof row->stage + 1] = "";
         memcpy(stage, row->stage, sizeof row->stage);

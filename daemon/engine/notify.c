@@ -154,6 +154,15 @@ on_readable(struct ev_loop *loop, struct ev_io *w, int revents)
     }
 }
 
+void
+notify_started(struct engine *e, uint64_t task)
+{
+    struct notify *n = idmap_get(&e->notifies, task);
+
+    if (n)
+        ev_io_start(e->loop, &n->readable);
+}
+
 /* ---- Lifecycle ------------------------------------------------------------------------- */
 
 int
@@ -189,7 +198,6 @@ notify_open(struct engine *e, const struct task_view *task, char *path, size_t p
     }
     ev_io_init(&n->readable, on_readable, fd, EV_READ);
     n->readable.data = n;
-    ev_io_start(e->loop, &n->readable);
     return 0;
 fail:;
     int error = errno;

@@ -34,6 +34,9 @@ void notify_parse(const char *data, size_t size, struct notify_message *out);
 void notify_prepare(struct engine *e);
 /* Make the task's socket (or find it made) and tell its path. 0 or -errno. */
 int notify_open(struct engine *e, const struct task_view *task, char *path, size_t path_size);
+/* The task runs: from now on what it says is read. A program may be quicker
+ * than the keeper's word that it was executed; until then it waits here. */
+void notify_started(struct engine *e, uint64_t task);
 void notify_close(struct engine *e, uint64_t task);
 /* The last STATUS= of a task, or NULL. */
 const char *notify_status(struct engine *e, uint64_t task);
