@@ -72,56 +72,48 @@ reason_key(const struct reason *r)
     return (struct asup_reason_key){.kind = r->kind, .at = r->at, .origin = r->origin};
 }
 
+/* A reason without a holder lets go of its cause at once, but outlives the step:
+ * events of it may still name it. Held again meanwhile, it holds its cause
+ * again. Chains are walked without recursion. */
 uint32_t
 reason_hold(struct kernel *k, uint32_t handle)
 {
     struct reason *r = reason_find(k, handle);
 
-    if (r != NULL)
-        r->refs++;
+    while (r != NULL && r->refs++ == 0)
+        r = r->fresh ? NULL : reason_find(k, r->cause);
     return handle;
 }
 
-/* A released cause may release its own: a chain, walked without recursion. */
 static void
 reason_free(struct kernel *k, uint32_t i)
 {
-    while (i != NIL) {
-        struct reason *r = arena_at(&k->reasons, i);
-        struct reason *cause = reason_find(k, r->cause);
-        uint32_t next = NIL;
-
-        if (cause != NULL) {
-            must(cause->refs > 0);
-            if (--cause->refs == 0 && !cause->dying)
-                next = index_find(&k->reason_handles, cause->handle);
-        }
-        heap_drop(&k->heap, &k->allocator, r->message);
-        index_drop(&k->reason_handles, i);
-        arena_give(&k->reasons, i);
-        i = next;
-    }
+    heap_drop(&k->heap, &k->allocator, ((struct reason *)arena_at(&k->reasons, i))->message);
+    index_drop(&k->reason_handles, i);
+    arena_give(&k->reasons, i);
 }
 
 void
 reason_release(struct kernel *k, uint32_t handle)
 {
-    uint32_t i = handle == 0 ? NIL : index_find(&k->reason_handles, handle);
-    struct reason *r;
+    while (handle != 0) {
+        uint32_t i = index_find(&k->reason_handles, handle);
+        struct reason *r;
 
-    if (i == NIL)
-        return;
-    r = arena_at(&k->reasons, i);
-    must(r->refs > 0);
-    if (--r->refs > 0)
-        return;
-    if (!k->stepping) {
-        reason_free(k, i);
-    } else if (!r->dying) {
-        /* Events of this step may still name it. */
-        r->dying = true;
-        r->dying_next = k->dying_first;
-        k->dying_first = i;
+        must(i != NIL);
+        r = arena_at(&k->reasons, i);
+        must(r->refs > 0);
+        if (--r->refs > 0)
+            return;
+        handle = r->cause;
+        r->fresh = false;
+        if (!k->stepping) {
+            reason_free(k, i);
+        } else if (!r->dying) {
+            r->dying = true;
+            r->dying_next = k->dying_first;
+            k->dying_first = i;
+        }
     }
 }
 
@@ -155,6 +147,7 @@ reason_make(struct kernel *k, const struct event *ev, const struct reason_payloa
     r->origin = p->key.origin;
     r->origin_sort = p->origin_sort;
     r->cause = reason_hold(k, p->cause);
+    r->fresh = true; /* it holds its cause already */
     r->message = heap_put(&k->heap, &k->allocator, ev->text);
     index_add(&k->reason_handles, &k->allocator, i);
     k->reason_next = ev->reason + 1;

@@ -58,12 +58,9 @@ session_ended(struct kernel *k, uint32_t i)
 {
     struct session *s = session_at(k, i);
 
-    for (uint32_t at = s->attach_first; at != NIL;) {
-        struct region *r = region_at(k, at);
-
-        at = r->attach_next;
-        r->session = r->attach_next = r->attach_prev = NIL;
-    }
+    /* The links among the regions stay: whoever ends the session walks them. */
+    for (uint32_t at = s->attach_first; at != NIL; at = region_at(k, at)->attach_next)
+        region_at(k, at)->session = NIL;
     while (s->request_first != NIL)
         request_forget_first(k, s);
     user_get(k, s->uid)->sessions--;

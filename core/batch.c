@@ -2,7 +2,7 @@
 /*
  * Batches: several admissions and ends as one request, all or none. Every item
  * is checked against the state and against what the items before it were
- * granted; then the admissions are done, then the ends.
+ * granted; then they are done in their order.
  */
 #include "core/decide.h"
 
@@ -45,12 +45,25 @@ name_repeated(const struct input *in, uint32_t n, struct refusal *why)
     return 0;
 }
 
+/* An earlier item of the batch ends the region that this one is for. */
+static int
+ended_before(const struct kernel *k, uint64_t region, struct refusal *why)
+{
+    for (uint32_t at = region_of_id(k, region); at != NIL; at = region_at(k, at)->parent) {
+        if (region_at(k, at)->batch_ended)
+            return REFUSE(why, ASUP_ECLOSED, "an earlier item of the batch ends the region");
+    }
+    return 0;
+}
+
 static int
 item_check(struct kernel *k, const struct input *in, uint32_t n, struct admission *adm,
            struct refusal *why)
 {
     struct input item = item_at(in, n);
 
+    if (is_admission(item.kind) && ended_before(k, item.region, why) != 0)
+        return why->code;
     switch (item.kind) {
     case IN_REGION_OPEN:
         return region_open_check(k, &item, adm, why) != 0 ? why->code : name_repeated(in, n, why);
@@ -94,6 +107,9 @@ item_granted(struct kernel *k, const struct input *item, struct admission *adm)
             adm->bytes += p->finalizers[f].spec.size + p->finalizers[f].label.size;
         r->batch_children++;
         break;
+    case IN_REGION_END:
+        r->batch_ended = region_live(r);
+        break;
     default:
         break;
     }
@@ -109,6 +125,7 @@ grants_forget(struct kernel *k, const struct input *in)
             struct region *r = region_at(k, i);
 
             r->batch_tasks = r->batch_children = r->batch_finalizers = 0;
+            r->batch_ended = false;
         }
     }
 }
@@ -187,19 +204,14 @@ batch_request(struct kernel *k, const struct input *in, struct refusal *why, str
         return why->code;
     if (!batch_reserve(k, in))
         return REFUSE(why, ASUP_ENOMEM, "no memory for this batch");
-    for (unsigned ends = 0; ends < 2; ends++) {
-        for (uint32_t n = 0; n < count; n++) {
-            struct input item = item_at(in, n);
-            struct asup_ref ref;
+    for (uint32_t n = 0; n < count; n++) {
+        struct input item = item_at(in, n);
+        struct asup_ref ref = item_do(k, &item);
 
-            if (is_admission(item.kind) == (ends != 0))
-                continue;
-            ref = item_do(k, &item);
-            if (in->u.batch.made != NULL)
-                in->u.batch.made[n] = ref;
-            if (n == 0)
-                *made = ref;
-        }
+        if (in->u.batch.made != NULL)
+            in->u.batch.made[n] = ref;
+        if (n == 0)
+            *made = ref;
     }
     request_bind(k, in, *made);
     return 0;

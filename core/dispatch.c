@@ -24,6 +24,17 @@ can_start(const struct kernel *k)
     return k->starting < k->config.start_window;
 }
 
+/* Leftovers of a main process that ended in this very step: mostly there are
+ * none, and the fact that says so comes with the next input. The signal waits
+ * for one step. */
+static bool
+too_fresh(const struct kernel *k, uint32_t i)
+{
+    const struct task *t = task_at(k, i);
+
+    return k->stepping && (t->flags & TASK_ENDED) != 0 && t->lane_step == (uint32_t)k->steps;
+}
+
 /* The next entry and its lane; NIL: nothing can be picked now. */
 static uint32_t
 pick(const struct kernel *k)
@@ -32,11 +43,12 @@ pick(const struct kernel *k)
     bool timed = start && k->timed.count > 0;
     bool ready = start && k->ready.count > 0;
     bool finalizer = start && k->finalizer_first != NIL;
-    bool cancel = finalizer || k->signal_first != NIL;
+    bool signal = k->signal_first != NIL && !too_fresh(k, k->signal_first);
+    bool cancel = finalizer || signal;
     uint32_t most = k->config.fairness * (draining_advised(k) ? 2 : 1);
 
     if (cancel && (k->cancel_run < most || !(timed || ready))) {
-        if (k->signal_first == NIL || (finalizer && k->finalizer_turn))
+        if (!signal || (finalizer && k->finalizer_turn))
             return k->finalizer_first;
         return k->signal_first;
     }

@@ -81,6 +81,7 @@ lane_enter(struct kernel *k, uint32_t task, enum lane lane)
 
     must(t->lane == LANE_NONE && lane != LANE_NONE);
     t->lane = (uint8_t)lane;
+    t->lane_step = (uint32_t)k->steps;
     k->lane_count[lane]++;
     switch (lane) {
     case LANE_SIGNAL:

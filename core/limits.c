@@ -55,35 +55,36 @@ limit_tasks(const struct kernel *k, uint32_t region, uint32_t uid, bool finalize
     const struct kernel_limits *l = &k->config.limits;
     const struct user *u = user_or_none(k, uid);
     const struct region *r = region == NIL ? NULL : region_at(k, region);
-    struct limit_row rows[6] = {
-        {"tasks-per-daemon", "the daemon runs as many tasks as it may",
-         (uint64_t)k->tasks_in[0] + k->tasks_in[1] + k->tasks_in[2] + k->tasks_in[3] +
-             k->tasks_in[4] + adm->tasks,
-         1, l->tasks_per_daemon},
-        {"tasks-per-user", "you have as many tasks as a user may", (uint64_t)u->tasks + adm->tasks,
-         1, l->tasks_per_user},
-        {"queued-bytes-per-daemon", "the daemon keeps as many bytes of requests as it may",
-         k->heap.size + adm->bytes, bytes, l->bytes_per_daemon},
-        {"queued-bytes-per-user", "you have as many bytes of requests kept as a user may",
-         u->bytes + adm->bytes, bytes, l->bytes_per_user},
-    };
-    size_t count = 4;
+    uint64_t live = 0;
+    struct limit_row rows[6];
+    size_t count = 0;
 
+    for (unsigned s = 0; s < ASUP_TASK_COMPLETED; s++)
+        live += k->tasks_in[s];
+    /* The narrowest first: that is what the caller can do something about. */
     if (r != NULL && finalizer) {
         rows[count++] = (struct limit_row){
             "finalizers-per-region", "the region has as many finalizers as it may",
             (uint64_t)r->finalizers + r->batch_finalizers, 1, l->finalizers_per_region};
     } else if (r != NULL) {
-        uint64_t have = (uint64_t)r->tasks_live + r->batch_tasks;
+        uint64_t most = l->tasks_per_region;
 
-        rows[count++] =
-            (struct limit_row){"tasks-per-region", "the region has as many tasks as it may", have,
-                               1, l->tasks_per_region};
         if (r->tasks_max != 0)
-            rows[count++] = (struct limit_row){"tasks-per-region",
-                                               "the region has as many tasks as it was given", have,
-                                               1, r->tasks_max};
+            most = min_u64(most, r->tasks_max);
+        rows[count++] =
+            (struct limit_row){"tasks-per-region", "the region has as many tasks as it may",
+                               (uint64_t)r->tasks_live + r->batch_tasks, 1, most};
     }
+    rows[count++] = (struct limit_row){"tasks-per-user", "you have as many tasks as a user may",
+                                       (uint64_t)u->tasks + adm->tasks, 1, l->tasks_per_user};
+    rows[count++] = (struct limit_row){"tasks-per-daemon", "the daemon has as many tasks as it may",
+                                       live + adm->tasks, 1, l->tasks_per_daemon};
+    rows[count++] = (struct limit_row){"queued-bytes-per-user",
+                                       "you have as many bytes of requests kept as a user may",
+                                       u->bytes + adm->bytes, bytes, l->bytes_per_user};
+    rows[count++] = (struct limit_row){"queued-bytes-per-daemon",
+                                       "the daemon keeps as many bytes of requests as it may",
+                                       k->heap.size + adm->bytes, bytes, l->bytes_per_daemon};
     return within(rows, count, why);
 }
 
@@ -95,28 +96,27 @@ limit_regions(const struct kernel *k, uint32_t parent, uint32_t uid, size_t byte
     const struct user *u = user_or_none(k, uid);
     const struct region *r = region_at(k, parent);
     uint64_t live = 0;
-    uint64_t children = (uint64_t)r->children_live + r->batch_children;
     uint64_t children_most = l->children_per_region;
-    struct limit_row rows[7];
+    struct limit_row rows[6];
 
-    for (unsigned s = 0; s < ASUP_REGION_STATE_COUNT; s++)
+    for (unsigned s = 0; s < ASUP_REGION_CLOSED; s++)
         live += k->regions_in[s];
-    if (r->children_max != 0 && r->children_max < children_most)
-        children_most = r->children_max;
-    rows[0] = (struct limit_row){"regions-per-daemon", "there are as many regions as there may be",
-                                 live + adm->regions, 1, l->regions_per_daemon};
-    rows[1] = (struct limit_row){"regions-per-user", "you have as many regions as a user may",
+    if (r->children_max != 0)
+        children_most = min_u64(children_most, r->children_max);
+    rows[0] = (struct limit_row){"region-depth", "regions nest no deeper", r->depth, 1,
+                                 min_u64(l->depth, ASUP_DEPTH_MAX)};
+    rows[1] = (struct limit_row){"children-per-region", "the region has as many children as it may",
+                                 (uint64_t)r->children_live + r->batch_children, 1, children_most};
+    rows[2] = (struct limit_row){"regions-per-user", "you have as many regions as a user may",
                                  (uint64_t)u->regions + adm->regions, 1, l->regions_per_user};
-    rows[2] = (struct limit_row){"children-per-region", "the region has as many children as it may",
-                                 children, 1, children_most};
-    rows[3] = (struct limit_row){"region-depth", "regions nest no deeper", r->depth, 1,
-                                 l->depth < ASUP_DEPTH_MAX ? l->depth : ASUP_DEPTH_MAX};
-    rows[4] = (struct limit_row){"queued-bytes-per-daemon",
-                                 "the daemon keeps as many bytes of requests as it may",
-                                 k->heap.size + adm->bytes, bytes, l->bytes_per_daemon};
-    rows[5] = (struct limit_row){"queued-bytes-per-user",
+    rows[3] = (struct limit_row){"regions-per-daemon", "there are as many regions as there may be",
+                                 live + adm->regions, 1, l->regions_per_daemon};
+    rows[4] = (struct limit_row){"queued-bytes-per-user",
                                  "you have as many bytes of requests kept as a user may",
                                  u->bytes + adm->bytes, bytes, l->bytes_per_user};
+    rows[5] = (struct limit_row){"queued-bytes-per-daemon",
+                                 "the daemon keeps as many bytes of requests as it may",
+                                 k->heap.size + adm->bytes, bytes, l->bytes_per_daemon};
     return within(rows, 6, why);
 }
 
@@ -124,10 +124,10 @@ int
 limit_sessions(const struct kernel *k, uint32_t uid, struct refusal *why)
 {
     const struct limit_row rows[] = {
-        {"sessions-per-daemon", "there are as many sessions as there may be",
-         arena_live(&k->sessions), 1, k->config.limits.sessions_per_daemon},
         {"sessions-per-user", "you have as many sessions as a user may",
          user_or_none(k, uid)->sessions, 1, k->config.limits.sessions_per_user},
+        {"sessions-per-daemon", "there are as many sessions as there may be",
+         arena_live(&k->sessions), 1, k->config.limits.sessions_per_daemon},
     };
 
     return within(rows, 2, why);
@@ -137,10 +137,10 @@ int
 limit_waits(const struct kernel *k, uint32_t uid, struct refusal *why)
 {
     const struct limit_row rows[] = {
-        {"waits-per-daemon", "as many requests wait as may", arena_live(&k->waits), 1,
-         k->config.limits.waits_per_daemon},
         {"waits-per-user", "as many of your requests wait as may", user_or_none(k, uid)->waits, 1,
          k->config.limits.waits_per_user},
+        {"waits-per-daemon", "as many requests wait as may", arena_live(&k->waits), 1,
+         k->config.limits.waits_per_daemon},
     };
 
     return within(rows, 2, why);

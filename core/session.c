@@ -29,14 +29,16 @@ session_emit(struct kernel *k, enum event_kind kind, uint32_t i, uint64_t ttl_ns
     emit(k, ev);
 }
 
-/* Cancel what is attached, then end. */
+/* End, and cancel what was attached: the links from region to region outlast
+ * the session. */
 static void
 session_end(struct kernel *k, uint32_t i)
 {
-    const struct session *s = session_at(k, i);
+    uint32_t first = session_at(k, i)->attach_first;
     const char *message = "the session it was attached to ended";
 
-    for (uint32_t at = s->attach_first; at != NIL; at = region_at(k, at)->attach_next) {
+    emit(k, event_of_session(EV_SESSION_ENDED, k, i));
+    for (uint32_t at = first; at != NIL; at = region_at(k, at)->attach_next) {
         struct cancel c = {
             .kind = ASUP_CANCEL_LINKED_EXIT,
             .origin_sort = ASUP_SORT_REGION,
@@ -48,7 +50,6 @@ session_end(struct kernel *k, uint32_t i)
 
         cancel_region(k, at, &c);
     }
-    emit(k, event_of_session(EV_SESSION_ENDED, k, i));
 }
 
 static int

@@ -84,7 +84,7 @@ struct task {
             uint32_t reason; /* handle */
             uint8_t severity;
             uint8_t signal;
-            char stage[16];
+            char stage[24];
         } end;
     };
     uint32_t region;
@@ -107,6 +107,7 @@ struct task {
     bool work_queued;
     uint32_t label;
     uint32_t spec;
+    uint32_t lane_step;  /* in which it entered: see dispatch.c */
     uint32_t lane_place; /* in a heap; in a queue: the one before */
     uint32_t lane_next;
     uint32_t timer_place;
@@ -185,6 +186,7 @@ struct region {
     uint32_t wait_first;
     uint32_t work_next;
     uint32_t batch_tasks, batch_children, batch_finalizers; /* of the batch at hand */
+    bool batch_ended;
     uint64_t cascade_ns;                                    /* P(r), for the cascade at hand */
     bool cascade_soft; /* something here or below may wait for ever */
 };
@@ -233,7 +235,8 @@ struct reason {
     uint32_t refs;
     uint32_t dying_next;
     uint8_t kind, origin_sort;
-    bool dying;
+    bool dying; /* without a holder, until the end of the step */
+    bool fresh; /* never had one */
 };
 
 /* A parked request: a promise to answer. It changes nothing and is no state. */

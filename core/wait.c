@@ -7,6 +7,13 @@
  */
 #include "core/decide.h"
 
+static struct wait *
+wait_at(const struct kernel *k, uint32_t i)
+{
+    return arena_at(&k->waits, i);
+}
+
+/* First come, first answered. The first of a list links back to the last. */
 static uint32_t *
 list_of(struct kernel *k, const struct wait *w)
 {
@@ -29,12 +36,14 @@ wait_end(struct kernel *k, uint32_t i, int code, bool answer)
         fx->made.sort = w->on_region ? ASUP_SORT_REGION : ASUP_SORT_TASK;
         fx->made.id = w->on_region ? region_at(k, w->target)->id : task_at(k, w->target)->id;
     }
-    if (w->prev != NIL)
-        ((struct wait *)arena_at(&k->waits, w->prev))->next = w->next;
-    else
+    if (i == *first)
         *first = w->next;
+    else
+        wait_at(k, w->prev)->next = w->next;
     if (w->next != NIL)
-        ((struct wait *)arena_at(&k->waits, w->next))->prev = w->prev;
+        wait_at(k, w->next)->prev = w->prev;
+    else if (*first != NIL)
+        wait_at(k, *first)->prev = w->prev;
     timer_set(&k->wait_timers, &k->allocator, TIMER_WAIT, i, ASUP_NEVER);
     user_get(k, w->uid)->waits--;
     index_drop(&k->wait_tokens, i);
@@ -117,12 +126,15 @@ wait_park(struct kernel *k, const struct input *in, uint32_t target)
     w->target = target;
     w->until = in->u.wait.until;
     w->on_region = in->u.wait.on_region;
-    w->prev = NIL;
+    w->next = NIL;
     first = list_of(k, w);
-    w->next = *first;
-    if (w->next != NIL)
-        ((struct wait *)arena_at(&k->waits, w->next))->prev = i;
-    *first = i;
+    if (*first == NIL) {
+        *first = i;
+    } else {
+        w->prev = wait_at(k, *first)->prev;
+        wait_at(k, w->prev)->next = i;
+    }
+    wait_at(k, *first)->prev = i;
     index_add(&k->wait_tokens, &k->allocator, i);
     timer_set(&k->wait_timers, &k->allocator, TIMER_WAIT, i, w->timeout_at);
     user_get(k, w->uid)->waits++;
