@@ -212,6 +212,8 @@ static const struct proto_reply_field task_logs[] = {
 };
 static const struct proto_reply_field finalizer_defer[] = {
     {"task", "id", "The finalizer."},
+    {"region", "id", "The region that owns it."},
+    {"advice", "text?", "What was noticed, such as a limit that cannot be kept."},
     END,
 };
 static const struct proto_reply_field events_watch[] = {

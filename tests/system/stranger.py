@@ -137,12 +137,15 @@ class Stranger(harness.DaemonTest):
 
 
 class LastWords(unittest.TestCase):
-    """Drain and shut down; the daemon ends by itself."""
+    """Drain admits nothing more, shutdown ends what there is; the daemon ends by itself."""
 
     def test_drain_and_shutdown(self):
         tables = Tables()
         d = harness.Daemon()
         w = wire.connect(d, hello=False)
+        region = w.ok("region.open")["region"]
+        w.ok("task.submit", {"region": region, "argv": ["sleep", "1000"],
+                             "env": {harness.MARK: d.mark}})
         tables.reply("daemon.drain", w.ok("daemon.drain"))
         self.assertEqual(-7, w.call("region.open", {})[0])
         tables.reply("daemon.shutdown", w.ok("daemon.shutdown", {"within_ns": 10**10}))
