@@ -410,6 +410,9 @@ shell_end(struct thing *t, int signal, bool by_kill)
                                             .cancel_delivered = t->signal_delivered,
                                             .kill_delivered = by_kill};
         t->main_ended = true;
+        if (!t->emptied)
+            fact(IN_TASK_EMPTY, t);
+        t->emptied = true;
         (void)step_raw(&in);
     }
     if (!t->emptied) {

@@ -12,14 +12,13 @@ say_exit(struct thing *t, const struct process_exit *status, bool empty)
     in.u.exited = *status;
     in.u.exited.cancel_delivered = t->signal_delivered;
     t->main_ended = true;
-    if (empty)
-        t->emptied = true;
-    (void)scenario_step(&in);
+    /* A shell that knows both says first that nothing is left: otherwise the
+     * leftovers, of which there are none, would be signalled. */
     if (empty) {
-        struct input gone = {.kind = IN_TASK_EMPTY, .task = t->id};
-
-        (void)scenario_step(&gone);
+        t->emptied = true;
+        fact(IN_TASK_EMPTY, t);
     }
+    (void)scenario_step(&in);
 }
 
 /* Ends of the main process; false when the verb is another. */

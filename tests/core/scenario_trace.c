@@ -121,7 +121,7 @@ outcome_word(const struct kernel_outcome *o)
     if (o->key.severity == ASUP_CANCELLED)
         ADD(" %s", reason_word(o->reason).text);
     if (o->stage[0] != '\0')
-        ADD(" %.15s", o->stage);
+        ADD(" %s", o->stage);
     else if (o->lost)
         ADD(" lost");
     if (o->error != 0)

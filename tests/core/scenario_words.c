@@ -280,14 +280,13 @@ say_region(struct words *w)
     struct task_params *finalizers =
         batch.wanted > 0 ? batch.finalizers[batch.count] : finalizers_here;
     const char *name = take(w);
-    struct asup_ref like_id;
     uint32_t count = 0;
 
     in.region = ASUP_ROOT_ID;
     in.u.region_open.budget = budget_none();
     in.u.region_open.drain_ns = ASUP_NEVER;
     /* What looks like an id is refused as a name: such a region is named by its own. */
-    if (asup_ref_parse(name, strlen(name), &like_id) != 0)
+    if (name[0] != 'r' || strspn(name + 1, "0123456789") + 1 != strlen(name))
         in.u.region_open.name = (struct bytes){.data = name, .size = strlen(name)};
     pending_add(name, ASUP_SORT_REGION);
     while (more(w)) {

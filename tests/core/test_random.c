@@ -29,7 +29,7 @@ dice(uint32_t sides)
 static const char *
 any(enum asup_sort sort)
 {
-    size_t start = dice((uint32_t)S.thing_count);
+    size_t start = dice((uint32_t)S.thing_count + 1);
 
     for (size_t i = 0; i < S.thing_count; i++) {
         const struct thing *t = &S.things[(start + i) % S.thing_count];
