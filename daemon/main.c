@@ -410,23 +410,33 @@ fill_standard_descriptors(void)
         close(fd);
 }
 
-/* The parent in the foreground: waits until the daemon is ready, and says what
- * its log says if it never is. */
-static void __attribute__((noreturn))
-wait_until_ready(pid_t child, int ready_fd, int log_fd, off_t log_start)
+/* The caller's process: waits for the one in the middle, and says what the log
+ * says if the start failed. */
+static void __attribute__((noreturn)) wait_for_start(pid_t middle, int log_fd, off_t log_start)
 {
     char text[4096];
     int status = 0;
     ssize_t got;
 
-    got = read(ready_fd, text, 1);
-    if (got == 1)
+    if (waitpid(middle, &status, 0) == middle && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         _exit(EXIT_SUCCESS);
     while ((got = pread(log_fd, text, sizeof text, log_start)) > 0) {
         (void)!write(STDERR_FILENO, text, (size_t)got);
         log_start += got;
     }
-    if (waitpid(child, &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) == 0)
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : KEEPER_EXIT_FAILED);
+}
+
+/* The process in the middle: leaves with success once the daemon is ready, or
+ * with the status of a daemon that never was. */
+static void __attribute__((noreturn)) stand_between(pid_t daemon, int ready_fd)
+{
+    int status = 0;
+    char ready;
+
+    if (read(ready_fd, &ready, 1) == 1)
+        _exit(EXIT_SUCCESS);
+    if (waitpid(daemon, &status, 0) != daemon || !WIFEXITED(status) || WEXITSTATUS(status) == 0)
         _exit(KEEPER_EXIT_FAILED);
     _exit(WEXITSTATUS(status));
 }
@@ -446,8 +456,8 @@ open_log(const char *state_dir)
 }
 
 /* To the background: a child in a session of its own, and a child of that, so
- * that it never gets a terminal. The one in the middle stays until the end of
- * the start, to hand on the exit status. Returns in the daemon. */
+ * that it never gets a terminal. Returns in the daemon, with the descriptor
+ * that says "ready". */
 static int
 go_to_background(const struct arguments *a)
 {
@@ -465,21 +475,14 @@ go_to_background(const struct arguments *a)
     child = fork();
     if (child > 0) {
         close(pipe_fds[1]);
-        wait_until_ready(child, pipe_fds[0], log_fd, log_start);
+        wait_for_start(child, log_fd, log_start);
     }
     if (child == 0) {
         (void)setsid();
         child = fork();
         if (child > 0) {
-            int status = 0;
-            char ready;
-
             close(pipe_fds[1]);
-            if (read(pipe_fds[0], &ready, 1) == 1)
-                _exit(EXIT_SUCCESS);
-            if (waitpid(child, &status, 0) < 0 || !WIFEXITED(status))
-                _exit(KEEPER_EXIT_FAILED);
-            _exit(WEXITSTATUS(status));
+            stand_between(child, pipe_fds[0]);
         }
     }
     if (child < 0) {

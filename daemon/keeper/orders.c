@@ -47,6 +47,7 @@ order_signal(struct keeper *k, uint64_t task, int signal)
 
     if (row == NULL || signal < 1 || signal >= NSIG || (row->wire.facts & ROW_EMPTY) != 0)
         return;
+    row->signalled = true;
     if (row->pidfd >= 0 && !reap_has_ended(row)) {
         delivered = syscall(SYS_pidfd_send_signal, row->pidfd, signal, NULL, 0) == 0;
         (void)syscall(SYS_pidfd_send_signal, row->pidfd, SIGCONT, NULL, 0);

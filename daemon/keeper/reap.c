@@ -215,7 +215,7 @@ reap_main(struct keeper *k, struct row *row)
     /* A start that failed said so; without a word, it was killed before its
      * exec, or the program was quick. */
     if (!started && row->wire.error == 0)
-        started = spawn_reached_exec(k, row);
+        started = spawn_reached_exec(row);
     memset(&usage, 0, sizeof usage);
     if (wait_pidfd(row->pidfd, &info, &usage) == 0) {
         if (info.si_pid == 0)

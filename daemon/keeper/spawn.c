@@ -311,14 +311,15 @@ spawn_status(struct keeper *k, struct row *row)
     }
     close_fd(&row->status_fd);
     /* After a failure the child exits: reported then, with its cgroup gone. A
-     * child that is dead already may have been killed before its exec: its
-     * status decides. */
-    if (row->wire.error == 0 && row->pidfd >= 0 && !reap_has_ended(row))
+     * child that is dead, or dying of what was sent to it (its descriptors are
+     * closed before its pidfd says so), may not have reached its exec. */
+    if (row->wire.error == 0 && row->pidfd >= 0 && !reap_has_ended(row) &&
+        (!(row->killed || row->signalled) || spawn_reached_exec(row)))
         row_changed(k, row, ROW_STARTED);
 }
 
 bool
-spawn_reached_exec(struct keeper *k, struct row *row)
+spawn_reached_exec(const struct row *row)
 {
     char path[32];
     char text[512];
@@ -327,7 +328,6 @@ spawn_reached_exec(struct keeper *k, struct row *row)
     int fd;
     ssize_t got;
 
-    (void)k;
     (void)snprintf(path, sizeof path, "/proc/%u/stat", row->wire.pid);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)

@@ -21,9 +21,8 @@ void spawn_stdio(struct keeper *k, uint64_t task, int fd_take);
 /* The status pipe has something, or its writer is gone. */
 void spawn_status(struct keeper *k, struct row *row);
 
-/* The main process of a starting row ended, having said nothing more: true
- * when it had reached its exec (then the row has started), false when it was
- * killed before. */
-bool spawn_reached_exec(struct keeper *k, struct row *row);
+/* True when the main process, which is dead or dying but not reaped yet, had
+ * reached its exec; false when it was killed before. */
+bool spawn_reached_exec(const struct row *row);
 
 #endif

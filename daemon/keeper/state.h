@@ -80,6 +80,7 @@ struct row {
     bool cgroup_made;
     bool forgotten;    /* the engine is done with it; free when removable */
     bool had_leftover; /* it was not empty when the main process ended */
+    bool signalled;    /* SIGNAL was ordered */
     bool killed;       /* KILL was ordered: kill again what turns up */
 };
 
