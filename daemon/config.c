@@ -508,6 +508,21 @@ check_together(struct reader *r)
     }
 }
 
+/* Blank lines and comments only, as in the file that is installed: libfyaml
+ * takes that for a failure. */
+static bool
+says_nothing(const char *text)
+{
+    while (*text) {
+        text += strspn(text, " \t\r\n");
+        if (*text == '#')
+            text += strcspn(text, "\n");
+        else if (*text)
+            return false;
+    }
+    return true;
+}
+
 int
 config_parse(const char *name, const char *text, size_t size, struct config *out, FILE *errors)
 {
@@ -536,8 +551,7 @@ config_parse(const char *name, const char *text, size_t size, struct config *out
         goto out;
     }
     struct fy_parse_cfg parse_cfg = {.diag = diag};
-    bool blank = strspn(text, " \t\r\n") == size;
-    if (!blank) {
+    if (!says_nothing(text)) {
         document = fy_document_build_from_string(&parse_cfg, text, size);
         fflush(trouble_file);
         if (!document) {
