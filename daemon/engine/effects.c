@@ -53,7 +53,7 @@ start(struct engine *e, const struct effect *fx, const char **stage)
         stdio_fd = handover_take(e->handover, process.stdio.data, task.uid);
         if (stdio_fd < 0) {
             close(spec_fd);
-            return ENOENT;
+            return ENOTCONN; /* nobody handed anything over under that token */
         }
     }
 

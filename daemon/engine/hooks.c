@@ -70,11 +70,6 @@ hooks_event(struct engine *e, const struct event *ev)
         report_trouble("BrokeWord", ev->region, ev->task,
                        "t%" PRIu64 " did not check in as often as it had declared", ev->task);
         return;
-    case EV_TASK_LOG_LOST:
-        report_trouble("TaskLogLost", ev->region, ev->task,
-                       "%" PRIu64 " bytes of the output of t%" PRIu64 " were not kept", ev->value,
-                       ev->task);
-        return;
     default:
         return;
     }

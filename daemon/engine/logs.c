@@ -52,7 +52,6 @@ struct entry {
     int file_fd; /* -1: not open just now */
     bool known;
     bool watched; /* a reader waits */
-    bool no_disk; /* its last write failed; said once */
     uint64_t size;
     uint64_t lost, lost_told;
 };
@@ -129,16 +128,20 @@ tell_changed(struct logs *l, struct entry *e)
 }
 
 static void
-count_lost(struct logs *l, struct entry *e, uint64_t size)
+count_lost(struct logs *l, struct entry *e, uint64_t size, const char *why)
 {
     bool first = e->lost == 0;
 
     e->lost += size;
     atomic_fetch_add(&l->lost_total, size);
-    if (first)
-        tell_lost(l, e);
-    else
+    if (!first) {
         l->untold = true;
+        return;
+    }
+    tell_lost(l, e);
+    report_trouble("TaskLogLost", 0, e->task,
+                   "output of t%" PRIu64 " is lost from here on: %s; the task goes on", e->task,
+                   why);
 }
 
 /* At most once a second, however many pipes overflow. */
@@ -225,17 +228,11 @@ keep(struct logs *l, struct entry *e, const char *data, size_t size)
     int error = errno;
     e->size += done;
     l->total += done;
-    if (done < wanted) {
-        if (!e->no_disk)
-            report_trouble("TaskLogLost", 0, e->task,
-                           "the log of t%" PRIu64 " cannot be written: %s; its output is lost",
-                           e->task, strerror(error));
-        e->no_disk = true;
-    } else {
-        e->no_disk = false;
-    }
-    if (done < size)
-        count_lost(l, e, size - done);
+    if (done < wanted)
+        count_lost(l, e, size - done, strerrordesc_np(error));
+    else if (done < size)
+        count_lost(l, e, size - done,
+                   room < room_all ? "it passed logs.task-max" : "all logs passed logs.total-max");
     if (l->files_open > FILES_OPEN_MAX)
         close_file(l, e);
     if (done)

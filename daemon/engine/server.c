@@ -73,27 +73,44 @@ connection_unref_locked(struct connection *c)
         free(c);
 }
 
-/* Start to receive, or retire; called without the lock (nng calls back at once
- * when the socket is closed). */
+/* Decide, under the lock, what an exchange does next: true, it receives; else
+ * it is retired. */
+static bool
+listen_or_retire_locked(struct exchange *x)
+{
+    struct server *s = x->server;
+
+    if (s->draining || s->receiving >= POOL_HIGH) {
+        x->state = RETIRED;
+        list_append(&s->queue, &x->link);
+        return false;
+    }
+    x->state = RECEIVING;
+    s->receiving++;
+    return true;
+}
+
+/* Without the lock: nng may call back at once. */
+static void
+listen_or_wake(struct exchange *x, bool listen)
+{
+    struct server *s = x->server;
+
+    if (listen)
+        nng_ctx_recv(x->ctx, x->aio);
+    else
+        ev_async_send(s->loop, &s->wake);
+}
+
 static void
 exchange_listen(struct exchange *x)
 {
     struct server *s = x->server;
 
     pthread_mutex_lock(&s->lock);
-    bool retire = s->draining || s->receiving >= POOL_HIGH;
-    if (retire) {
-        x->state = RETIRED;
-        list_append(&s->queue, &x->link);
-    } else {
-        x->state = RECEIVING;
-        s->receiving++;
-    }
+    bool listen = listen_or_retire_locked(x);
     pthread_mutex_unlock(&s->lock);
-    if (retire)
-        ev_async_send(s->loop, &s->wake);
-    else
-        nng_ctx_recv(x->ctx, x->aio);
+    listen_or_wake(x, listen);
 }
 
 static void
@@ -143,8 +160,9 @@ on_sent(struct exchange *x, int rc)
     x->connection->progress++;
     connection_unref_locked(x->connection);
     x->connection = NULL;
+    bool listen = listen_or_retire_locked(x);
     pthread_mutex_unlock(&s->lock);
-    exchange_listen(x);
+    listen_or_wake(x, listen);
 }
 
 static void
@@ -298,6 +316,7 @@ tell_departed(struct server *s)
         pthread_mutex_unlock(&s->lock);
         if (!c)
             return;
+        c->told = true;
         s->callbacks.gone(s->callbacks.ctx, c);
         pthread_mutex_lock(&s->lock);
         connection_unref_locked(c);
@@ -318,40 +337,60 @@ take(struct server *s, struct exchange *x)
     nng_msg_free(message);
 }
 
+/* Its connection is gone and said to be. */
+static void
+skip(struct exchange *x)
+{
+    nng_msg_free(x->message);
+    x->message = NULL;
+    exchange_drop(x);
+}
+
+/* Handle what is in the queue now, at most `most`. Returns how many. */
+static int
+take_batch(struct server *s, int most)
+{
+    struct list batch;
+    int count = 0;
+
+    list_init(&batch);
+    pthread_mutex_lock(&s->lock);
+    while (!list_empty(&s->queue) && count < most) {
+        struct list *l = s->queue.next;
+        list_remove(l);
+        list_append(&batch, l);
+        count++;
+    }
+    pthread_mutex_unlock(&s->lock);
+    while (!list_empty(&batch)) {
+        struct exchange *x = list_entry(batch.next, struct exchange, link);
+        list_remove(&x->link);
+        if (x->state == RETIRED)
+            exchange_free(x);
+        else if (x->connection->told)
+            skip(x);
+        else
+            take(s, x);
+    }
+    return count;
+}
+
 static void
 on_wake(struct ev_loop *loop, struct ev_async *w, int revents)
 {
     struct server *s = w->data;
-    bool more = true;
+    int left = REQUESTS_PER_TURN;
+    int count;
 
     (void)loop;
     (void)revents;
-    for (int i = 0; more && i < REQUESTS_PER_TURN; i++) {
-        struct exchange *x = NULL;
-        bool gone = false;
-        pthread_mutex_lock(&s->lock);
-        if (!list_empty(&s->queue)) {
-            x = list_entry(s->queue.next, struct exchange, link);
-            list_remove(&x->link);
-            gone = x->connection && x->connection->gone;
-        }
-        pthread_mutex_unlock(&s->lock);
-        more = x != NULL;
-        if (!x)
-            break;
-        if (x->state == RETIRED) {
-            exchange_free(x);
-        } else if (gone) {
-            nng_msg_free(x->message);
-            x->message = NULL;
-            exchange_drop(x);
-        } else {
-            take(s, x);
-        }
-    }
+    do {
+        count = take_batch(s, left);
+        left -= count;
+    } while (count > 0 && left > 0);
     tell_departed(s);
     pool_fill(s);
-    if (more)
+    if (left == 0)
         ev_async_send(s->loop, &s->wake);
 }
 
@@ -400,8 +439,9 @@ exchange_drop(struct exchange *x)
     pthread_mutex_lock(&s->lock);
     connection_unref_locked(x->connection);
     x->connection = NULL;
+    bool listen = listen_or_retire_locked(x);
     pthread_mutex_unlock(&s->lock);
-    exchange_listen(x);
+    listen_or_wake(x, listen);
 }
 
 void

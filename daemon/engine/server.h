@@ -16,8 +16,8 @@
  *
  * A connection is an nng pipe with its peer's credentials. Connections beyond
  * the caps are closed before they are added (R-SCH-4). It lives until it is
- * gone and no exchange names it any more. Of a connection that is gone no
- * exchange comes out of the queue.
+ * gone and no exchange names it any more; once `gone` was called for it, no
+ * request of it follows.
  */
 #ifndef ASUPERSYNC_DAEMON_ENGINE_SERVER_H
 #define ASUPERSYNC_DAEMON_ENGINE_SERVER_H
@@ -41,6 +41,7 @@ struct connection {
     /* Owned by the loop. */
     struct list held;          /* exchanges the loop holds */
     struct list sessions;      /* struct attachment, see sessions.h */
+    bool told;                 /* `gone` was called */
     uint64_t stalled_since;    /* loop time at which answers began to pile up; 0: they do not */
     uint32_t stalled_progress; /* what `progress` was then */
     /* Owned by the server, under its lock. */
