@@ -102,11 +102,12 @@ status_of() { asupersyncctl --json status | json_of "$1"; }
 # stubborn_task and the array stubborn_pids.
 # shellcheck disable=SC2034
 start_stubborn() {
-    local file
+    local file region
     file=/home/$1/stubborn.pid
     rm -f "$file"
-    stubborn_task=$(as "$1" asupersyncctl submit --in / -- "$BUILD/examples/newsroom/stubborn" "$file") ||
-        fail "stubborn could not be submitted"
+    region=$(as "$1" asupersyncctl open) || fail "open"
+    stubborn_task=$(as "$1" asupersyncctl submit --in "$region" -- \
+        "$BUILD/examples/newsroom/stubborn" "$file") || fail "stubborn could not be submitted"
     eventually "stubborn has forked twice" test -s "$file"
     mapfile -t stubborn_pids <"$file"
     equal "two processes of it" 2 "${#stubborn_pids[@]}"

@@ -24,7 +24,9 @@ refuse "a second daemon on the same socket" /usr/sbin/asupersyncd --foreground
 check "the first one is not disturbed" asupersyncctl status
 
 before=$(property StatusText)
-as alice asupersyncctl submit --in / -- /bin/sh -c \
+region=$(as alice asupersyncctl open) || fail "open"
+# shellcheck disable=SC2016
+as alice asupersyncctl submit --in "$region" -- /bin/sh -c \
     'grep -E "^(Max open files|Max processes|Max core)" /proc/self/limits >limits
      grep -E "^(CapEff|CapBnd|CapAmb|NoNewPrivs|Sig)" /proc/self/status >status
      cat /proc/self/oom_score_adj >oom; cat /proc/self/cgroup >cgroup; id -un >user
