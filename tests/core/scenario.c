@@ -12,13 +12,13 @@ struct scenario S;
 void
 scenario_fail(const char *format, ...)
 {
-    char message[4096];
+    char message[512];
     va_list args;
 
     va_start(args, format);
     (void)vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    _ck_assert_failed(S.file, S.line, "scenario", "%s\ntrace so far:\n%s", message, S.trace);
+    _ck_assert_failed(S.file, S.line, "scenario", "%s\ntrace so far:\n%.3000s", message, S.trace);
     abort(); /* not reached: the above does not come back */
 }
 

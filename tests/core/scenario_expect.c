@@ -56,8 +56,8 @@ scenario_expect(const char *file, int line, const char *text)
     same = S.trace_length == (length == 0 ? 0 : length + 1) && memcmp(S.trace, text, length) == 0;
     if (!same) {
         say_replay();
-        _ck_assert_failed(file, line, "trace", "expected:\n%s\n----- but it was:\n%s-----", text,
-                          S.trace);
+        _ck_assert_failed(file, line, "trace",
+                          "expected:\n%.1500s\n----- but it was:\n%.2000s-----", text, S.trace);
     }
     trace_forget();
 }
@@ -83,7 +83,7 @@ scenario_expect_line(const char *file, int line, const char *text)
     if (trace_has(text, true))
         return;
     say_replay();
-    _ck_assert_failed(file, line, "trace", "no line \"%s\" in:\n%s", text, S.trace);
+    _ck_assert_failed(file, line, "trace", "no line \"%s\" in:\n%.3000s", text, S.trace);
 }
 
 void
@@ -92,5 +92,5 @@ scenario_expect_none(const char *file, int line, const char *text)
     if (!trace_has(text, false))
         return;
     say_replay();
-    _ck_assert_failed(file, line, "trace", "a line begins with \"%s\" in:\n%s", text, S.trace);
+    _ck_assert_failed(file, line, "trace", "a line begins with \"%s\" in:\n%.3000s", text, S.trace);
 }

@@ -137,6 +137,7 @@ START_TEST(batch_none)
     when("batch 2; close r1; task t1 in r1");
     expect_line("refused region-closed");
     ck_assert_uint_eq(kernel_digest(the_kernel()), digest);
+    trace_forget();
     when("batch 2; task t1 in r1; task t2 in r1");
     expect_none("refused");
 }
