@@ -267,6 +267,18 @@ class Clients(harness.DaemonTest):
         for s in silent:
             s.close()
 
+    def test_clients_that_leave_during_the_handshake_silence_nobody(self):
+        path = os.path.join(self.d.runtime, "asupersyncd.sock")
+        for i in range(1500):
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(path)
+            if i % 3:
+                s.sendall(b"\0SP\0\x00\x30\x00\x00" if i % 3 == 1 else b"something else")
+            s.close()
+        began = time.monotonic()
+        self.d.json("status")
+        self.assertLess(time.monotonic() - began, 5)
+
     def test_a_client_that_never_reads_is_cut_off_or_waited_for_alone(self):
         d = self.d
         w = wire.connect(d, timeout=2)
