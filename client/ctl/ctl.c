@@ -160,17 +160,15 @@ ctl_answer(int code, const void *bytes, size_t size, json_t **body, struct asup_
 {
     json_t *value = NULL;
 
+    asup_error_info_read(error, code, bytes, size);
     if (code == 0) {
         value = wire_to_json(bytes, size);
         if (!json_is_object(value)) {
             json_decref(value);
             value = NULL;
             code = -ASUP_EMALFORMED;
-            *error = (struct asup_error_info){0};
             snprintf(error->message, sizeof error->message, "the answer could not be understood");
         }
-    } else {
-        asup_error_info_read(error, code, bytes, size);
     }
     error->code = code;
     *body = value;

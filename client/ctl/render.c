@@ -25,6 +25,14 @@ render_label(struct text *out, const struct look *look, const json_t *task)
 }
 
 void
+render_ready(struct text *out, const struct look *look, const json_t *task)
+{
+    if (strcmp(get_text(task, "state"), "running") == 0 &&
+        json_is_false(json_object_get(task, "ready")))
+        text_paint(out, look, PAINT_ENDING, ", not ready");
+}
+
+void
 render_state(struct text *out, const struct look *look, const char *state)
 {
     static const struct {

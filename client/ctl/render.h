@@ -22,6 +22,8 @@ void render_reason(struct text *out, const struct look *look, const json_t *reas
 void render_state(struct text *out, const struct look *look, const char *state);
 /* A field that is foreign text. */
 void render_text(struct text *out, const struct look *look, const json_t *object, const char *key);
+/* ", not ready" behind the state of a task that runs and has yet to say so. */
+void render_ready(struct text *out, const struct look *look, const json_t *task);
 /* "label" of a task, its id when it has none. */
 void render_label(struct text *out, const struct look *look, const json_t *task);
 

@@ -120,7 +120,8 @@ render_task(struct text *out, const struct look *look, const json_t *task)
     text_add(out, "\n");
     add_key(out, look, "state");
     render_state(out, look, get_text(task, "state"));
-    text_add(out, get_true(task, "ready") ? ", ready\n" : "\n");
+    render_ready(out, look, task);
+    text_add(out, "\n");
     add_key(out, look, "region");
     render_text(out, look, task, "region");
     text_add(out, " ");

@@ -84,8 +84,7 @@ tree_task(struct text *out, const struct look *look, const json_t *task)
         render_outcome(out, look, outcome);
     } else {
         render_state(out, look, get_text(task, "state"));
-        if (get_true(task, "ready"))
-            text_paint(out, look, PAINT_GOOD, " ready");
+        render_ready(out, look, task);
         text_add(out, " ");
         text_span(out, get_number(task, "age_ns", 0));
         if (pid != 0)
@@ -231,8 +230,7 @@ render_tasks(struct text *out, const struct look *look, const json_t *tasks)
                 render_outcome(&cell[STATE], look, outcome);
             } else {
                 render_state(&cell[STATE], look, get_text(task, "state"));
-                if (get_true(task, "ready"))
-                    text_paint(&cell[STATE], look, PAINT_GOOD, " ready");
+                render_ready(&cell[STATE], look, task);
             }
             if (pid != 0)
                 text_addf(&cell[PID], "%llu", (unsigned long long)pid);

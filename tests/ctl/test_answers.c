@@ -189,7 +189,7 @@ static const char tree_body[] =
     "\"r2\", \"name\": \"shop\", \"path\": \"/shop\", \"state\": \"open\", \"policy\": "
     "\"fail-fast\", \"tasks_live\": 2, \"finalizers\": 1, \"drain_left_ns\": null, \"budget\": "
     "{\"limit_left_ns\": 60000000000, \"polls_left\": null, \"cost_left\": null}, \"tasks\": "
-    "[{\"id\": \"t3\", \"state\": \"running\", \"pid\": 4711, \"ready\": true, \"age_ns\": "
+    "[{\"id\": \"t3\", \"state\": \"running\", \"pid\": 4711, \"ready\": false, \"age_ns\": "
     "12000000000, \"label\": \"python3 -m http.server\", \"outcome\": null, \"kill_left_ns\": "
     "null}, {\"id\": \"t4\", \"state\": \"cancelling\", \"pid\": 4713, \"age_ns\": 9000000000, "
     "\"label\": \"evil\\u001b[2J\", \"outcome\": null, \"kill_left_ns\": 4100000000}], "
@@ -204,7 +204,7 @@ START_TEST(the_tree_is_drawn)
     render_tree(&t, &plain, tree);
     ck_assert_str_eq(t.data, "/ open\n"
                              "└─ shop r2 open fail-fast · 2 tasks · 1 finalizer · 1m00s left\n"
-                             "   ├─ t3 running ready 12s pid 4711  python3 -m http.server\n"
+                             "   ├─ t3 running, not ready 12s pid 4711  python3 -m http.server\n"
                              "   ├─ t4 cancelling 9.0s pid 4713 killed in 4.1s  evil\\x1b[2J\n"
                              "   └─ r5 closed ok\n");
     text_free(&t);

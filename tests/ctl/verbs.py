@@ -3,6 +3,7 @@
 
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -115,7 +116,7 @@ class MakingAndWaiting(harness.DaemonTest):
         t = self.d.actor(r, "await", self.d.path("go"), "notify", "READY=1", "forever", options=("--notify",))
         self.d.ctl("wait", "--until", "started", t)
         self.d.ctl("wait", "--until", "ready", "--timeout", "100ms", t, code=75)
-        open(self.d.path("go"), "w").close()
+        pathlib.Path(self.d.path("go")).touch()
         self.d.ctl("wait", "--until", "ready", t)
         never = self.d.actor(r, "exit", "0", options=("--notify",))
         self.d.ctl("wait", "--until", "ready", never, code=1)
@@ -130,9 +131,11 @@ class MakingAndWaiting(harness.DaemonTest):
         p.communicate()
         p = self.d.popen("open", "--attach", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         r = p.stdout.readline().strip()
+        t = self.d.actor(r, "forever")
+        self.d.ctl("wait", "--until", "started", t)
         p.kill()
         p.communicate()
-        self.assertEqual("cancelled", self.d.outcome(r, code=143)["outcome"])
+        self.assertEqual("linked-exit", self.d.outcome(r, code=143)["reason"]["kind"])
 
     def test_policies_and_limits_arrive(self):
         r = self.d.open("--policy", "quorum:2", "--soft", "--timeout", "1h", "--priority", "200")
@@ -159,7 +162,7 @@ class Ending(harness.DaemonTest):
         t = self.d.actor(r, "await", self.d.path("f"), "exit", "0")
         p = self.d.popen("close", "--finish", r, stderr=subprocess.DEVNULL)
         eventually(lambda: self.d.state_of(r) == "draining", "it drains")
-        open(self.d.path("f"), "w").close()
+        pathlib.Path(self.d.path("f")).touch()
         self.assertEqual(0, p.wait(harness.PATIENCE))
         self.assertEqual("ok", self.d.outcome(t, code=0)["outcome"])
 
@@ -217,13 +220,17 @@ class Looking(harness.DaemonTest):
         self.assertEqual({f"{a} | from a", f"{b} | from b"}, set(lines))
 
     def test_logs_follow_until_the_end(self):
-        r = self.d.open()
-        t = self.d.actor(r, "print", "first", "await", self.d.path("more"), "print", "second")
-        p = self.d.popen("logs", "-f", t, stdout=subprocess.PIPE)
-        self.assertEqual("first\n", p.stdout.readline())
-        open(self.d.path("more"), "w").close()
-        self.assertEqual("second\n", p.communicate(timeout=harness.PATIENCE)[0])
-        self.assertEqual(0, p.returncode)
+        for of_region in (False, True):
+            r = self.d.open()
+            go = self.d.path(f"more-{r}")
+            t = self.d.actor(r, "print", "first", "await", go, "print", "second")
+            p = self.d.popen("logs", "-f", r if of_region else t, stdout=subprocess.PIPE, env={"LC_ALL": "C"})
+            before = f"{t} | " if of_region else ""
+            self.assertEqual(f"{before}first\n", p.stdout.readline())
+            self.d.ctl("close", "--finish", "--no-wait", r)
+            pathlib.Path(go).touch()
+            self.assertEqual(f"{before}second\n", p.communicate(timeout=harness.PATIENCE)[0])
+            self.assertEqual(0, p.returncode)
 
     def test_logs_as_json(self):
         r = self.d.open()
@@ -236,6 +243,7 @@ class Looking(harness.DaemonTest):
 
     def test_events_are_lossless_from_a_number_on(self):
         p = self.d.popen("--json", "events", "-f", "-n", "3", stdout=subprocess.PIPE)
+        self.addCleanup(p.kill)
         # Something happens until the watcher, who began at "now", has its three.
         eventually(lambda: self.d.open() and p.poll() is not None, "three events come")
         followed = [json.loads(line) for line in p.communicate()[0].splitlines()]
@@ -294,8 +302,8 @@ class Shutdown(unittest.TestCase):
         d.actor(r, "pid", d.path("busy"), "await", d.path("go"), "touch", t_file)
         d.await_file("busy")
         p = d.popen("drain", stderr=subprocess.DEVNULL)
-        eventually(lambda: "no longer" in d.ctl("open", code=None).err, "nothing new is admitted")
-        open(d.path("go"), "w").close()
+        eventually(lambda: "region-closed" in d.ctl("open", code=None).err, "nothing new is admitted")
+        pathlib.Path(d.path("go")).touch()
         self.assertEqual(0, p.wait(harness.PATIENCE))
         self.assertTrue(os.path.exists(t_file))
         d.close()
