@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/* Work directories: made for the first task of a region, removed with it. */
+#include "daemon/keeper_harness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "rules.h"
+
+static const uint64_t region_2[] = {2, 0};
+
+/* User 1 in system mode as root, else the user itself. */
+static uint32_t task_uid;
+
+static void
+begin(void)
+{
+    if (geteuid() == 0) {
+        keeper_begin_system("allow 1\n");
+        ck_assert_int_eq(chmod(fx.dir, 01777), 0);
+        task_uid = 1;
+    } else {
+        keeper_begin();
+        task_uid = geteuid();
+    }
+}
+
+static void
+run_in_work(uint64_t task, const char *script)
+{
+    const struct start start = {.uid = task_uid, .cwd = "/"};
+    char whole[4096];
+
+    (void)snprintf(whole, sizeof whole, "cd $1/state/work/r2 && { %s\n}", script);
+    order_start(task, region_2, &start,
+                (const char *const[]){"/bin/sh", "-c", whole, "sh", fx.dir, NULL});
+    (void)await_facts(task, ROW_EXITED | ROW_EMPTY);
+    ck_assert_msg(fx.rows[task].exit_code == 0, "%s", read_log(task));
+    finish_task(task);
+}
+
+static int
+sweep(void)
+{
+    order_sweep(region_2);
+    return await_kind(LINK_SWEPT)->u.swept.error;
+}
+
+static bool
+is_gone(void)
+{
+    struct stat status;
+
+    return lstat(in_dir("state/work/r2"), &status) < 0 && errno == ENOENT;
+}
+
+/* R-REG-4: the directory is its owner's alone, and goes with the region. */
+START_TEST(R_REG_4_work_directory_is_removed)
+{
+    struct stat status;
+
+    run_in_work(1, "echo x >file; mkdir -p a/b/c; echo y >a/b/c/d; ln -s / a/root");
+    ck_assert_int_eq(stat(in_dir("state/work/r2"), &status), 0);
+    ck_assert_uint_eq(status.st_mode & 07777, 0700);
+    ck_assert_uint_eq(status.st_uid, task_uid);
+    ck_assert_int_eq(sweep(), 0);
+    ck_assert(is_gone());
+    ck_assert_int_eq(access("/usr", F_OK), 0);
+}
+END_TEST
+
+/* R-REG-4: an empty one takes no child, and an unused region nothing at all. */
+START_TEST(R_REG_4_empty_and_unused_are_swept)
+{
+    run_in_work(1, "true");
+    ck_assert_int_eq(sweep(), 0);
+    ck_assert(is_gone());
+    order_sweep((const uint64_t[]){77, 0});
+    ck_assert_int_eq(await_kind(LINK_SWEPT)->u.swept.error, 0);
+}
+END_TEST
+
+/* R-REG-4: whatever a user leaves there goes: closed directories, links that
+ * lead outside, pipes, sockets, strange names, very deep and very many. */
+START_TEST(R_REG_4_nasty_content_is_removed)
+{
+    run_in_work(1, "mkdir closed && touch closed/x && mkdir closed/deeper && chmod 0 closed/deeper "
+                   "&& chmod 0 closed; mkdir readonly && touch readonly/x && chmod 0555 readonly; "
+                   "mkfifo pipe; ln -s $1/keep outside; ln -s . self; touch -- -rf '*' '\n'; "
+                   "mkdir .asupersync-deep-1; chmod 0 .");
+    ck_assert_int_eq(mkdir(in_dir("keep"), 0777), 0);
+    ck_assert_int_ge(creat(in_dir("keep/file"), 0666), 0);
+    ck_assert_int_eq(sweep(), 0);
+    ck_assert(is_gone());
+    ck_assert_int_eq(access(in_dir("keep/file"), F_OK), 0);
+}
+END_TEST
+
+START_TEST(R_REG_4_deep_and_wide_content_is_removed)
+{
+    run_in_work(1, "i=0; while [ $i -lt 700 ]; do mkdir d && touch f && cd -P d || exit 1; "
+                   "i=$((i + 1)); done; cd $1/state/work/r2; "
+                   "seq -f n%.0f 3000 | xargs touch; seq -f m%.0f 300 | xargs mkdir");
+    ck_assert_int_eq(sweep(), 0);
+    ck_assert(is_gone());
+}
+END_TEST
+
+/* R-REG-4: a mount in it is not crossed; the region says that it is left. */
+START_TEST(R_REG_4_mounts_are_not_crossed)
+{
+    if (geteuid() != 0)
+        return;
+    run_in_work(1, "mkdir here; touch file");
+    ck_assert_int_eq(mkdir(in_dir("keep"), 0777), 0);
+    ck_assert_int_eq(mount(in_dir("keep"), in_dir("state/work/r2/here"), NULL, MS_BIND, NULL), 0);
+    ck_assert_int_ge(creat(in_dir("keep/file"), 0666), 0);
+    ck_assert_int_ne(sweep(), 0);
+    ck_assert_int_eq(access(in_dir("keep/file"), F_OK), 0);
+    ck_assert_int_eq(umount(in_dir("state/work/r2/here")), 0);
+    ck_assert_int_lt(access(in_dir("state/work/r2/file"), F_OK), 0);
+}
+END_TEST
+
+/* R-REG-4: what cannot be removed is reported. */
+START_TEST(R_REG_4_what_cannot_be_removed_is_reported)
+{
+    if (geteuid() != 0)
+        return;
+    run_in_work(1, "mkdir mine");
+    ck_assert_int_eq(mkdir(in_dir("state/work/r2/roots"), 0755), 0);
+    ck_assert_int_ge(creat(in_dir("state/work/r2/roots/file"), 0644), 0);
+    ck_assert_int_ne(sweep(), 0);
+    ck_assert_int_lt(access(in_dir("state/work/r2/mine"), F_OK), 0);
+    ck_assert_int_eq(unlink(in_dir("state/work/r2/roots/file")), 0);
+}
+END_TEST
+
+/* The child that removes: found by its place, tree/sweep. */
+static pid_t
+sweeping_child(void)
+{
+    char path[sizeof fx.tree + 32];
+
+    (void)snprintf(path, sizeof path, "%s/sweep/cgroup.procs", fx.tree);
+    return (pid_t)strtol(read_text(path), NULL, 10);
+}
+
+/* R-REG-4: a child that is held up is killed after ten seconds, and reported;
+ * meanwhile the keeper serves others. */
+START_TEST(R_REG_4_hanging_removal_is_given_up)
+{
+    pid_t child;
+
+    if (!have_cgroups())
+        return;
+    /* Enough to still be at it when it is stopped. */
+    run_in_work(1, "for i in 1 2 3 4 5 6 7 8; do mkdir $i; "
+                   "(cd $i; seq -f n%.0f 4000 | xargs touch); done");
+    order_sweep(region_2);
+    do
+        (void)poll(NULL, 0, 0);
+    while ((child = sweeping_child()) == 0);
+    ck_assert_int_eq(kill(child, SIGSTOP), 0);
+    order_start(2, (const uint64_t[]){3, 0}, &(const struct start){.uid = task_uid},
+                (const char *const[]){"/bin/true", NULL});
+    (void)await_facts(2, ROW_EXITED | ROW_EMPTY);
+    finish_task(2);
+    ck_assert_int_eq(await_kind(LINK_SWEPT)->u.swept.error, ETIMEDOUT);
+    ck_assert_int_eq(sweeping_child(), 0);
+}
+END_TEST
+
+/* What an earlier life left in STATE/work is removed at the start. */
+START_TEST(R_REG_4_leftovers_of_an_earlier_life_are_removed)
+{
+    run_in_work(1, "mkdir -p a/b; touch a/b/c");
+    ck_assert_int_eq(kill(fx.engine, SIGKILL), 0);
+    keeper_meet();
+    for (int i = 0; !is_gone(); i++) {
+        ck_assert_int_lt(i, 5000);
+        (void)take_packet(2);
+    }
+}
+END_TEST
+
+static const struct rule rules[] = {
+    RULE(R_REG_4_work_directory_is_removed),
+    RULE(R_REG_4_empty_and_unused_are_swept),
+    RULE(R_REG_4_nasty_content_is_removed),
+    RULE(R_REG_4_deep_and_wide_content_is_removed),
+    RULE(R_REG_4_mounts_are_not_crossed),
+    RULE(R_REG_4_what_cannot_be_removed_is_reported),
+    RULE(R_REG_4_hanging_removal_is_given_up),
+    RULE(R_REG_4_leftovers_of_an_earlier_life_are_removed),
+};
+
+RULES_MAIN("keeper sweep", rules, begin, keeper_end)
