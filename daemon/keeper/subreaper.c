@@ -33,6 +33,9 @@ static struct process *processes; /* sorted by pid */
 static size_t process_count, process_room;
 static bool seen;
 
+/* The row that is asked about, whose main process may have ended just now. */
+static const struct row *asked;
+
 static int
 process_compare(const void *a, const void *b)
 {
@@ -119,6 +122,8 @@ task_by_session(struct keeper *k, pid_t session)
 
     if (row != NULL)
         return row->wire.task;
+    if (asked != NULL && asked->wire.pid == (uint32_t)session)
+        return asked->wire.task;
     for (struct chain *at = k->leftovers.next; at != &k->leftovers; at = at->next) {
         row = CHAIN_OWNER(at, struct row, leftover);
         if (row->wire.pid == (uint32_t)session)
@@ -203,8 +208,11 @@ subreaper_look_again(struct keeper *k)
 int
 subreaper_populated(struct keeper *k, const struct row *row)
 {
-    int rc = look(k);
+    int rc;
 
+    asked = row;
+    rc = look(k);
+    asked = NULL;
     for (size_t i = 0; rc == 0 && i < process_count; i++)
         if (processes[i].task == row->wire.task && !processes[i].zombie)
             return 1;

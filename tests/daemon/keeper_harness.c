@@ -82,6 +82,10 @@ keeper_launch(const char *const *options)
     int argc = 6;
     int pipe_fds[2];
 
+    if (getenv("KEEPER_CONTAINMENT") != NULL) {
+        argv[argc++] = "--containment";
+        argv[argc++] = getenv("KEEPER_CONTAINMENT");
+    }
     for (; *options != NULL; options++)
         argv[argc++] = *options;
     ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK), 0);
@@ -321,7 +325,8 @@ void
 order_start(uint64_t task, const uint64_t *path, const struct start *start, const char *const *argv)
 {
     char mark[96];
-    const char *env[32] = {mark};
+    char task_mark[48];
+    const char *env[32] = {mark, task_mark};
     struct link_message message = {.kind = LINK_START};
     struct spawn_strings strings = {.cwd = start->cwd};
     struct spawn_header header = {.stdio = start->passed ? SPAWN_STDIO_PASSED : SPAWN_STDIO_LOG,
@@ -343,9 +348,10 @@ order_start(uint64_t task, const uint64_t *path, const struct start *start, cons
     while (argv[header.arg_count] != NULL)
         header.arg_count++;
     (void)snprintf(mark, sizeof mark, TEST_MARK "%s", fx.dir);
-    for (header.env_count = 1; start->env != NULL && start->env[header.env_count - 1] != NULL;
+    (void)snprintf(task_mark, sizeof task_mark, "ASUPERSYNC_TASK=t%llu", (unsigned long long)task);
+    for (header.env_count = 2; start->env != NULL && start->env[header.env_count - 2] != NULL;
          header.env_count++)
-        env[header.env_count] = start->env[header.env_count - 1];
+        env[header.env_count] = start->env[header.env_count - 2];
     strings.args = (char **)(uintptr_t)argv;
     strings.env = (char **)(uintptr_t)env;
     fd = spawn_spec_seal(&header, &strings);

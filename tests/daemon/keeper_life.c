@@ -456,7 +456,7 @@ START_TEST(orphans_are_reaped)
     ck_assert_int_eq(fx.rows[1].exit_code, 3);
     (void)snprintf(command, sizeof command,
                    "for i in $(seq 500); do grep -lE '^State:.*zombie' "
-                   "$(grep -lE '^PPid:.%d$' /proc/[0-9]*/status) </dev/null >/dev/null 2>&1 "
+                   "$(grep -slE '^PPid:.%d$' /proc/[0-9]*/status) </dev/null >/dev/null 2>&1 "
                    "|| exit 0; sleep 0.01; done; exit 1",
                    (int)fx.keeper);
     ck_assert_int_eq(system(command), 0); /* NOLINT: a command of our own */
