@@ -352,6 +352,13 @@ orders_take(const struct step *out)
                 scenario_fail("R-TSK-5: %s is started a second time", t->name);
             t->start_ordered = true;
         }
+        if (fx->kind == FX_START) {
+            if (fx->spec.size > sizeof S.spec)
+                scenario_fail("a spec of %zu bytes", fx->spec.size);
+            S.spec_size = fx->spec.size;
+            if (fx->spec.size > 0)
+                memcpy(S.spec, fx->spec.data, fx->spec.size);
+        }
         if (fx->kind == FX_KILL && t != NULL)
             t->killed = true;
         if (fx->kind == FX_REPLY)
@@ -550,6 +557,12 @@ const char *
 scenario_detail(void)
 {
     return S.detail != NULL ? S.detail : "";
+}
+
+struct bytes
+scenario_spec(void)
+{
+    return (struct bytes){.data = S.spec, .size = S.spec_size};
 }
 
 asup_time

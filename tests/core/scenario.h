@@ -122,6 +122,9 @@ struct asup_ref scenario_made(void);
 const char *scenario_limit(void);
 const char *scenario_detail(void);
 
+/* The spec of the last START. */
+struct bytes scenario_spec(void);
+
 /* Memory: refuse every allocation after so many more; -1: none refused. */
 void scenario_memory(long allocations_left);
 

@@ -61,6 +61,9 @@ struct scenario {
     struct effect orders[ORDERS_MAX]; /* for the shell to answer */
     size_t order_count;
 
+    unsigned char spec[100000];
+    size_t spec_size;
+
     char trace[65536];
     size_t trace_length;
     asup_time trace_time; /* of the last line */

@@ -4,9 +4,9 @@
  * invariants hold after every step (the harness checks them), and after a
  * shutdown with a shell that kills what it is told to kill nothing is left.
  *
- *     SEED=17 CK_RUN_CASE=any_story_ends_in_quiescence ./test_core_random
+ *     SEED=17 ./test_core_random
+ *     SEEDS=100000 CK_FORK=no ./test_core_random
  */
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -208,51 +208,59 @@ story(uint64_t seed, int length)
     return events_hash();
 }
 
-static void
-story_begin(uint64_t seed)
-{
-    scenario_begin();
-    fprintf(stderr, "\r"); /* the last seed shown is the one that failed */
-    fprintf(stderr, "replay: SEED=%llu CK_RUN_CASE=%s %s", (unsigned long long)seed, tcase_name(),
-            program_invocation_name);
-}
-
-/* R-REG-4, §9: whatever happens, every region ends quiescent. */
+/* R-REG-4, section 9: whatever happens, every region ends quiescent. Which seed
+ * failed is the number that Check shows behind the test's name. */
 START_TEST(any_story_ends_in_quiescence)
 {
-    const char *only = getenv("SEED");
-    uint64_t first = only != NULL ? strtoull(only, NULL, 10) : 1;
-    uint64_t last = only != NULL ? first : 60;
-
-    for (uint64_t seed = first; seed <= last; seed++) {
-        story_begin(seed);
-        (void)story(seed, 300);
-        scenario_end();
-    }
-    fprintf(stderr, "\n");
+    scenario_begin();
+    (void)story((uint64_t)_i, 300);
+    scenario_end();
 }
 END_TEST
 
 /* R-EVT-4: and the same seed is the same story, event for event. */
 START_TEST(R_EVT_4_same_seed_same_events)
 {
-    for (uint64_t seed = 1001; seed <= 1005; seed++) {
-        uint64_t once;
+    uint64_t once;
 
-        story_begin(seed);
-        once = story(seed, 200);
-        scenario_end();
-        scenario_begin();
-        ck_assert_uint_eq(story(seed, 200), once);
-        scenario_end();
-    }
-    fprintf(stderr, "\n");
+    scenario_begin();
+    once = story((uint64_t)_i, 200);
+    scenario_end();
+    scenario_begin();
+    ck_assert_uint_eq(story((uint64_t)_i, 200), once);
+    scenario_end();
 }
 END_TEST
 
-static const struct rule rules[] = {
-    RULE(any_story_ends_in_quiescence),
-    RULE(R_EVT_4_same_seed_same_events),
-};
+/* SEED: that one alone. SEEDS: from 1 to so many. */
+static int
+seeds_from(const char *name, int preset)
+{
+    const char *text = getenv(name);
 
-RULES_MAIN("random", rules, NULL, NULL)
+    return text != NULL ? (int)strtol(text, NULL, 10) : preset;
+}
+
+int
+main(void)
+{
+    int first = seeds_from("SEED", 1);
+    int last = getenv("SEED") != NULL ? first : seeds_from("SEEDS", 200);
+    Suite *suite = suite_create("random");
+    TCase *any = tcase_create("any_story_ends_in_quiescence");
+    TCase *same = tcase_create("R_EVT_4_same_seed_same_events");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(any, 60);
+    tcase_set_timeout(same, 60);
+    tcase_add_loop_test(any, any_story_ends_in_quiescence, first, last + 1);
+    tcase_add_loop_test(same, R_EVT_4_same_seed_same_events, first, first + 5);
+    suite_add_tcase(suite, any);
+    suite_add_tcase(suite, same);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

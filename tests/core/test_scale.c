@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* Many things at once, straight at the kernel: one step may close them all,
+ * without recursion, and gives back the memory it took. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/kernel.h"
+#include "rules.h"
+
+enum { TASKS = 40000 };
+
+static size_t memory_used;
+
+static void *
+counted_resize(void *ctx, void *ptr, size_t size_old, size_t size_new)
+{
+    (void)ctx;
+    memory_used += size_new - size_old;
+    if (size_new > 0)
+        return realloc(ptr, size_new);
+    free(ptr);
+    return NULL;
+}
+
+static struct kernel *
+new_kernel(uint32_t retained)
+{
+    struct kernel_config config;
+    struct kernel_allocator allocator = {.resize = counted_resize};
+    struct kernel *k;
+
+    kernel_config_init(&config);
+    config.limits.retained = retained;
+    k = kernel_new(&config, &allocator, 1);
+    ck_assert_ptr_nonnull(k);
+    return k;
+}
+
+static const struct budget_request no_budget = {ASUP_NEVER, ASUP_NEVER, UINT32_MAX, UINT64_MAX, 0};
+
+static uint64_t
+open_region(struct kernel *k, uint64_t parent)
+{
+    struct step out;
+    struct input in = {.kind = IN_REGION_OPEN, .now = 1, .token = 1, .region = parent};
+
+    in.u.region_open.budget = no_budget;
+    in.u.region_open.drain_ns = ASUP_NEVER;
+    ck_assert_int_eq(kernel_step(k, &in, &out), 0);
+    ck_assert_uint_eq(out.effects[0].code, 0);
+    return out.effects[0].made.id;
+}
+
+/* All in one atomic batch. */
+static void
+submit_many(struct kernel *k, uint64_t region, uint32_t count)
+{
+    struct input *items = calloc(count, sizeof items[0]);
+    struct input in = {.kind = IN_BATCH, .now = 1, .token = 2};
+    struct step out;
+
+    ck_assert_ptr_nonnull(items);
+    for (uint32_t i = 0; i < count; i++) {
+        items[i].kind = IN_TASK_SUBMIT;
+        items[i].region = region;
+        items[i].u.submit = (struct task_params){.spec = {.data = "spec", .size = 4},
+                                                 .budget = no_budget,
+                                                 .drain_ns = ASUP_NEVER,
+                                                 .leftover_ns = ASUP_NEVER,
+                                                 .cancel_signal = 15};
+    }
+    in.u.batch.items = items;
+    in.u.batch.count = count;
+    ck_assert_int_eq(kernel_step(k, &in, &out), 0);
+    free(items);
+}
+
+static void
+step_of(struct kernel *k, struct input in, struct step *out)
+{
+    in.now = in.now == 0 ? 1 : in.now;
+    ck_assert_int_eq(kernel_step(k, &in, out), 0);
+}
+
+/* Answer every START with a failure until nothing is left to answer. */
+static void
+fail_starts(struct kernel *k, uint64_t first, uint64_t last)
+{
+    struct step out;
+
+    for (uint64_t id = first; id <= last; id++) {
+        struct task_view view;
+        struct input in = {.kind = IN_TASK_START_FAILED, .task = id};
+
+        if (!kernel_task(k, id, &view) || view.has_outcome)
+            continue;
+        in.u.start_failed.stage = "exec";
+        in.u.start_failed.error = 2;
+        step_of(k, in, &out);
+    }
+}
+
+/* R-REG-5: one close reaches everything below in one step. */
+START_TEST(R_REG_5_a_close_of_many_tasks)
+{
+    struct kernel *k = new_kernel(10);
+    uint64_t region = open_region(k, ASUP_ROOT_ID);
+    struct input close = {.kind = IN_REGION_END, .token = 3, .region = region};
+    struct input swept = {.kind = IN_REGION_SWEPT, .region = region};
+    struct kernel_counts counts;
+    struct step out;
+    size_t peak;
+
+    submit_many(k, region, TASKS);
+    kernel_counts(k, &counts);
+    ck_assert_uint_eq(counts.tasks, TASKS);
+    close.u.end.drain_ns = ASUP_NEVER;
+    step_of(k, close, &out);
+    peak = memory_used;
+    ck_assert_uint_ge(out.event_count, TASKS);
+    /* what was not started yet is over; what is being started is not */
+    kernel_counts(k, &counts);
+    ck_assert_uint_le(counts.tasks, 64);
+    fail_starts(k, 1, TASKS + 10);
+    kernel_step(k, &swept, &out);
+    kernel_counts(k, &counts);
+    ck_assert_uint_eq(counts.tasks, 0);
+    ck_assert_uint_eq(counts.regions, 1);
+    ck_assert_uint_eq(kernel_potential(k), 0);
+    ck_assert_ptr_null(kernel_check(k));
+
+    /* An unusual step takes memory; usual ones give it back in time. */
+    for (int i = 0; i < 5000; i++) {
+        struct input tick = {.kind = IN_TICK, .now = 2};
+
+        step_of(k, tick, &out);
+    }
+    ck_assert_uint_lt(memory_used, peak);
+    kernel_free(k);
+    ck_assert_uint_eq(memory_used, 0);
+}
+END_TEST
+
+/* A thousand regions side by side, cancelled from above in one step. */
+START_TEST(R_REG_5_a_close_of_many_regions)
+{
+    struct kernel *k = new_kernel(10);
+    uint64_t top = open_region(k, ASUP_ROOT_ID);
+    struct input close = {.kind = IN_REGION_END, .token = 3, .region = top};
+    struct kernel_counts counts;
+    struct step out;
+
+    for (int i = 0; i < 1000; i++)
+        (void)open_region(k, open_region(k, top));
+    kernel_counts(k, &counts);
+    ck_assert_uint_eq(counts.regions, 2002);
+    close.u.end.drain_ns = ASUP_NEVER;
+    step_of(k, close, &out);
+    kernel_counts(k, &counts);
+    ck_assert_uint_eq(counts.regions, 1);
+    kernel_free(k);
+    ck_assert_uint_eq(memory_used, 0);
+}
+END_TEST
+
+static const struct rule rules[] = {
+    RULE(R_REG_5_a_close_of_many_tasks),
+    RULE(R_REG_5_a_close_of_many_regions),
+};
+
+RULES_MAIN("scale", rules, NULL, NULL)
