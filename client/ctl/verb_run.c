@@ -36,6 +36,9 @@
 /* How long to wait for the pty to be let go of after the task is gone. */
 #define DRAIN_OUTPUT_NS (500 * ASUP_NS_PER_MS)
 
+/* How often a background job looks whether it is in the foreground. */
+#define LOOK_AGAIN_NS (200 * ASUP_NS_PER_MS)
+
 /* The outcome of what nobody knows the end of. */
 #define EXIT_LOST 70
 
@@ -395,13 +398,25 @@ run_signals(struct run *run)
 /* ---- The loop
  * -------------------------------------------------------------------------------------- */
 
+/* In the background with a pty: a shell's `fg` gives the terminal to a job that
+ * runs without a word to it. */
+static bool
+waits_for_terminal(const struct run *run)
+{
+    return run->relay.master >= 0 && !run->relay.raw && !run->relay.program_gone &&
+           run->task != NULL && !run->task_ended;
+}
+
 /* Milliseconds until something is due; -1: nothing is. */
 static int
 run_timeout(const struct run *run)
 {
     uint64_t due = UINT64_MAX;
 
-    if (run->suspend_at_ns != 0)
+    if (waits_for_terminal(run))
+        due = now_steady_ns() + LOOK_AGAIN_NS;
+
+    if (run->suspend_at_ns != 0 && run->suspend_at_ns < due)
         due = run->suspend_at_ns;
     if (run->task_ended && !run->closing && run->drain_until_ns < due)
         due = run->drain_until_ns;
@@ -425,6 +440,10 @@ run_loop(struct run *run)
         if (run->relay.program_gone && run->relay.raw) {
             relay_give_terminal(&run->relay);
             run->ctl->raw = false;
+        }
+        if (waits_for_terminal(run)) {
+            relay_take_terminal(&run->relay);
+            run->ctl->raw = run->relay.raw;
         }
         uint64_t now = now_steady_ns();
         if (run->suspend_at_ns != 0 && now >= run->suspend_at_ns)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`asupersyncctl run -- CMD` behaves like running CMD."""
 
+import contextlib
 import json
 import os
 import signal
@@ -227,11 +228,21 @@ class Signals(harness.DaemonTest):
         self.assertEqual(130, p.returncode)
 
 
-class OnATerminal(harness.DaemonTest):
+class TerminalTest(harness.DaemonTest):
+    def setUp(self):
+        self.terminals = []
+
     def terminal(self, *args, **options):
-        t = Terminal(self.d, *args, **options)
-        self.addCleanup(t.close)
-        return t
+        self.terminals.append(Terminal(self.d, *args, **options))
+        return self.terminals[-1]
+
+    def tearDown(self):
+        for t in self.terminals:
+            t.close()
+        super().tearDown()
+
+
+class OnATerminal(TerminalTest):
 
     def test_it_has_a_terminal_of_its_own_with_the_same_window(self):
         t = self.terminal("run", "--", "sh", "-c", "test -t 0 && test -t 1 && test -t 2 && stty size "
@@ -351,9 +362,86 @@ class OnATerminal(harness.DaemonTest):
         t.end(130)
         self.d.outcome(region, code=130)
 
+    def test_an_interactive_shell_does_its_own_job_control(self):
+        t = self.terminal("run", "--", "bash", "--norc", "--noprofile", "-i", env={"PS1": "in$ "})
+        t.expect("in$ ")
+        t.type("echo half\x03")  # Ctrl-C is bash's at its prompt
+
+        def prompt():
+            # The kernel drops what a terminal has in flight when Ctrl-C comes.
+            t.type("\n")
+            with contextlib.suppress(AssertionError):
+                t.expect("in$ ", 0.5)
+                return True
+
+        eventually(prompt, "bash goes on")
+        t.type("sleep 1000\n")
+        t.expect("sleep 1000\r\n")
+        t.type("\x1a")
+        t.expect("Stopped")
+        t.type("kill -9 %1; wait %1; echo gone-$?\n")
+        t.expect("gone-137")
+        t.type("exit 9\n")
+        t.end(9)
+
     def test_quick_answers(self):
         for word in ("one", "two"):
             self.assertEqual(f"{word}\r\n", self.terminal("run", "--", "echo", word).end(0))
+
+
+class UnderAShell(TerminalTest):
+    """As people use it: a job of an interactive shell."""
+
+    def shell(self):
+        t = self.terminal("--norc", "--noprofile", "-i", program="bash",
+                          env={"PS1": "$ ", "ctl": harness.CTL, "actor": ACTOR})
+        t.expect("$ ")
+        return t
+
+    def type(self, t, line):
+        """Type a line at the prompt, past its echo."""
+        t.type(line + "\n")
+        t.expect(line + "\r\n")
+
+    def test_ctrl_z_and_fg(self):
+        t = self.shell()
+        self.type(t, "$ctl run -- $actor print go-1 forever")
+        t.expect("go-1")
+        t.type("\x1a")
+        t.expect("Stopped")
+        t.expect("$ ")
+        self.type(t, "echo at the prompt")
+        t.expect("at the prompt")
+        self.type(t, "fg")
+        eventually(t.is_raw, "the terminal is the program's again")
+        t.type("\x03")
+        t.expect("cancelled")
+        self.type(t, "echo code-$?")
+        t.expect("code-130")
+
+    def test_in_the_background_and_back(self):
+        t = self.shell()
+        self.type(t, "$ctl run -- sh -c 'echo go-2; read x; echo \"<$x>\"' &")
+        t.expect("go-2")
+        t.type("\n")
+        t.expect("$ ")
+        self.type(t, "fg")
+        eventually(t.is_raw, "it has the terminal")
+        t.type("typed\n")
+        t.expect("<typed>")
+        t.expect("$ ")
+        self.type(t, "echo code-$?")
+        t.expect("code-0")
+
+    def test_with_a_pager(self):
+        t = self.shell()
+        self.type(t, "$ctl run -- seq -f line-%g 1 100000 | less")
+        t.expect("line-5")
+        t.type("q")
+        t.expect("$ ")
+        self.type(t, "echo codes-${PIPESTATUS[@]}")
+        t.expect("codes-141 0")
+        self.assertEqual([], [p for p in harness.marked(self.d.mark) if p != t.pid])
 
 
 if __name__ == "__main__":

@@ -16,9 +16,11 @@ import harness  # noqa: E402
 
 
 class Terminal:
-    """Runs asupersyncctl as the leader of a session with a controlling terminal."""
+    """Runs asupersyncctl, or another program, as the leader of a session with a controlling
+    terminal."""
 
-    def __init__(self, daemon, *args, stdout=None, size=(30, 90), env=None):
+    def __init__(self, daemon, *args, program=None, stdout=None, size=(30, 90), env=None):
+        argv = [program or harness.CTL, *map(str, args)]
         environ = {**os.environ, harness.MARK: daemon.mark, "ASUPERSYNC_SOCKET": daemon.url,
                    "TERM": "xterm", "LC_ALL": "C.UTF-8", **(env or {})}
         environ.pop("ASUPERSYNC_REGION", None)
@@ -30,7 +32,7 @@ class Terminal:
             os.read(go, 1)  # the window has its size
             if stdout is not None:
                 os.dup2(stdout, 1)
-            os.execve(harness.CTL, [harness.CTL, *map(str, args)], environ)
+            os.execvpe(argv[0], argv, environ)
         self.resize(*size)
         self.before = termios.tcgetattr(self.fd)
         os.write(ready, b".")
