@@ -34,6 +34,13 @@ admit_want(struct kernel *k, struct admit_need *n, const struct input *in)
 
     if (in->kind == IN_TASK_SUBMIT || in->kind == IN_FINALIZER_DEFER)
         want_task(k, n, &in->u.submit);
+    if (in->kind == IN_TASK_SUBMIT) {
+        const struct budget_request *b = &in->u.submit.budget;
+        uint32_t region = region_of_id(k, in->region);
+
+        n->timed |= b->timeout_ns != ASUP_NEVER || b->deadline_at != ASUP_NEVER ||
+                    (region != NIL && region_at(k, region)->effective_limit != ASUP_NEVER);
+    }
     if (in->kind != IN_REGION_OPEN)
         return;
     n->regions++;
@@ -49,28 +56,33 @@ records_reserve(struct kernel *k, const struct admit_need *n)
     const struct kernel_allocator *a = &k->allocator;
     uint32_t timers = arena_live(&k->tasks) + arena_live(&k->regions) + arena_live(&k->sessions) +
                       n->tasks + n->regions;
-    uint32_t created = k->tasks_in[ASUP_TASK_CREATED] + n->tasks;
+    /* Which of them will be timed is known when they are due; who has no limit
+     * and inherits none never is. */
+    uint32_t timed = k->limits_seen || n->timed ? k->tasks_in[ASUP_TASK_CREATED] + n->tasks : 0;
 
     return arena_reserve(&k->tasks, a, n->tasks) && index_reserve(&k->task_ids, a, n->tasks) &&
            arena_reserve(&k->regions, a, n->regions) &&
            index_reserve(&k->region_ids, a, n->regions) &&
            index_reserve(&k->names, a, n->regions) && arena_reserve(&k->users, a, 1) &&
            index_reserve(&k->user_ids, a, 1) && timers_reserve(&k->timers, a, timers) &&
-           timers_reserve(&k->timed, a, created) && timers_reserve(&k->ready, a, created) &&
-           heap_reserve(&k->heap, a, &n->texts);
+           timers_reserve(&k->timed, a, timed) && heap_reserve(&k->heap, a, &n->texts);
 }
 
 bool
 admit_reserve(struct kernel *k, const struct admit_need *n, const struct need *more)
 {
     struct need need = *more;
-    uint32_t tasks = arena_live(&k->tasks) - k->retained_count + n->tasks;
-    uint32_t regions = arena_live(&k->regions) + n->regions;
+    uint64_t tasks = n->tasks;
+    uint64_t regions = n->regions;
 
     if (n->failed || !records_reserve(k, n))
         return false;
-    need.tasks += tasks < STANDING_TASKS ? tasks : STANDING_TASKS;
-    need.regions += regions < STANDING_REGIONS ? regions : STANDING_REGIONS;
+    if (arena_live(&k->regions) > 0) {
+        tasks += region_at(k, k->root)->sub_tasks;
+        regions += region_at(k, k->root)->sub_regions;
+    }
+    need.tasks += min_u64(tasks, STANDING_TASKS);
+    need.regions += min_u64(regions, STANDING_REGIONS);
     need.events += n->tasks + n->regions;
     need.scratch += n->scratch;
     return reserve(k, &need);

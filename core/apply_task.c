@@ -156,11 +156,15 @@ apply_created(struct kernel *k, const struct event *ev)
     else if (t->cost_quota != UINT64_MAX || (r->flags & REGION_COST_LIMITED) != 0)
         t->flags |= TASK_SAMPLED;
     index_add(&k->task_ids, &k->allocator, i);
+    k->task_memo = i;
+    k->region_memo = t->region;
     k->task_id_next = ev->task + 1;
     k->tasks_in[ASUP_TASK_CREATED]++;
     user_get(k, t->uid)->tasks++;
     user_get(k, t->uid)->bytes += ev->text.size + p->spec_size;
     task_link(k, i);
+    if (task_effective_limit(k, t) != ASUP_NEVER)
+        k->limits_seen = true;
     if ((t->flags & (TASK_FINALIZER | TASK_DELAYED)) == 0)
         lane_enter(k, i, task_effective_limit(k, t) == ASUP_NEVER ? LANE_READY : LANE_TIMED);
     task_rearm(k, i);
@@ -338,6 +342,31 @@ task_charged(struct kernel *k, const struct event *ev, struct task *t)
 
 /* ---- Ending ------------------------------------------------------------------------------- */
 
+/* Stages whose names are longer than the room in a task are kept by number. */
+static const char *const long_stages[] = {"finalizer-timeout"};
+
+static void
+stage_pack(char packed[16], const char stage[24])
+{
+    memcpy(packed, stage, 16);
+    packed[15] = '\0';
+    for (size_t i = 0; i < sizeof long_stages / sizeof long_stages[0]; i++) {
+        if (strncmp(stage, long_stages[i], 24) == 0)
+            packed[0] = (char)(i + 1);
+    }
+}
+
+void
+task_stage(const struct task *t, char stage[24])
+{
+    const char *name = t->end.stage;
+
+    if ((size_t)name[0] - 1 < sizeof long_stages / sizeof long_stages[0])
+        name = long_stages[name[0] - 1];
+    memset(stage, 0, 24);
+    memcpy(stage, name, strlen(name));
+}
+
 static void
 task_end_write(struct kernel *k, struct task *t, const struct kernel_outcome *o)
 {
@@ -348,10 +377,9 @@ task_end_write(struct kernel *k, struct task *t, const struct kernel_outcome *o)
     t->end.signal = (uint8_t)o->signal;
     t->end.error = o->error;
     t->end.reason = reason_hold(k, o->reason);
-    t->end.wall_ns = o->wall_ns;
     t->end.cpu_ns = o->cpu_ns;
     t->end.memory_peak = o->memory_peak;
-    memcpy(t->end.stage, o->stage, sizeof t->end.stage);
+    stage_pack(t->end.stage, o->stage);
     t->flags |= TASK_ENDED | (o->forced ? TASK_FORCED : 0) | (o->lost ? TASK_LOST : 0);
 }
 
@@ -409,7 +437,7 @@ task_completed(struct kernel *k, const struct event *ev, uint32_t i)
     if ((t->flags & TASK_ENDED) == 0)
         task_end_write(k, t, ev->outcome);
     task_move(k, t, ASUP_TASK_COMPLETED);
-    t->ended_at = ev->at;
+    t->kill_at = ev->at; /* ended */
     if (t->spec != 0)
         spec_drop(k, t);
     user_get(k, t->uid)->tasks--;

@@ -59,7 +59,7 @@ arena_fini(struct arena *s, const struct kernel_allocator *a)
 }
 
 bool
-arena_reserve(struct arena *s, const struct kernel_allocator *a, uint32_t more)
+arena_grow(struct arena *s, const struct kernel_allocator *a, uint32_t more)
 {
     uint64_t need = (uint64_t)s->used + (more > s->free_count ? more - s->free_count : 0);
 

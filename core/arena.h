@@ -60,7 +60,7 @@ struct arena {
  * 64 bits of a freed one link to the next. So item_size is at least 16. */
 void arena_init(struct arena *s, uint32_t item_size);
 void arena_fini(struct arena *s, const struct kernel_allocator *a);
-bool arena_reserve(struct arena *s, const struct kernel_allocator *a, uint32_t more);
+bool arena_grow(struct arena *s, const struct kernel_allocator *a, uint32_t more);
 /* The index that arena_take() would return next. */
 uint32_t arena_next(const struct arena *s);
 /* Zeroed. Memory was reserved, or is there anyway, or it traps. */
@@ -71,6 +71,15 @@ static inline void *
 arena_at(const struct arena *s, uint32_t i)
 {
     return s->chunks[i >> s->shift] + (size_t)(i & ((1U << s->shift) - 1)) * s->item_size;
+}
+
+/* Make sure that so many more can be taken. */
+static inline bool
+arena_reserve(struct arena *s, const struct kernel_allocator *a, uint32_t more)
+{
+    if (((uint64_t)s->chunk_count << s->shift) - s->used + s->free_count >= more)
+        return true;
+    return arena_grow(s, a, more);
 }
 
 static inline uint32_t

@@ -70,10 +70,11 @@ parts_init(struct kernel *k)
     k->wait_timers.homes[TIMER_WAIT] =
         (struct timer_home){&k->waits, offsetof(struct wait, timer_place)};
     k->timed.homes[TIMER_TASK] = (struct timer_home){&k->tasks, offsetof(struct task, lane_place)};
-    k->ready.homes[TIMER_TASK] = k->timed.homes[TIMER_TASK];
-    k->signal_first = k->signal_last = k->finalizer_first = k->finalizer_last = NIL;
+    k->signals = k->finalizers = (struct queue){NIL, NIL};
+    for (unsigned p = 0; p <= READY_PRIORITY_MAX; p++)
+        k->ready[p] = (struct queue){NIL, NIL};
     k->retained_first = k->retained_last = NIL;
-    k->work_tasks = k->work_regions = (struct work_queue){NIL, NIL};
+    k->work_tasks = k->work_regions = (struct queue){NIL, NIL};
     k->dying_first = NIL;
     k->reason_next = 1;
 }
@@ -143,7 +144,6 @@ kernel_free(struct kernel *k)
     timers_fini(&k->timers, &a);
     timers_fini(&k->wait_timers, &a);
     timers_fini(&k->timed, &a);
-    timers_fini(&k->ready, &a);
     arena_fini(&k->tasks, &a);
     arena_fini(&k->regions, &a);
     arena_fini(&k->sessions, &a);

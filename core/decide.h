@@ -64,6 +64,7 @@ struct admit_need {
     uint32_t tasks, regions;
     struct heap_need texts;
     size_t scratch;
+    bool timed; /* some of them have a limit */
     bool failed;
 };
 void admit_want(struct kernel *k, struct admit_need *n, const struct input *in);

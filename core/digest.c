@@ -100,7 +100,8 @@ digest_kernel(const struct kernel *k, uint64_t h)
     h = hash_mix(hash_mix(h, k->stack_entries), k->starting);
     h = hash_mix(hash_mix(h, k->retained_first), k->retained_count);
     h = hash_mix(h, k->hurry);
-    h = hash_mix(hash_mix(h, k->signal_first), k->finalizer_first);
+    h = hash_mix(hash_mix(h, k->signals.first), k->finalizers.first);
+    h = hash_bytes(h, k->ready, sizeof k->ready);
     h = hash_bytes(h, k->lane_count, sizeof k->lane_count);
     h = hash_mix(hash_mix(h, k->cancel_run), k->timed_run);
     h = hash_mix(h, k->finalizer_turn);

@@ -32,7 +32,7 @@ too_fresh(const struct kernel *k, uint32_t i)
 {
     const struct task *t = task_at(k, i);
 
-    return k->stepping && (t->flags & TASK_ENDED) != 0 && t->lane_step == (uint32_t)k->steps;
+    return k->stepping && (t->flags & TASK_ENDED) != 0 && t->lane_step == (uint8_t)k->steps;
 }
 
 /* The next entry and its lane; NIL: nothing can be picked now. */
@@ -40,21 +40,21 @@ static uint32_t
 pick(const struct kernel *k)
 {
     bool start = can_start(k);
-    bool timed = start && k->timed.count > 0;
-    bool ready = start && k->ready.count > 0;
-    bool finalizer = start && k->finalizer_first != NIL;
-    bool signal = k->signal_first != NIL && !too_fresh(k, k->signal_first);
+    bool timed = start && k->lane_count[LANE_TIMED] > 0;
+    bool ready = start && k->lane_count[LANE_READY] > 0;
+    bool finalizer = start && k->finalizers.first != NIL;
+    bool signal = k->signals.first != NIL && !too_fresh(k, k->signals.first);
     bool cancel = finalizer || signal;
     uint32_t most = k->config.fairness * (draining_advised(k) ? 2 : 1);
 
     if (cancel && (k->cancel_run < most || !(timed || ready))) {
         if (!signal || (finalizer && k->finalizer_turn))
-            return k->finalizer_first;
-        return k->signal_first;
+            return k->finalizers.first;
+        return k->signals.first;
     }
     if (timed && (k->timed_run < k->config.fairness || !ready))
         return k->timed.items[0].record;
-    return ready ? k->ready.items[0].record : NIL;
+    return ready ? lane_ready_next(k) : NIL;
 }
 
 bool

@@ -122,6 +122,7 @@ void outcome_combine(struct kernel *k, struct kernel_outcome *to, uint8_t *has,
                      const struct kernel_outcome *from);
 /* A hedge that never began says nothing to its policy (R-POL-2). */
 bool task_never_began(const struct region *r, const struct task *t);
+void task_stage(const struct task *t, char stage[24]);
 /* The outcome that a completed task, or one whose main process ended, has. */
 struct kernel_outcome task_outcome(const struct task *t);
 
@@ -131,6 +132,8 @@ void retained_remove(struct kernel *k, uint32_t index, bool is_region);
 
 void lane_enter(struct kernel *k, uint32_t task, enum lane lane);
 void lane_leave(struct kernel *k, uint32_t task);
+/* The ready task whose turn it is; NIL: none. */
+uint32_t lane_ready_next(const struct kernel *k);
 /* It leaves because its turn came: counted for fairness (R-SCH-2). */
 void lane_picked(struct kernel *k, uint32_t task);
 

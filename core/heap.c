@@ -89,6 +89,19 @@ heap_reserve(struct heap *h, const struct kernel_allocator *a, const struct heap
     return true;
 }
 
+bool
+heap_reserve_short(struct heap *h, const struct kernel_allocator *a, size_t size_max,
+                   uint32_t count)
+{
+    unsigned last = class_of(size_max);
+
+    for (unsigned c = 0; c <= last; c++) {
+        if (!arena_reserve(&h->classes[c], a, count))
+            return false;
+    }
+    return true;
+}
+
 void
 heap_calm(struct heap *h, const struct kernel_allocator *a)
 {

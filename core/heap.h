@@ -31,6 +31,9 @@ void heap_fini(struct heap *h, const struct kernel_allocator *a);
 bool
 heap_want(struct heap *h, const struct kernel_allocator *a, struct heap_need *need, size_t size);
 bool heap_reserve(struct heap *h, const struct kernel_allocator *a, const struct heap_need *need);
+/* Room for `count` texts of any size up to that. */
+bool heap_reserve_short(struct heap *h, const struct kernel_allocator *a, size_t size_max,
+                        uint32_t count);
 /* Give back what was taken for large puts that never came. */
 void heap_calm(struct heap *h, const struct kernel_allocator *a);
 /* Copy in. Traps without memory. */

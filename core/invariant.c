@@ -246,6 +246,23 @@ check_users(const struct kernel *k)
     return NULL;
 }
 
+/* What is in the queues of the ready lane, each marked as used exactly when it is. */
+static uint32_t
+ready_length(const struct kernel *k)
+{
+    uint32_t length = 0;
+
+    for (unsigned p = 0; p <= READY_PRIORITY_MAX; p++) {
+        bool used = (k->ready_used[p / 64] >> (p % 64) & 1) != 0;
+
+        if (used != (k->ready[p].first != NIL))
+            return NIL;
+        for (uint32_t i = k->ready[p].first; i != NIL; i = task_at(k, i)->lane_next)
+            length++;
+    }
+    return length;
+}
+
 static const char *
 check_totals(const struct kernel *k, const struct tally *tally)
 {
@@ -264,7 +281,7 @@ check_totals(const struct kernel *k, const struct tally *tally)
     for (unsigned lane = LANE_SIGNAL; lane <= LANE_READY; lane++)
         HOLDS(tally->lanes[lane] == k->lane_count[lane], "lane-unique");
     HOLDS(k->lane_count[LANE_TIMED] == k->timed.count, "lane-unique");
-    HOLDS(k->lane_count[LANE_READY] == k->ready.count, "lane-unique");
+    HOLDS(ready_length(k) == k->lane_count[LANE_READY], "lane-unique");
     HOLDS(k->cancel_run <= 2 * k->config.fairness, "fairness-bound");
     HOLDS(k->timed_run <= k->config.fairness, "fairness-bound");
     HOLDS(k->work_tasks.first == NIL && k->work_regions.first == NIL, "potential-falls");

@@ -346,8 +346,8 @@ struct kernel_outcome {
     int32_t exit_code; /* -1: none */
     int32_t signal;    /* 0: none */
     int32_t error;     /* errno of a failed start, or 0 */
-    char stage[24]; /* stage of a failed start; "no-winner", "no-quorum",
-                          "watchdog", "lost", "finalizer-timeout"; or "" */
+    char stage[24];    /* stage of a failed start; "no-winner", "no-quorum",
+                             "watchdog", "lost", "finalizer-timeout"; or "" */
     uint32_t reason;   /* 0: none */
     uint64_t wall_ns;
     uint64_t cpu_ns;

@@ -173,7 +173,7 @@ kernel_task(const struct kernel *k, uint64_t id, struct task_view *out)
         .unkillable = task_live(t) && (t->flags & TASK_UNKILLABLE) != 0,
         .created_at = t->created_at,
         .started_at = t->started_at,
-        .ended_at = t->ended_at,
+        .ended_at = task_live(t) ? 0 : t->kill_at,
         .due_at = (t->flags & (TASK_DELAYED | TASK_ENDED)) == TASK_DELAYED ? t->run.due_at : 0,
         .budget = {.limit_at = finalizer ? ASUP_NEVER : t->limit_at,
                    .limit_kind = t->limit_kind,

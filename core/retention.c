@@ -14,7 +14,7 @@ retention_next(const struct kernel *k)
         return ASUP_NEVER;
     if (k->retained_count > k->config.limits.retained)
         return k->now;
-    ended = (link & 1) != 0 ? region_at(k, link >> 1)->closed_at : task_at(k, link >> 1)->ended_at;
+    ended = (link & 1) != 0 ? region_at(k, link >> 1)->closed_at : task_at(k, link >> 1)->kill_at;
     return time_add(ended, k->config.retention_ns);
 }
 

@@ -54,14 +54,14 @@ struct task {
     uint64_t id;
     asup_time created_at;
     asup_time started_at;
-    asup_time ended_at; /* completed */
     asup_time limit_at; /* own limit; ASUP_NEVER: none. A finalizer: its budget in ns */
     uint64_t cost_quota;
     uint64_t cost_spent;
     uint64_t drain_ns;
     uint64_t leftover_ns;
     asup_time drain_end; /* T: no extension goes beyond */
-    asup_time kill_at;   /* when it will be killed; once escalated: when to report it */
+    asup_time kill_at;   /* when it will be killed; once escalated: when to report it;
+                            Completed: since when */
     uint64_t log_lost;
     union {
         struct {
@@ -76,7 +76,6 @@ struct task {
         } run;
         struct {
             asup_time at;
-            uint64_t wall_ns;
             uint64_t cpu_ns;
             uint64_t memory_peak;
             int32_t exit_code;
@@ -84,7 +83,7 @@ struct task {
             uint32_t reason; /* handle */
             uint8_t severity;
             uint8_t signal;
-            char stage[24];
+            char stage[16]; /* as task_end_write() packs it */
         } end;
     };
     uint32_t region;
@@ -105,10 +104,10 @@ struct task {
     uint8_t lane;
     /* not state (of the texts, what they say is, not where they are): */
     bool work_queued;
+    uint8_t lane_step; /* in which it entered, modulo 256: see dispatch.c */
     uint32_t label;
     uint32_t spec;
-    uint32_t lane_step;  /* in which it entered: see dispatch.c */
-    uint32_t lane_place; /* in a heap; in a queue: the one before */
+    uint32_t lane_place; /* in the timed lane's heap; in a queue: the one before */
     uint32_t lane_next;
     uint32_t timer_place;
     uint32_t wait_first;
@@ -187,8 +186,8 @@ struct region {
     uint32_t work_next;
     uint32_t batch_tasks, batch_children, batch_finalizers; /* of the batch at hand */
     bool batch_ended;
-    uint64_t cascade_ns;                                    /* P(r), for the cascade at hand */
-    bool cascade_soft; /* something here or below may wait for ever */
+    uint64_t cascade_ns; /* P(r), for the cascade at hand */
+    bool cascade_soft;   /* something here or below may wait for ever */
 };
 
 /* ---- Sessions, requests, users, reasons, waits ---------------------------------- */
@@ -263,9 +262,12 @@ struct scratch {
     size_t older_count, older_capacity, older_size_capacity;
 };
 
-struct work_queue {
-    uint32_t first, last;
+struct queue {
+    uint32_t first, last; /* NIL: empty */
 };
+
+/* Above this is the cancel lane's band (§7). */
+#define READY_PRIORITY_MAX 199
 
 struct kernel {
     struct kernel_allocator allocator;
@@ -289,21 +291,25 @@ struct kernel {
     bool hurry; /* a second Shutdown came: finalizers get hurry_ns */
 
     /* lanes: membership is state, places are not */
-    struct timers timed, ready;
-    uint32_t signal_first, signal_last;
-    uint32_t finalizer_first, finalizer_last;
+    struct timers timed;
+    struct queue signals, finalizers;
+    struct queue ready[READY_PRIORITY_MAX + 1];          /* by effective priority */
+    uint64_t ready_used[(READY_PRIORITY_MAX + 64) / 64]; /* a bit for each that is not empty */
     uint32_t lane_count[5];
     uint32_t cancel_run; /* picks in a row from the cancel lane while others waited */
     uint32_t timed_run;  /* likewise from timed while ready waited */
     bool finalizer_turn;
 
+    bool limits_seen; /* some task had a limit: the timed lane may be used */
+
     /* not state: */
     struct timers timers; /* of regions, sessions and tasks */
     struct timers wait_timers;
     uint64_t wait_id_next;
+    uint32_t task_memo, region_memo, user_memo; /* looked up last */
     asup_time now;
     bool stepping;
-    struct work_queue work_tasks, work_regions;
+    struct queue work_tasks, work_regions;
     uint32_t dying_first; /* reasons without a holder, kept to the end of the step */
     struct event *events;
     size_t event_count, event_capacity;

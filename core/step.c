@@ -11,11 +11,11 @@
 #include "core/decide.h"
 
 enum {
-    EVENTS_PER_TASK = 5, /* cancel-requested, escalated, completed, begun, done */
+    EVENTS_PER_TASK = 4, /* cancel-requested twice, escalated, completed */
     EVENTS_PER_REGION = 8,
-    SCRATCH_PER_TASK = 256,
+    SCRATCH_PER_TASK = 128,
     SCRATCH_PER_REGION = 1024,
-    EFFECTS_PER_TASK = 3,
+    EFFECTS_PER_TASK = 2,
     EVENTS_BASE = 64,
     SCRATCH_BASE = 8192,
     CALM_STEPS = 4096,   /* before buffers shrink again */
@@ -35,36 +35,21 @@ picks_most(const struct kernel *k, uint64_t tasks)
     return min_u64(waiting, k->config.picks_per_step);
 }
 
+/* Events, effects and scratch memory. However much was added up, no more can
+ * end than there is. */
 static bool
-texts_reserve(struct kernel *k, uint32_t count)
-{
-    static const size_t sizes[] = {24, 48, 80, 128, ASUP_MESSAGE_MAX};
-    struct heap_need need = {{0}};
-
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        struct heap_need one = {{0}};
-
-        (void)heap_want(&k->heap, &k->allocator, &one, sizes[i]);
-        for (unsigned c = 0; c < HEAP_CLASS_COUNT; c++) {
-            if (one.count[c] > 0)
-                need.count[c] = count;
-        }
-    }
-    return heap_reserve(&k->heap, &k->allocator, &need);
-}
-
-bool
-reserve(struct kernel *k, const struct need *n)
+buffers_reserve(struct kernel *k, const struct need *n)
 {
     const struct kernel_allocator *a = &k->allocator;
-    uint64_t picks = picks_most(k, n->tasks);
-    uint64_t events = EVENTS_BASE + n->events + picks + EVENTS_PER_TASK * n->tasks +
-                      EVENTS_PER_REGION * n->regions;
+    uint64_t tasks = min_u64(n->tasks, (uint64_t)arena_live(&k->tasks) + n->events);
+    uint64_t regions = min_u64(n->regions, (uint64_t)arena_live(&k->regions) + n->events);
+    uint64_t picks = picks_most(k, tasks);
+    uint64_t events =
+        EVENTS_BASE + n->events + picks + EVENTS_PER_TASK * tasks + EVENTS_PER_REGION * regions;
     uint64_t effects =
-        EVENTS_BASE + picks + EFFECTS_PER_TASK * n->tasks + 2 * n->regions + arena_live(&k->waits);
-    size_t scratch = SCRATCH_BASE + n->scratch + (size_t)n->tasks * SCRATCH_PER_TASK +
-                     (size_t)n->regions * SCRATCH_PER_REGION;
-    uint32_t reasons = n->reasons + (uint32_t)n->regions + 4;
+        EVENTS_BASE + picks + EFFECTS_PER_TASK * tasks + 2 * regions + arena_live(&k->waits);
+    size_t scratch = SCRATCH_BASE + n->scratch + (size_t)tasks * SCRATCH_PER_TASK +
+                     (size_t)regions * SCRATCH_PER_REGION;
     void *items = k->events;
 
     if (!memory_reserve(a, &items, &k->event_capacity, k->event_count + events,
@@ -76,8 +61,19 @@ reserve(struct kernel *k, const struct need *n)
                         sizeof k->effects[0]))
         return false;
     k->effects = items;
-    return scratch_reserve(k, scratch) && arena_reserve(&k->reasons, a, reasons) &&
-           index_reserve(&k->reason_handles, a, reasons) && texts_reserve(k, 4 + n->reasons);
+    return scratch_reserve(k, scratch);
+}
+
+bool
+reserve(struct kernel *k, const struct need *n)
+{
+    const struct kernel_allocator *a = &k->allocator;
+    uint64_t regions = min_u64(n->regions, (uint64_t)arena_live(&k->regions) + n->events);
+    uint32_t reasons = n->reasons + (uint32_t)regions + 4;
+
+    return buffers_reserve(k, n) && arena_reserve(&k->reasons, a, reasons) &&
+           index_reserve(&k->reason_handles, a, reasons) &&
+           heap_reserve_short(&k->heap, a, ASUP_MESSAGE_MAX, 4 + n->reasons);
 }
 
 void
@@ -316,6 +312,8 @@ fact(struct kernel *k, const struct input *in)
 {
     uint32_t task = in->task == 0 ? NIL : task_of_id(k, in->task);
 
+    if (task != NIL)
+        k->task_memo = task;
     if (!fact_memory(k, in, task))
         return -ASUP_ENOMEM;
     switch (in->kind) {
@@ -390,9 +388,9 @@ timers_fire(struct kernel *k)
 static int
 input_take(struct kernel *k, const struct input *in)
 {
-    const struct need base = {.reasons = 1};
+    const struct need base = {0};
     bool is_request = in->kind >= IN_SESSION_OPEN && in->kind <= IN_BATCH;
-    bool memory = reserve(k, &base);
+    bool memory = buffers_reserve(k, &base);
     int rc = 0;
 
     if (memory) {
