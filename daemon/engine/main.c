@@ -54,7 +54,6 @@ on_second(struct ev_loop *loop, struct ev_timer *w, int revents)
 
     (void)loop;
     (void)revents;
-    server_check_stalled(e->server, now);
     handover_expire(e->handover, now);
     (void)ids_extend(&e->ids, kernel_id_last(e->kernel));
     keeper_status(e);

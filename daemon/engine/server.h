@@ -45,11 +45,13 @@ struct connection {
     uint64_t stalled_since;    /* loop time at which answers began to pile up; 0: they do not */
     uint32_t stalled_progress; /* what `progress` was then */
     /* Owned by the server, under its lock. */
-    struct list node;    /* all that are there */
-    uint32_t references; /* exchanges, and one for being there */
-    uint32_t sending;    /* answers on their way out */
-    uint32_t progress;   /* answers that went out */
+    struct list node;     /* all that are there */
+    uint32_t references;  /* exchanges, and one for being there */
+    uint32_t sending;     /* answers on their way out */
+    size_t sending_bytes; /* and their sizes together */
+    uint32_t progress;    /* answers that went out */
     bool gone;
+    bool cut_off; /* it is being closed because it does not read */
 };
 
 struct server_callbacks {
@@ -80,8 +82,6 @@ void server_free(struct server *s, unsigned linger_ms);
 
 /* New caps from a reloaded configuration; those that need a restart stay. */
 void server_configure(struct server *s, const struct server_options *options);
-/* Call about once a second: cuts off clients that leave answers unread. */
-void server_check_stalled(struct server *s, uint64_t now);
 uint32_t server_connection_count(struct server *s);
 /* Close it; `gone` follows. */
 void connection_close(struct connection *c);
