@@ -298,7 +298,8 @@ region_swept(struct kernel *k, const struct input *in)
     uint32_t i = region_of_id(k, in->region);
     struct event ev;
 
-    if (i == NIL || (region_at(k, i)->flags & REGION_SWEEP_PENDING) == 0)
+    if (i == NIL || !region_live(region_at(k, i)) ||
+        (region_at(k, i)->flags & REGION_SWEEP_PENDING) == 0)
         return;
     if (in->u.swept.error == 0) {
         region_close(k, i);
