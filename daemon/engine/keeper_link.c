@@ -342,6 +342,9 @@ keeper_close(struct engine *e)
         return;
     ev_io_stop(e->loop, &e->keeper->readable);
     ev_io_stop(e->loop, &e->keeper->writable);
+    /* The socket stays open until the process has ended: when it closes, the
+     * keeper takes the engine for dead and kills it, whatever its status. */
+    e->keeper->link.fd = -1;
     link_fini(&e->keeper->link);
     free(e->keeper);
     e->keeper = NULL;
