@@ -313,7 +313,7 @@ parse_arguments(struct arguments *a, int argc, char **argv)
 {
     int code;
 
-    *a = (struct arguments){.engine_user = (char *)(uintptr_t)SYSTEM_ENGINE_USER,
+    *a = (struct arguments){.engine_user = (char *)SYSTEM_ENGINE_USER,
                             .engine_timeout_s = ENGINE_TIMEOUT_DEFAULT_S,
                             .owner_uid = geteuid()};
     opterr = 0;
@@ -532,22 +532,22 @@ become_keeper(const struct arguments *a)
     };
 
     (void)snprintf(owner, sizeof owner, "%u", geteuid());
-    argv[argc++] = (char *)(uintptr_t) "asupersyncd";
-    argv[argc++] = (char *)(uintptr_t) "--engine";
-    argv[argc++] = (char *)(uintptr_t) "--runtime-dir";
+    argv[argc++] = (char *)"asupersyncd";
+    argv[argc++] = (char *)"--engine";
+    argv[argc++] = (char *)"--runtime-dir";
     argv[argc++] = a->runtime_dir;
-    argv[argc++] = (char *)(uintptr_t) "--state-dir";
+    argv[argc++] = (char *)"--state-dir";
     argv[argc++] = a->state_dir;
-    argv[argc++] = (char *)(uintptr_t) "--owner";
+    argv[argc++] = (char *)"--owner";
     argv[argc++] = owner;
     if (a->config_path != NULL) {
-        argv[argc++] = (char *)(uintptr_t) "--config";
+        argv[argc++] = (char *)"--config";
         argv[argc++] = a->config_path;
     }
     if (a->user_mode)
-        argv[argc++] = (char *)(uintptr_t) "--user";
+        argv[argc++] = (char *)"--user";
     if (a->foreground)
-        argv[argc++] = (char *)(uintptr_t) "--foreground";
+        argv[argc++] = (char *)"--foreground";
     argv[argc] = NULL;
 
     notify_init();
@@ -561,7 +561,7 @@ become_keeper(const struct arguments *a)
 int
 main(int argc, char **argv)
 {
-    struct arguments a;
+    static struct arguments a; /* its texts live as long as the process */
 
     fill_standard_descriptors();
     parse_arguments(&a, argc, argv);

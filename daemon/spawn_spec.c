@@ -47,7 +47,7 @@ void
 spawn_spec_strings(const void *data, char **slots, struct spawn_strings *out)
 {
     const struct spawn_header *header = data;
-    char *cursor = (char *)(uintptr_t)(header + 1);
+    char *cursor = (char *)(header + 1);
     const char **single[4] = {&out->cwd, &out->path[0], &out->path[1], &out->path[2]};
     const uint32_t given[4] = {header->has_cwd, header->has_path[0], header->has_path[1],
                                header->has_path[2]};

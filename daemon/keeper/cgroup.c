@@ -218,13 +218,11 @@ find_mount(char *root, size_t root_size, char *mount, size_t mount_size)
         word = strtok_r(line, " ", &save);
         for (int i = 0; i < 3 && word != NULL; i++)
             word = strtok_r(NULL, " ", &save);
-        if (word == NULL || strlen(word) >= root_size)
+        if (word == NULL || snprintf(root, root_size, "%s", word) >= (int)root_size)
             continue;
-        strcpy(root, word);
         word = strtok_r(NULL, " ", &save);
-        if (word == NULL || strlen(word) >= mount_size)
+        if (word == NULL || snprintf(mount, mount_size, "%s", word) >= (int)mount_size)
             continue;
-        strcpy(mount, word);
         unescape(root);
         unescape(mount);
         rc = 0;

@@ -247,12 +247,12 @@ make_environment(const struct spawn_header *spec, const struct spawn_strings *st
     if (spec->clear_env != 0)
         return env;
     if (!env_has(strings->env, CHILD_PATH_DEFAULT))
-        *--env = (char *)(uintptr_t)CHILD_PATH_DEFAULT;
+        *--env = (char *)CHILD_PATH_DEFAULT;
     for (int i = 0; i < IDENTITY_ASSIGNMENTS && who->known; i++) {
         const char *assignment = who->text + who->assignment[i];
 
         if (strchr(assignment, '=')[1] != '\0' && !env_has(strings->env, assignment))
-            *--env = (char *)(uintptr_t)assignment;
+            *--env = (char *)assignment;
     }
     return env;
 }

@@ -262,7 +262,12 @@ contain_look_again(struct keeper *k)
 
 /* ---- Signalling ---------------------------------------------------------------- */
 
-/* The processes in cgroup.procs, sorted: their number, or -errno. */
+/* Process numbers, sorted. */
+struct pids {
+    pid_t *pids;
+    size_t count, room;
+};
+
 static int
 pid_compare(const void *a, const void *b)
 {
@@ -272,14 +277,45 @@ pid_compare(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+static bool
+pids_have(const struct pids *list, pid_t pid)
+{
+    return list->count > 0 &&
+           bsearch(&pid, list->pids, list->count, sizeof pid, pid_compare) != NULL;
+}
+
 static int
-read_procs(int fd, pid_t **pids, size_t *room)
+pids_add(struct pids *list, pid_t pid)
+{
+    if (list->count == list->room) {
+        size_t room = list->room == 0 ? 64 : list->room * 2;
+        pid_t *grown = realloc(list->pids, room * sizeof *grown);
+
+        if (grown == NULL)
+            return -ENOMEM;
+        list->pids = grown;
+        list->room = room;
+    }
+    list->pids[list->count++] = pid;
+    return 0;
+}
+
+static void
+pids_sort(struct pids *list)
+{
+    if (list->count > 0)
+        qsort(list->pids, list->count, sizeof *list->pids, pid_compare);
+}
+
+/* What stands in cgroup.procs now: 0 or -errno. */
+static int
+pids_read(struct pids *list, int fd)
 {
     char text[4096];
-    size_t count = 0;
     pid_t number = 0;
     ssize_t got;
 
+    list->count = 0;
     if (lseek(fd, 0, SEEK_SET) < 0)
         return -errno;
     while ((got = read(fd, text, sizeof text)) > 0) {
@@ -288,94 +324,80 @@ read_procs(int fd, pid_t **pids, size_t *room)
                 number = number * 10 + (text[i] - '0');
                 continue;
             }
-            if (count == *room) {
-                size_t larger = *room == 0 ? 64 : *room * 2;
-                pid_t *grown = realloc(*pids, larger * sizeof *grown);
-
-                if (grown == NULL)
-                    return -ENOMEM;
-                *pids = grown;
-                *room = larger;
-            }
-            (*pids)[count++] = number;
+            /* 0 stands for a process of another pid namespace. */
+            if (number != 0 && pids_add(list, number) < 0)
+                return -ENOMEM;
             number = 0;
         }
     }
-    if (got < 0)
-        return -errno;
-    if (count > 0)
-        qsort(*pids, count, sizeof **pids, pid_compare);
-    return (int)count;
+    pids_sort(list);
+    return got < 0 ? -errno : 0;
 }
 
-static bool
-pid_in(pid_t pid, const pid_t *pids, size_t count)
+/* Signal up to SIGNAL_BATCH processes of `now` that are not in `done`: their
+ * number (0: all are done), or -errno.
+ *
+ * A number from the list may name another process by the time it is used. So:
+ * take a pidfd of each, read the list again, and signal only those that still
+ * stand in it: a pidfd whose number is listed is either of a process in this
+ * cgroup, or of one that is gone, where the signal has no effect. The second
+ * reading also shows who was forked meanwhile. */
+static int
+signal_batch(int fd, int signal, struct pids *now, struct pids *done)
 {
-    return count > 0 && bsearch(&pid, pids, count, sizeof *pids, pid_compare) != NULL;
+    int pidfds[SIGNAL_BATCH];
+    pid_t taken[SIGNAL_BATCH];
+    int taken_count = 0;
+    int rc;
+
+    for (size_t i = 0; i < now->count && taken_count < SIGNAL_BATCH; i++) {
+        if (pids_have(done, now->pids[i]))
+            continue;
+        taken[taken_count] = now->pids[i];
+        pidfds[taken_count++] = (int)syscall(SYS_pidfd_open, now->pids[i], 0);
+    }
+    rc = taken_count > 0 ? pids_read(now, fd) : 0;
+    for (int i = 0; i < taken_count; i++) {
+        if (rc == 0)
+            rc = pids_add(done, taken[i]);
+        if (pidfds[i] < 0)
+            continue;
+        if (pids_have(now, taken[i])) {
+            (void)syscall(SYS_pidfd_send_signal, pidfds[i], signal, NULL, 0);
+            (void)syscall(SYS_pidfd_send_signal, pidfds[i], SIGCONT, NULL, 0);
+        }
+        close(pidfds[i]);
+    }
+    pids_sort(done);
+    return rc < 0 ? rc : taken_count;
 }
 
-/* A number read from cgroup.procs may name another process by the time it is
- * used. So: take a pidfd of each, read the list again, and signal only those
- * that still stand in it: a pidfd whose number is listed is either of a
- * process in this cgroup, or of one that is gone, where the signal has no
- * effect. The second reading also shows who was forked meanwhile; a task that
- * forks faster than this is left to contain_kill. */
+/* Batch by batch until no new one turns up; a task that forks faster than this
+ * is left to contain_kill. */
 static int
 signal_group(int fd, pid_t main_pid, int signal)
 {
-    pid_t *pids = NULL;
-    pid_t *done = NULL;
-    size_t room = 0;
-    size_t done_count = 0;
-    size_t done_max;
-    int count = read_procs(fd, &pids, &room);
-    int rc = count < 0 ? count : 0;
+    struct pids now = {0};
+    struct pids done = {0};
+    size_t most;
+    int rc = pids_read(&now, fd);
 
-    done_max = rc < 0 ? 0 : (size_t)count * 2 + 4 * (size_t)SIGNAL_BATCH;
-    if (rc == 0) {
-        done = malloc(done_max * sizeof *done);
-        if (done == NULL)
-            rc = -ENOMEM;
-    }
-    while (rc == 0 && done_count + SIGNAL_BATCH <= done_max) {
-        int pidfds[SIGNAL_BATCH];
-        pid_t taken[SIGNAL_BATCH];
-        size_t taken_count = 0;
-
-        for (int i = 0; i < count && taken_count < SIGNAL_BATCH; i++) {
-            /* 0 stands for a process of another pid namespace. */
-            if (pids[i] == 0 || pids[i] == main_pid || pid_in(pids[i], done, done_count))
-                continue;
-            taken[taken_count] = pids[i];
-            pidfds[taken_count] = (int)syscall(SYS_pidfd_open, pids[i], 0);
-            taken_count++;
-        }
-        if (taken_count == 0)
-            break;
-        count = read_procs(fd, &pids, &room);
-        for (size_t i = 0; i < taken_count; i++) {
-            if (pidfds[i] < 0)
-                continue;
-            if (count > 0 && pid_in(taken[i], pids, (size_t)count)) {
-                (void)syscall(SYS_pidfd_send_signal, pidfds[i], signal, NULL, 0);
-                (void)syscall(SYS_pidfd_send_signal, pidfds[i], SIGCONT, NULL, 0);
-            }
-            close(pidfds[i]);
-        }
-        memcpy(done + done_count, taken, taken_count * sizeof *taken);
-        done_count += taken_count;
-        qsort(done, done_count, sizeof *done, pid_compare);
-        if (count < 0)
-            rc = count;
-    }
-    free(pids);
-    free(done);
-    return rc;
+    if (rc == 0)
+        rc = pids_add(&done, main_pid);
+    most = now.count * 2 + 4 * (size_t)SIGNAL_BATCH;
+    if (rc == 0)
+        do
+            rc = signal_batch(fd, signal, &now, &done);
+        while (rc > 0 && done.count < most);
+    free(now.pids);
+    free(done.pids);
+    return rc < 0 ? rc : 0;
 }
 
 int
 contain_signal_others(struct keeper *k, struct row *row, int signal)
 {
+    char group[KEEPER_CGROUP_PATH_MAX];
     char path[KEEPER_CGROUP_PATH_MAX + 16];
     int fd;
     int rc;
@@ -384,8 +406,8 @@ contain_signal_others(struct keeper *k, struct row *row, int signal)
         return subreaper_signal_others(k, row, signal);
     if (!row->cgroup_made)
         return 0;
-    task_group(row, path, KEEPER_CGROUP_PATH_MAX);
-    strcat(path, "/cgroup.procs");
+    task_group(row, group, sizeof group);
+    (void)snprintf(path, sizeof path, "%s/cgroup.procs", group);
     fd = openat(k->cgroup.tree_fd, path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? 0 : -errno;

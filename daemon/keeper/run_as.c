@@ -162,9 +162,7 @@ run_as_load(const char *path, char *message, size_t message_size)
         rc = parse_rules(text, path, found, &count, message, message_size);
     if (rc == 0) {
         free(rules);
-        rules = realloc(found, (count > 0 ? count : 1) * sizeof *found);
-        if (rules == NULL)
-            rules = found;
+        rules = found;
         found = NULL;
         rule_count = count;
     }

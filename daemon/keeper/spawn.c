@@ -324,7 +324,6 @@ spawn_reached_exec(const struct row *row)
     char path[32];
     char text[512];
     const char *at;
-    unsigned long flags = 0;
     int fd;
     ssize_t got;
 
@@ -337,7 +336,7 @@ spawn_reached_exec(const struct row *row)
     text[got > 0 ? got : 0] = '\0';
     /* "pid (name) state ppid pgrp session tty tpgid flags ..." */
     at = strrchr(text, ')');
-    if (at == NULL || sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) != 1)
-        return true;
-    return (flags & PROCESS_FORKED_NO_EXEC) == 0;
+    for (int field = 0; field < 7 && at != NULL; field++)
+        at = strchr(at + 1, ' ');
+    return at == NULL || (strtoul(at, NULL, 10) & PROCESS_FORKED_NO_EXEC) == 0;
 }

@@ -72,26 +72,31 @@ read_proc(pid_t pid, const char *file, char *text, size_t size)
     return got;
 }
 
+/* Numbers taken from /proc/PID/stat, from the parent's on. */
+#define PROC_STAT_FIELDS 12
+
 /* "pid (name) state ppid pgrp session tty tpgid flags minflt cminflt majflt
  * cmajflt utime stime ..."; the name may hold anything. */
 static bool
 read_process(pid_t pid, struct process *out)
 {
     char text[512];
-    const char *at;
-    unsigned long user;
-    unsigned long kernel;
-    char state;
+    char *at;
+    uint64_t fields[PROC_STAT_FIELDS];
 
     if (read_proc(pid, "stat", text, sizeof text) <= 0)
         return false;
     at = strrchr(text, ')');
     *out = (struct process){.pid = pid};
-    if (at == NULL || sscanf(at + 1, " %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &state,
-                             &out->parent, &out->session, &user, &kernel) != 5)
+    if (at == NULL || at[1] != ' ' || at[2] == '\0')
         return false;
-    out->zombie = state == 'Z' || state == 'X';
-    out->cpu_ticks = user + kernel;
+    out->zombie = at[2] == 'Z' || at[2] == 'X';
+    at += 3;
+    for (int i = 0; i < PROC_STAT_FIELDS; i++)
+        fields[i] = strtoull(at, &at, 10);
+    out->parent = (pid_t)fields[0];
+    out->session = (pid_t)fields[2];
+    out->cpu_ticks = fields[10] + fields[11];
     return true;
 }
 

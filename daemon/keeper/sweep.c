@@ -329,11 +329,14 @@ sweep_leftover_work(struct keeper *k)
 void
 sweep_drop_all(struct keeper *k)
 {
-    while (!chain_empty(&k->sweeps)) {
-        struct sweep *sweep = CHAIN_OWNER(k->sweeps.next, struct sweep, chain);
+    struct chain *next;
 
+    for (struct chain *at = k->sweeps.next; at != &k->sweeps; at = next) {
+        struct sweep *sweep = CHAIN_OWNER(at, struct sweep, chain);
+
+        next = at->next;
         sweep_close(k, sweep);
-        chain_remove(&sweep->chain);
         free(sweep);
     }
+    chain_init(&k->sweeps);
 }

@@ -42,6 +42,7 @@ in_dir(const char *format, ...)
     int used = snprintf(text, sizeof texts[0], "%s/", fx.dir);
 
     va_start(args, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is not */
     (void)vsnprintf(text + used, sizeof texts[0] - (size_t)used, format, args);
     va_end(args);
     return text;
@@ -94,7 +95,7 @@ keeper_launch(const char *const *options)
     if (fx.keeper == 0) {
         (void)dup2(pipe_fds[1], STDERR_FILENO);
         (void)fcntl(STDERR_FILENO, F_SETFL, 0);
-        (void)execv(KEEPER_PROGRAM, (char *const *)(uintptr_t)argv);
+        (void)execv(KEEPER_PROGRAM, (char *const *)argv);
         _exit(127);
     }
     close(pipe_fds[1]);
@@ -352,8 +353,8 @@ order_start(uint64_t task, const uint64_t *path, const struct start *start, cons
     for (header.env_count = 2; start->env != NULL && start->env[header.env_count - 2] != NULL;
          header.env_count++)
         env[header.env_count] = start->env[header.env_count - 2];
-    strings.args = (char **)(uintptr_t)argv;
-    strings.env = (char **)(uintptr_t)env;
+    strings.args = (char **)argv;
+    strings.env = (char **)env;
     fd = spawn_spec_seal(&header, &strings);
     ck_assert_int_ge(fd, 0);
     message.u.start.task = task;

@@ -296,7 +296,7 @@ run_program(const char *const *options, char *text, size_t size)
     if (pid == 0) {
         (void)dup2(pipe_fds[1], 1);
         (void)dup2(pipe_fds[1], 2);
-        (void)execv(KEEPER_PROGRAM, (char *const *)(uintptr_t)argv);
+        (void)execv(KEEPER_PROGRAM, (char *const *)argv);
         _exit(127);
     }
     close(pipe_fds[1]);

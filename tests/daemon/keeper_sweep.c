@@ -175,7 +175,10 @@ START_TEST(R_REG_4_hanging_removal_is_given_up)
     (void)await_facts(2, ROW_EXITED | ROW_EMPTY);
     finish_task(2);
     ck_assert_int_eq(await_kind(LINK_SWEPT)->u.swept.error, ETIMEDOUT);
-    ck_assert_int_eq(sweeping_child(), 0);
+    for (int i = 0; sweeping_child() != 0; i++) {
+        ck_assert_int_lt(i, 5000);
+        (void)poll(NULL, 0, 2);
+    }
 }
 END_TEST
 

@@ -273,7 +273,7 @@ START_TEST(cgroups_mirror_regions)
     if (!have_cgroups())
         return;
     for (int i = 0; i < 30; i++)
-        deep[i] = (uint64_t)(10 + i);
+        deep[i] = 10 + (uint64_t)i;
     order_start(1, (const uint64_t[]){4, 9, 0}, &plain,
                 (const char *const[]){"/bin/sleep", "1000", NULL});
     order_start(2, (const uint64_t[]){0}, &plain,

@@ -171,7 +171,7 @@ START_TEST(stopping_everything_does_not_stop_the_keeper)
     run_as(1, USER_1, "touch $1/up; while :; do kill -STOP -1; done");
     await_file(in_dir("up"));
     for (int i = 0; i < count; i++) {
-        uint64_t task = (uint64_t)(10 + 2 * i);
+        uint64_t task = 10 + 2 * (uint64_t)i;
         uint64_t began = now_ms();
 
         run_as(task, USER_1, "exit 0");
@@ -183,10 +183,10 @@ START_TEST(stopping_everything_does_not_stop_the_keeper)
     }
     ck_assert_msg(longest < 2000, "another user's start took %llu ms", (unsigned long long)longest);
     for (int i = 0; i < count; i++)
-        order(LINK_KILL, (uint64_t)(10 + 2 * i));
+        order(LINK_KILL, 10 + 2 * (uint64_t)i);
     order(LINK_KILL, 1);
     for (int i = 0; i < count; i++)
-        finish_task((uint64_t)(10 + 2 * i));
+        finish_task(10 + 2 * (uint64_t)i);
     finish_task(1);
 }
 END_TEST
