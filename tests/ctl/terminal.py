@@ -71,6 +71,13 @@ class Terminal:
         before, self.shown = self.shown.split(wanted, 1)
         return before.decode(errors="replace")
 
+    def shows(self, text, patience=0.5):
+        """Whether the text is shown soon."""
+        with contextlib.suppress(AssertionError):
+            self.expect(text, patience)
+            return True
+        return False
+
     def modes(self):
         return termios.tcgetattr(self.fd)
 
