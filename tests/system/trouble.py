@@ -132,11 +132,11 @@ class Names(harness.DaemonTest):
             code, body = w.call("region.open", {"name": name})
             self.assertIn(code, (EINVALID, ETOOLARGE), name)
             self.assertTrue(body["message"], name)
-        w.ok("region.open", {"name": "taken"})
+        taken = w.ok("region.open", {"name": "taken"})["region"]
         code, body = w.call("region.open", {"name": "taken"})
         self.assertEqual(EEXISTS, code)
         w.ok("region.close", {"region": "/taken"})
-        w.ok("region.wait", {"region": "/taken"})
+        w.ok("region.wait", {"region": taken})
         w.ok("region.open", {"name": "taken"})
         w.close()
 
