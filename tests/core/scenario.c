@@ -94,6 +94,16 @@ the_kernel(void)
     return S.kernel;
 }
 
+bool
+scenario_kernel_starts(const struct kernel_config *config)
+{
+    struct kernel *k = kernel_new(config, &allocator, S.now);
+
+    if (k != NULL)
+        kernel_free(k);
+    return k != NULL;
+}
+
 void
 scenario_end(void)
 {

@@ -122,6 +122,9 @@ struct asup_ref scenario_made(void);
 const char *scenario_limit(void);
 const char *scenario_detail(void);
 
+/* Whether a kernel would start with this configuration. */
+bool scenario_kernel_starts(const struct kernel_config *config);
+
 /* The spec of the last START. */
 struct bytes scenario_spec(void);
 

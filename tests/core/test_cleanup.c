@@ -127,6 +127,32 @@ START_TEST(R_CAN_2_allowances_are_configurable)
 }
 END_TEST
 
+/* R-CAN-2: cleanup has a count of checkpoints too; who spends them all is
+ * killed, however much time is left. */
+START_TEST(R_CAN_2_cleanup_checkpoints_are_counted)
+{
+    given_config()->allowance[0].polls = 3;
+    given("region r1; task t1 in r1 running notify; region r2 soft; task t2 in r2 running notify;"
+          "close r1; close r2");
+    when("t1 checkpoints; t1 checkpoints");
+    expect_none("kill");
+    when("t1 checkpoints; t1 checkpoints");
+    expect_line("kill t1");
+    when("t2 checkpoints; t2 checkpoints; t2 checkpoints; t2 checkpoints");
+    expect_none("kill t2");
+}
+END_TEST
+
+/* R-CAN-2: and a more severe cause leaves fewer of them. */
+START_TEST(R_CAN_2_a_more_severe_cause_leaves_fewer_checkpoints)
+{
+    given_config()->allowance[5].polls = 1;
+    given("region r1; task t1 in r1 running notify; close r1; t1 checkpoints; shutdown");
+    when("t1 checkpoints; t1 checkpoints");
+    expect_line("kill t1");
+}
+END_TEST
+
 /* ---- R-CAN-1: repeated requests only tighten ---------------------------------------- */
 
 /* R-CAN-1: T only comes forward (cancel-monotone). */
@@ -466,6 +492,8 @@ static const struct rule rules[] = {
     RULE(R_CAN_2_a_descendants_smaller_option),
     RULE(R_CAN_2_a_request_may_give_a_shorter_drain),
     RULE(R_CAN_2_allowances_are_configurable),
+    RULE(R_CAN_2_cleanup_checkpoints_are_counted),
+    RULE(R_CAN_2_a_more_severe_cause_leaves_fewer_checkpoints),
     RULE(R_CAN_1_T_only_comes_forward),
     RULE(R_CAN_1_the_more_severe_reason_stays),
     RULE(R_CAN_1_of_equals_the_earlier_stays),

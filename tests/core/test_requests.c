@@ -167,6 +167,39 @@ START_TEST(endless_times_are_far_away)
 }
 END_TEST
 
+/* A configuration that makes no sense makes no kernel, and never comes in force. */
+START_TEST(a_configuration_without_sense)
+{
+    struct kernel_config config;
+    struct kernel_config broken[8];
+    struct input in = scenario_input(IN_CONFIG);
+
+    given("region r1");
+    kernel_config_init(&config);
+    for (int i = 0; i < 8; i++)
+        broken[i] = config;
+    broken[0].fairness = 0;
+    broken[1].start_window = 0;
+    broken[2].picks_per_step = 0;
+    broken[3].id_first = 1;
+    broken[4].sample_ns = 0;
+    broken[5].finalizer_ns = 0;
+    broken[6].session_ttl_ns = 0;
+    broken[7].limits.requests_per_session = 0;
+    for (int i = 0; i < 8; i++) {
+        ck_assert_msg(!scenario_kernel_starts(&broken[i]), "configuration %d", i);
+        in.token = 0;
+        in.u.config = &broken[i];
+        (void)scenario_step(&in);
+        ck_assert_uint_eq(kernel_configuration(the_kernel())->fairness, config.fairness);
+        ck_assert_uint_eq(kernel_configuration(the_kernel())->start_window, config.start_window);
+        ck_assert_uint_eq(kernel_configuration(the_kernel())->id_first, config.id_first);
+        ck_assert_uint_eq(kernel_configuration(the_kernel())->sample_ns, config.sample_ns);
+        ck_assert_uint_eq(kernel_configuration(the_kernel())->finalizer_ns, config.finalizer_ns);
+    }
+}
+END_TEST
+
 /* ---- Batches --------------------------------------------------------------------------------- */
 
 /* A batch may end regions too, and its items are told one by one. */
@@ -292,9 +325,11 @@ START_TEST(texts_come_back_as_given)
 END_TEST
 
 static const struct rule rules[] = {
-    RULE(R_EVT_2_wrong_regions), RULE(R_EVT_2_wrong_tasks),        RULE(R_EVT_2_wrong_budgets),
-    RULE(R_EVT_2_wrong_waits),   RULE(endless_times_are_far_away), RULE(batch_ends_and_admits),
-    RULE(batch_wrong),           RULE(R_IDM_1_a_repeated_batch),   RULE(texts_come_back_as_given),
+    RULE(R_EVT_2_wrong_regions),      RULE(R_EVT_2_wrong_tasks),
+    RULE(R_EVT_2_wrong_budgets),      RULE(R_EVT_2_wrong_waits),
+    RULE(endless_times_are_far_away), RULE(a_configuration_without_sense),
+    RULE(batch_ends_and_admits),      RULE(batch_wrong),
+    RULE(R_IDM_1_a_repeated_batch),   RULE(texts_come_back_as_given),
 };
 
 RULES_MAIN("requests", rules, scenario_begin, scenario_end)

@@ -314,6 +314,7 @@ START_TEST(names_that_are_refused)
 
     memset(text, 'n', sizeof text);
     ck_assert_int_eq(open_named(text, ASUP_NAME_MAX, ASUP_ROOT_ID, 1000), 0);
+    ck_assert_int_eq(open_named("a b", 3, ASUP_ROOT_ID, 1000), 0);
     ck_assert_int_ne(open_named(text, ASUP_NAME_MAX + 1, ASUP_ROOT_ID, 1000), 0);
     ck_assert_int_eq(open_named("a/b", 3, ASUP_ROOT_ID, 1000), -ASUP_EINVALID);
     ck_assert_int_eq(open_named("a\nb", 3, ASUP_ROOT_ID, 1000), -ASUP_EINVALID);

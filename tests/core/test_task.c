@@ -200,6 +200,15 @@ START_TEST(R_TSK_4_cancelled_combined_with_the_natural_outcome)
 }
 END_TEST
 
+/* R-TSK-4: the OOM killer is never taken for a signal of ours. */
+START_TEST(R_TSK_4_the_oom_killer_is_not_ours)
+{
+    given("region r1; task t1 in r1 running signal 9; cancel t1");
+    when("t1 oom-killed");
+    expect_line("t1 completed panicked signal 9");
+}
+END_TEST
+
 /* R-TSK-4: the cancel signal is the task's own choice. */
 START_TEST(R_TSK_4_the_chosen_cancel_signal)
 {
@@ -540,6 +549,7 @@ static const struct rule rules[] = {
     RULE(R_TSK_4_start_fails_while_cancelled),
     RULE(R_TSK_4_main_ended_before_the_signal),
     RULE(R_TSK_4_cancelled_combined_with_the_natural_outcome),
+    RULE(R_TSK_4_the_oom_killer_is_not_ours),
     RULE(R_TSK_4_the_chosen_cancel_signal),
     RULE(R_TSK_4_leftover_processes),
     RULE(R_TSK_4_leftover_has_its_own_time),

@@ -1,0 +1,568 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A random walk over the kernel's whole interface, below the words of the
+ * scenarios: right and wrong requests, batches, repeated request ids, facts in
+ * any order and about anything, new configurations, and memory that runs out.
+ *
+ * After every step the invariants hold (§9), the events folded in a second
+ * kernel give the same state (R-EVT-1), what was refused left no mark
+ * (R-EVT-2), and V rose only by admission (R-SCH-3). At the end an honest shell
+ * and two shutdowns leave nothing (R-REG-4).
+ *
+ *     random_walk [seed [count [steps]]]
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/kernel.h"
+
+enum { TASKS_MAX = 4096, ITEMS_MAX = 6 };
+
+static uint64_t seed_now;
+static uint64_t state;
+static struct kernel *kernel, *shadow;
+static uint64_t now;
+static uint64_t token;
+static long memory_left; /* allocations until one is refused; -1: no end */
+
+/* What the shell knows of a process. */
+static struct process {
+    bool ordered, started, signalled, killed, ended, emptied;
+} processes[TASKS_MAX];
+static bool sweeping[TASKS_MAX];
+
+static uint32_t
+dice(uint32_t sides)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (uint32_t)((state >> 20) % sides);
+}
+
+static void
+fail(const char *what, const char *which)
+{
+    fprintf(stderr, "%s %s\nreplay: random_walk %llu 1\n", what, which,
+            (unsigned long long)seed_now);
+    abort();
+}
+
+static void *
+resize(void *ctx, void *ptr, size_t size_old, size_t size_new)
+{
+    (void)ctx;
+    (void)size_old;
+    if (size_new == 0) {
+        free(ptr);
+        return NULL;
+    }
+    if (memory_left == 0)
+        return NULL;
+    if (memory_left > 0)
+        memory_left--;
+    ptr = realloc(ptr, size_new);
+    if (ptr == NULL)
+        abort();
+    return ptr;
+}
+
+/* ---- A step with its checks ---------------------------------------------------------- */
+
+static void
+effects_take(const struct step *out)
+{
+    for (size_t i = 0; i < out->effect_count; i++) {
+        const struct effect *fx = &out->effects[i];
+        struct process *p = &processes[fx->task % TASKS_MAX];
+
+        switch (fx->kind) {
+        case FX_START:
+            if (p->ordered)
+                fail("R-TSK-5:", "a task is started twice");
+            p->ordered = true;
+            break;
+        case FX_KILL:
+            if (!p->ordered)
+                fail("killed", "what was never started");
+            p->killed = true;
+            break;
+        case FX_SIGNAL:
+            if (!p->started)
+                fail("signalled", "what has not started");
+            p->signalled = true;
+            break;
+        case FX_FORGET:
+            if (!p->ordered)
+                fail("forgotten", "what was never started");
+            break;
+        case FX_SWEEP:
+            sweeping[fx->region % TASKS_MAX] = true;
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+static int
+take_step(struct input *in)
+{
+    uint64_t digest = kernel_digest(kernel);
+    uint64_t potential = kernel_potential(kernel);
+    long memory = memory_left;
+    struct step out;
+    bool admitted = false;
+    const char *broken;
+    int rc;
+
+    in->now = now;
+    rc = kernel_step(kernel, in, &out);
+    memory_left = -1; /* the second kernel and the checks have enough */
+    for (size_t i = 0; i < out.event_count; i++) {
+        enum event_kind kind = out.events[i].kind;
+
+        admitted = admitted || kind == EV_REGION_OPENED || kind == EV_TASK_CREATED ||
+                   kind == EV_FINALIZER_REGISTERED;
+        kernel_apply(shadow, &out.events[i]);
+    }
+    broken = kernel_check(kernel);
+    if (broken != NULL)
+        fail("broken:", broken);
+    if (kernel_digest(kernel) != kernel_digest(shadow))
+        fail("R-EVT-1:", "the events do not add up to the state");
+    if (rc != 0 && out.event_count == 0 && kernel_digest(kernel) != digest)
+        fail("R-EVT-2:", "a refusal left a mark");
+    if (!admitted && kernel_potential(kernel) > potential)
+        fail("R-SCH-3:", "the potential rose");
+    effects_take(&out);
+    memory_left = memory < 0 ? -1 : memory_left;
+    return rc;
+}
+
+/* ---- Requests --------------------------------------------------------------------------- */
+
+static uint64_t
+any_id(void)
+{
+    uint64_t last = kernel_id_last(kernel);
+
+    switch (dice(12)) {
+    case 0:
+        return 0;
+    case 1:
+        return last + 1 + dice(3);
+    default:
+        /* mostly a late one, which lives */
+        return last <= 8 || dice(3) == 0 ? 1 + dice((uint32_t)last) : last - dice(8);
+    }
+}
+
+static uint64_t
+any_duration(void)
+{
+    static const uint64_t some[] = {
+        ASUP_NEVER,    ASUP_NEVER,        ASUP_NEVER,    0, 1, ASUP_NS_PER_MS,
+        ASUP_NS_PER_S, 5 * ASUP_NS_PER_S, ASUP_NEVER - 1};
+
+    return some[dice(sizeof some / sizeof some[0])];
+}
+
+static struct budget_request
+any_budget(bool finalizer)
+{
+    struct budget_request b = {ASUP_NEVER, ASUP_NEVER, UINT32_MAX, UINT64_MAX, 0};
+
+    if (dice(3) == 0)
+        b.timeout_ns = any_duration();
+    if (dice(5) == 0)
+        b.priority = (uint8_t)dice(256);
+    if (finalizer && dice(20) != 0)
+        return b;
+    if (dice(6) == 0)
+        b.deadline_at = now + dice(2000) * ASUP_NS_PER_MS;
+    if (dice(6) == 0)
+        b.poll_quota = dice(5);
+    if (dice(6) == 0)
+        b.cost_quota = dice(50);
+    return b;
+}
+
+static const char filler[8192] = "spec";
+
+static struct task_params
+any_task(uint32_t uid, bool finalizer)
+{
+    return (struct task_params){
+        .label = {filler, dice(20) == 0 ? 200 : dice(40)},
+        .spec = {filler, dice(12) == 0 ? 4000 + dice(4000) : dice(300)},
+        .budget = any_budget(finalizer),
+        .run_uid = dice(20) == 0 ? 7 : uid,
+        .delay_ns = finalizer || dice(4) != 0 ? 0 : dice(3000) * ASUP_NS_PER_MS,
+        .drain_ns = any_duration(),
+        .leftover_ns = any_duration(),
+        .watchdog_ns = dice(6) == 0 ? dice(3) * ASUP_NS_PER_S : 0,
+        .response_ns = dice(6) == 0 ? dice(3) * ASUP_NS_PER_S : 0,
+        .mask_depth = dice(4),
+        .cancel_signal = dice(30) == 0 ? (int32_t)dice(80) : 15,
+        .leftover_wait = dice(8) == 0,
+        .notify = dice(3) == 0,
+    };
+}
+
+static struct task_params finalizers[ITEMS_MAX][3];
+
+static void
+any_region(struct input *in, unsigned slot)
+{
+    static const char *const names[] = {"", "", "", "web", "api", "db", "a/b", "..", "t7", "\n"};
+    const char *name = names[dice(10)];
+    struct region_params *p = &in->u.region_open;
+
+    in->kind = IN_REGION_OPEN;
+    *p = (struct region_params){
+        .name = {name, strlen(name)},
+        .budget = any_budget(false),
+        .drain_ns = any_duration(),
+        .policy = (uint8_t)dice(ASUP_POLICY_COUNT + (dice(20) == 0)),
+        .tasks_max = dice(6) == 0 ? dice(4) : 0,
+        .children_max = dice(6) == 0 ? dice(4) : 0,
+        .soft = dice(5) == 0,
+        .attach = dice(4) == 0,
+        .finalizers = finalizers[slot],
+        .finalizer_count = dice(4) == 0 ? dice(3) : 0,
+    };
+    p->quorum = p->policy == ASUP_POLICY_QUORUM || dice(30) == 0 ? dice(4) : 0;
+    for (uint32_t i = 0; i < 3; i++)
+        finalizers[slot][i] = any_task(in->caller.uid, true);
+}
+
+static void
+any_change(struct input *in, unsigned slot)
+{
+    switch (dice(10)) {
+    case 0:
+    case 1:
+        any_region(in, slot);
+        if (dice(2) == 0)
+            in->region = ASUP_ROOT_ID;
+        break;
+    case 2:
+        in->kind = IN_REGION_END;
+        in->u.end.mode = (uint8_t)dice(dice(20) == 0 ? 4 : 3);
+        in->u.end.drain_ns = any_duration();
+        in->u.end.message = (struct bytes){filler, dice(20) == 0 ? 300 : dice(60)};
+        if (in->region == ASUP_ROOT_ID && dice(10) != 0)
+            in->region = any_id(); /* rarely everything */
+        break;
+    case 3:
+        in->kind = IN_TASK_CANCEL;
+        in->u.cancel.drain_ns = any_duration();
+        in->u.cancel.message = (struct bytes){filler, dice(60)};
+        break;
+    case 4:
+        in->kind = IN_FINALIZER_DEFER;
+        in->u.submit = any_task(in->caller.uid, true);
+        break;
+    default:
+        in->kind = IN_TASK_SUBMIT;
+        in->u.submit = any_task(in->caller.uid, false);
+        break;
+    }
+}
+
+static struct input
+any_request(void)
+{
+    static struct input items[ITEMS_MAX];
+    static struct asup_ref made[ITEMS_MAX];
+    static int codes[ITEMS_MAX];
+    struct input in;
+
+    memset(&in, 0, sizeof in);
+    in.token = ++token;
+    in.caller.uid = dice(4) == 0 ? 0 : 1000 + (dice(8) == 0);
+    in.caller.session = dice(2) == 0 ? 2 + dice(6) : 0;
+    in.request = dice(2) == 0 ? 1 + dice(60) : 0;
+    in.digest = dice(2);
+    in.region = any_id();
+    in.task = any_id();
+    in.session = 2 + dice(6);
+    switch (dice(24)) {
+    case 0:
+        in.kind = IN_SESSION_OPEN;
+        in.u.session_open.ttl_ns = dice(3) * ASUP_NS_PER_S;
+        break;
+    case 1:
+        in.kind = (enum input_kind)(IN_SESSION_RESUME + dice(dice(4) == 0 ? 3 : 2));
+        in.u.session_open.secret_digest[0] = dice(4) == 0;
+        break;
+    case 2:
+    case 3:
+        in.kind = IN_TASK_CHECKPOINT;
+        break;
+    case 4:
+        in.kind = IN_TASK_PROGRESS;
+        in.u.progress.cost = dice(20);
+        break;
+    case 5:
+    case 6:
+        in.kind = IN_WAIT;
+        in.u.wait.timeout_ns = any_duration();
+        in.u.wait.on_region = dice(2) == 0;
+        in.u.wait.until = in.u.wait.on_region ? WAIT_FINISHED : (uint8_t)dice(3);
+        break;
+    case 7:
+        in.kind = dice(40) == 0 ? IN_SHUTDOWN : IN_TASK_CHECKPOINT;
+        if (in.kind == IN_SHUTDOWN)
+            in.u.shutdown.within_ns = any_duration();
+        break;
+    case 8:
+    case 9:
+        in.kind = IN_BATCH;
+        in.u.batch.items = items;
+        in.u.batch.made = made;
+        in.u.batch.codes = codes;
+        in.u.batch.count = dice(ITEMS_MAX + 1);
+        for (unsigned i = 0; i < in.u.batch.count; i++) {
+            memset(&items[i], 0, sizeof items[i]);
+            items[i].caller = in.caller;
+            items[i].region = any_id();
+            items[i].task = any_id();
+            any_change(&items[i], i);
+        }
+        break;
+    default:
+        any_change(&in, 0);
+        break;
+    }
+    return in;
+}
+
+/* ---- Facts -------------------------------------------------------------------------------- */
+
+/* What a process can do next, seen by an honest shell; false: nothing. */
+static bool
+honest_fact(struct input *in, uint64_t id, bool hurry)
+{
+    struct process *p = &processes[id % TASKS_MAX];
+
+    in->task = id;
+    if (!p->ordered || (p->ended && p->emptied))
+        return false;
+    if (!p->started && !p->ended) {
+        in->kind = dice(8) == 0 ? IN_TASK_START_FAILED : IN_TASK_STARTED;
+        p->started = in->kind == IN_TASK_STARTED;
+        if (in->kind == IN_TASK_START_FAILED) {
+            in->u.start_failed.stage = "exec";
+            in->u.start_failed.error = 2;
+            p->ended = p->emptied = true;
+        }
+        return true;
+    }
+    if (p->ended || dice(6) == 0) {
+        if (p->emptied)
+            return false;
+        in->kind = IN_TASK_EMPTY;
+        p->emptied = p->ended; /* said too early it still counts */
+        return p->ended;
+    }
+    if (!hurry && !p->killed && !p->signalled && dice(3) != 0)
+        return false;
+    in->kind = IN_TASK_EXITED;
+    in->u.exited.exit_code = p->killed || p->signalled ? -1 : (int32_t)dice(3) - (dice(9) == 0);
+    in->u.exited.signal = p->killed ? 9 : p->signalled ? 15 : 0;
+    in->u.exited.kill_delivered = p->killed;
+    in->u.exited.cancel_delivered = p->signalled;
+    in->u.exited.lost = dice(30) == 0;
+    in->u.exited.oom_killed = dice(30) == 0;
+    in->u.exited.cpu_ns = dice(500) * ASUP_NS_PER_MS;
+    p->ended = true;
+    return true;
+}
+
+static bool
+any_fact(struct input *in)
+{
+    static struct kernel_config config;
+
+    memset(in, 0, sizeof *in);
+    in->task = any_id();
+    in->region = any_id();
+    in->session = 2 + dice(6);
+    switch (dice(16)) {
+    case 0:
+        in->kind = IN_SESSION_LOST;
+        return true;
+    case 1:
+        in->kind = IN_SESSION_ATTACHED;
+        return true;
+    case 2:
+        in->kind = IN_WAIT_DROPPED;
+        in->token = 1 + dice((uint32_t)token + 1);
+        return true;
+    case 3:
+        in->kind = IN_TASK_SIGNALLED;
+        in->u.signalled.delivered = dice(2) == 0;
+        return true;
+    case 4:
+        in->kind = (enum input_kind)(IN_TASK_READY + dice(2));
+        return true;
+    case 5:
+        in->kind = IN_TASK_EXTEND;
+        in->u.extend.extend_ns = any_duration();
+        return true;
+    case 6:
+        in->kind = IN_TASK_WATCHDOG;
+        return true;
+    case 7:
+        in->kind = IN_TASK_SAMPLED;
+        in->u.sampled.cpu_ns = dice(300) * ASUP_NS_PER_MS;
+        return true;
+    case 8:
+        in->kind = IN_TASK_LOG_LOST;
+        in->u.log_lost.size = dice(5);
+        return true;
+    case 9:
+        if (dice(10) != 0)
+            return false;
+        config = *kernel_configuration(kernel);
+        config.fairness = dice(5);
+        config.start_window = 1 + dice(6);
+        config.limits.retained = dice(30);
+        config.limits.requests_per_session = dice(12);
+        config.retention_ns = dice(9) * ASUP_NS_PER_S;
+        in->kind = IN_CONFIG;
+        in->u.config = &config;
+        return true;
+    case 10:
+    case 11:
+        in->kind = IN_REGION_SWEPT;
+        in->u.swept.error = dice(3) == 0 ? 16 : 0;
+        return true;
+    default:
+        return honest_fact(in, in->task, false);
+    }
+}
+
+/* ---- A walk -----------------------------------------------------------------------------------
+ */
+
+static void
+walk_begin(uint64_t seed)
+{
+    static const struct kernel_allocator allocator = {.resize = resize, .ctx = NULL};
+    struct kernel_config config;
+
+    seed_now = seed;
+    state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    memory_left = -1;
+    now = 1000;
+    token = 0;
+    memset(processes, 0, sizeof processes);
+    memset(sweeping, 0, sizeof sweeping);
+    kernel_config_init(&config);
+    config.start_window = 1 + dice(8);
+    config.fairness = 1 + dice(5);
+    config.picks_per_step = 1 + dice(9);
+    config.limits.retained = 10 + dice(50);
+    config.limits.requests_per_session = 1 + dice(20);
+    config.limits.tasks_per_user = 5 + dice(60);
+    config.limits.regions_per_user = 3 + dice(20);
+    config.limits.waits_per_user = dice(10);
+    config.limits.bytes_per_user = 20000;
+    config.limits.depth = 1 + dice(6);
+    config.retention_ns = dice(60) * ASUP_NS_PER_S;
+    for (unsigned tier = 0; tier < 6; tier++)
+        config.allowance[tier].polls = 1 + dice(6);
+    kernel = kernel_new(&config, &allocator, now);
+    shadow = kernel_new(&config, &allocator, now);
+    if (kernel == NULL || shadow == NULL)
+        abort();
+}
+
+static void
+walk(int steps)
+{
+    for (int i = 0; i < steps && kernel_id_last(kernel) < TASKS_MAX - 16; i++) {
+        struct input in;
+
+        memset(&in, 0, sizeof in);
+        memory_left = dice(10) == 0 ? (long)dice(6) : -1;
+        switch (dice(8)) {
+        case 0:
+            memory_left = -1; /* how far it came would be hard to know */
+            now += dice(2) == 0 ? dice(50) * ASUP_NS_PER_MS : dice(4) * ASUP_NS_PER_S;
+            in.kind = IN_TICK;
+            break;
+        case 1:
+        case 2:
+        case 3:
+            in = any_request();
+            break;
+        default:
+            memory_left = -1; /* what the shell knows would be told again */
+            if (!any_fact(&in))
+                continue;
+            break;
+        }
+        (void)take_step(&in);
+        memory_left = -1;
+    }
+}
+
+/* An honest shell carries everything to its end. */
+static void
+walk_end(void)
+{
+    struct kernel_counts counts;
+    struct region_view root;
+
+    memory_left = -1;
+    for (int round = 0; round < 400; round++) {
+        struct input in = {.kind = IN_TICK};
+        uint64_t last = kernel_id_last(kernel);
+
+        if (round == 0 || round == 200) {
+            in.kind = IN_SHUTDOWN;
+            in.token = ++token;
+            in.u.shutdown.within_ns = ASUP_NEVER;
+        }
+        (void)take_step(&in);
+        for (uint64_t id = 1; id <= last; id++) {
+            memset(&in, 0, sizeof in);
+            if (honest_fact(&in, id, true))
+                (void)take_step(&in);
+            if (!sweeping[id % TASKS_MAX])
+                continue;
+            sweeping[id % TASKS_MAX] = false;
+            in = (struct input){.kind = IN_REGION_SWEPT, .region = id};
+            (void)take_step(&in);
+        }
+        now += 500 * ASUP_NS_PER_MS;
+    }
+    kernel_counts(kernel, &counts);
+    if (!kernel_region(kernel, ASUP_ROOT_ID, &root) || root.state != ASUP_REGION_CLOSED)
+        fail("R-REG-4:", "\"/\" did not close");
+    if (counts.tasks != 0 || counts.regions != 0 || kernel_potential(kernel) != 0)
+        fail("R-REG-4:", "something is left");
+    kernel_free(kernel);
+    kernel_free(shadow);
+}
+
+int
+main(int argc, char **argv)
+{
+    uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
+    uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 100;
+    int steps = argc > 3 ? atoi(argv[3]) : 600;
+
+    for (uint64_t seed = first; seed < first + count; seed++) {
+        walk_begin(seed);
+        walk(steps);
+        walk_end();
+    }
+    printf("%llu walks of %d steps\n", (unsigned long long)count, steps);
+    return 0;
+}
