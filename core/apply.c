@@ -265,6 +265,7 @@ apply_config(struct kernel *k, const struct event *ev)
     must(ev->payload_size == sizeof k->config);
     memcpy(&k->config, ev->payload, sizeof k->config);
     k->cancel_run = k->timed_run = 0;
+    sessions_trim(k);
 }
 
 void

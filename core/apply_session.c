@@ -53,6 +53,14 @@ request_forget_first(struct kernel *k, struct session *s)
     arena_give(&k->requests, i);
 }
 
+/* Only so many of the last requests are remembered (R-IDM-1). */
+static void
+requests_trim(struct kernel *k, struct session *s)
+{
+    while (s->requests > k->config.limits.requests_per_session)
+        request_forget_first(k, s);
+}
+
 static void
 session_ended(struct kernel *k, uint32_t i)
 {
@@ -95,8 +103,16 @@ request_bound(struct kernel *k, const struct event *ev, uint32_t session)
         s->request_first = i;
     s->request_last = i;
     s->requests++;
-    while (s->requests > k->config.limits.requests_per_session)
-        request_forget_first(k, s);
+    requests_trim(k, s);
+}
+
+void
+sessions_trim(struct kernel *k)
+{
+    for (uint32_t i = 0; i < k->sessions.used; i++) {
+        if (session_at(k, i)->id != 0)
+            requests_trim(k, session_at(k, i));
+    }
 }
 
 void

@@ -107,6 +107,8 @@ void apply_session(struct kernel *k, const struct event *ev);
 void apply_region(struct kernel *k, const struct event *ev);
 void apply_task(struct kernel *k, const struct event *ev);
 void apply_created(struct kernel *k, const struct event *ev);
+/* After the limit of remembered requests has changed. */
+void sessions_trim(struct kernel *k);
 
 uint32_t reason_hold(struct kernel *k, uint32_t handle);
 void reason_release(struct kernel *k, uint32_t handle);

@@ -280,8 +280,6 @@ region_advance(struct kernel *k, uint32_t i)
 {
     const struct region *r = region_at(k, i);
 
-    if (r->state == ASUP_REGION_CLOSING)
-        emit(k, event_of_region(EV_REGION_DRAINING, k, i));
     if (r->state == ASUP_REGION_DRAINING) {
         policy_sealed(k, i);
         if (r->tasks_live > 0 || r->children_live > 0)
