@@ -125,7 +125,8 @@ enum input_kind {
     IN_TASK_START_FAILED,
     IN_TASK_SIGNALLED, /* the cancel signal was delivered, or came too late */
     IN_TASK_EXITED,    /* the main process ended */
-    IN_TASK_EMPTY,     /* nothing of it is left in its cgroup */
+    IN_TASK_EMPTY,     /* nothing of it is left in its cgroup; a shell that knows both says this
+                          first, so that no leftovers are looked for */
     IN_TASK_READY,     /* READY=1 */
     IN_TASK_STOPPING,  /* STOPPING=1: it observed the cancel (R-TSK-2) */
     IN_TASK_EXTEND,    /* EXTEND_TIMEOUT_USEC: own end later, never beyond T */
@@ -282,7 +283,10 @@ struct input {
 
 /* ---- Events (§8) ---------------------------------------------------------- */
 
-/* X(NAME, "wire-name"). What each carries is told beside struct event. */
+/* X(NAME, "wire-name"). What each carries is told beside struct event. Volatile,
+ * many and small: REQUEST_BOUND, TASK_CHECKPOINTED, TASK_CHARGED,
+ * TASK_SAMPLE_ORDERED, TASK_WATCHDOG_FED. TICK is for shells that trace time; the
+ * kernel emits none, since time alone changes nothing. */
 #define KERNEL_EVENT_LIST(X)                                                                       \
     X(CONFIG, "config")                                                                            \
     X(TICK, "tick")                                                                                \
@@ -360,11 +364,13 @@ struct event {
     enum event_kind kind;
     uint32_t uid;     /* owner of the subject */
     uint64_t region;  /* subject's region; the region itself for REGION_* */
-    uint64_t task;    /* TASK_*, FINALIZER_*; the decider for REGION_DECIDED; else 0 */
+    uint64_t task;    /* TASK_*, FINALIZER_*; the decider for REGION_DECIDED; what cannot be
+                         killed for REGION_CLOSE_TIMEOUT, 0: the region as a whole; else 0 */
     uint64_t session; /* SESSION_*; attached session for REGION_OPENED; else 0 */
     uint64_t value;   /* one number, by kind: parent id (REGION_OPENED), pid (STARTED),
                          drain end T (CANCEL_REQUESTED), ms (CHARGED), end (EXTENDED),
-                         bytes (LOG_LOST), errno (SWEEP_FAILED), signal (CANCEL_SENT) */
+                         bytes (LOG_LOST), errno (SWEEP_FAILED), signal (CANCEL_SENT),
+                         P in ns (OVERCOMMITTED), a deciding region (DECIDED) */
     const struct kernel_outcome *outcome; /* MAIN_ENDED, COMPLETED, CLOSED, START_FAILED,
                                              REGION_DECIDED; else NULL */
     uint32_t reason;                      /* CANCEL_REQUESTED, ESCALATED: handle; else 0 */
@@ -419,11 +425,16 @@ struct kernel *kernel_new(const struct kernel_config *config,
                           const struct kernel_allocator *allocator, asup_time now);
 void kernel_free(struct kernel *k);
 
-/* One step. Timers due at or before in->now fire first, by (time, id). Returns
- * 0, or the code that the request was refused with (also in its FX_REPLY). */
+/* One step. Timers due at or before in->now fire first, by (time, regions before
+ * sessions before tasks, id); what they do happens at in->now. Returns 0, or the
+ * code that the request was refused with (also in its FX_REPLY). -ASUP_ENOMEM
+ * for a fact or IN_TICK: it was not taken and must be brought again (small ones
+ * never: their memory is reserved); the events and effects of the step count all
+ * the same. */
 int kernel_step(struct kernel *k, const struct input *in, struct step *out);
 
-/* Fold one event into the state: replay. */
+/* Fold one event into the state: replay, into a kernel that began with the same
+ * configuration and time. Traps when memory is exhausted. */
 void kernel_apply(struct kernel *k, const struct event *ev);
 
 /* When the next step is due though nothing happened; ASUP_NEVER: not at all;
