@@ -280,6 +280,20 @@ take_input(struct relay *r)
     return key;
 }
 
+/* "\r\n" becomes "\n". */
+static void
+drop_returns(struct relay_buffer *buffer)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < buffer->end; i++) {
+        if (buffer->bytes[i] == '\r' && i + 1 < buffer->end && buffer->bytes[i + 1] == '\n')
+            continue;
+        buffer->bytes[kept++] = buffer->bytes[i];
+    }
+    buffer->end = kept;
+}
+
 static void
 take_output(struct relay *r)
 {
@@ -288,6 +302,10 @@ take_output(struct relay *r)
     if (size > 0) {
         r->out.begin = 0;
         r->out.end = (size_t)size;
+        /* A terminal that is not raw (this runs in the background) makes line
+         * ends of its own. */
+        if (!r->raw)
+            drop_returns(&r->out);
         return;
     }
     /* EIO: the last slave is closed and all that was written has been read. */

@@ -68,6 +68,15 @@ run_fail(struct run *run, int exit_code)
     run->done = true;
 }
 
+/* Refused, or the daemon is gone: say so on a terminal as it was. */
+static void
+run_refused(struct run *run, const struct asup_error_info *error)
+{
+    relay_give_terminal(&run->relay);
+    run->ctl->raw = false;
+    run_fail(run, ctl_fail(run->ctl, error));
+}
+
 /* Start the next call; what it says comes to `fn`. */
 static void
 run_call(struct run *run, const char *op, json_t *args, asup_reply_fn fn)
@@ -75,7 +84,7 @@ run_call(struct run *run, const char *op, json_t *args, asup_reply_fn fn)
     struct asup_error_info error;
 
     if (ctl_start(run->ctl, op, args, fn, run, &error) != 0)
-        run_fail(run, ctl_fail(run->ctl, &error));
+        run_refused(run, &error);
 }
 
 /* ---- The end ----------------------------------------------------------------------------- */
@@ -110,9 +119,11 @@ static void
 run_lost(struct run *run, const struct asup_error_info *error)
 {
     if (!was_lost(error)) {
-        run_fail(run, ctl_fail(run->ctl, error));
+        run_refused(run, error);
         return;
     }
+    relay_give_terminal(&run->relay);
+    run->ctl->raw = false;
     (void)ctl_failf(run->ctl, error->code, "the daemon's log says why",
                     "the daemon was started again; the command was killed");
     run_fail(run, EXIT_LOST);
@@ -264,15 +275,13 @@ on_submitted(void *arg, int code, const void *bytes, size_t size)
         if (error.code == -ASUP_ECLOSED && run->cancels > 0)
             run_finish(run);
         else
-            run_fail(run, ctl_fail(run->ctl, &error));
+            run_refused(run, &error);
         return;
     }
     run->task = must_copy(get_text(body, "task"));
     if (error.message[0] != '\0')
         ctl_remark(run->ctl, "advice: %s", error.message);
     json_decref(body);
-    relay_take_terminal(&run->relay);
-    run->ctl->raw = run->relay.raw;
     run_call(run, "task.wait", json_pack("{s:s}", "task", run->task), on_ended);
 }
 
@@ -285,7 +294,7 @@ on_opened(void *arg, int code, const void *bytes, size_t size)
     json_t *body;
 
     if (ctl_answer(code, bytes, size, &body, &error) != 0) {
-        run_fail(run, ctl_fail(run->ctl, &error));
+        run_refused(run, &error);
         return;
     }
     run->region = must_copy(get_text(body, "region"));
@@ -298,10 +307,13 @@ on_opened(void *arg, int code, const void *bytes, size_t size)
     run->offer = asup_stdio_offer(run->ctl->client, run->fds, token, &error);
     if (run->offer < 0) {
         error.code = run->offer;
-        run_fail(run, ctl_fail(run->ctl, &error));
+        run_refused(run, &error);
         return;
     }
     relay_handed_over(&run->relay);
+    /* Before there is anything to show. */
+    relay_take_terminal(&run->relay);
+    run->ctl->raw = run->relay.raw;
     json_object_set_new(run->task_args, "stdio", json_wire_bytes(token, sizeof token));
     json_object_set_new(run->task_args, "region", json_string(run->region));
     json_t *args = run->task_args;

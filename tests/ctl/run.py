@@ -362,7 +362,8 @@ class OnATerminal(TerminalTest):
         self.d.outcome(region, code=130)
 
     def test_an_interactive_shell_does_its_own_job_control(self):
-        t = self.terminal("run", "--", "bash", "--norc", "--noprofile", "-i", env={"PS1": "in$ "})
+        t = self.terminal("run", "--", "bash", "--norc", "--noprofile", "-i",
+                          env={"PS1": "in$ ", "actor": ACTOR})
         t.expect("in$ ")
         t.type("echo half\x03")  # Ctrl-C is bash's at its prompt
 
@@ -372,13 +373,13 @@ class OnATerminal(TerminalTest):
             return t.shows("in$ ")
 
         eventually(prompt, "bash goes on")
-        t.type("sh -c 'echo job-$((1 + 1)); sleep 1000'\n")
+        t.type("$actor print job-$((1 + 1)) forever\n")
         t.expect("job-2")
         t.type("\x1a")
         t.expect("Stopped")
         t.expect("in$ ")
         t.type("fg\n")
-        t.expect("sleep 1000")
+        t.expect("forever")
         eventually(lambda: t.type("\x03") or t.shows("in$ "), "Ctrl-C ends the job, not the shell")
         t.type("exit 9\n")
         t.end(9)
