@@ -88,6 +88,9 @@ item_granted(struct kernel *k, const struct input *item, struct admission *adm)
     struct region *r = i == NIL ? NULL : region_at(k, i);
     const struct region_params *p = &item->u.region_open;
 
+    if (item->kind == IN_TASK_CANCEL)
+        return;
+    must(r != NULL); /* it was checked */
     switch (item->kind) {
     case IN_TASK_SUBMIT:
         adm->tasks++;

@@ -76,8 +76,8 @@ int region_open_check(struct kernel *k, const struct input *in, const struct adm
 struct asup_ref region_open(struct kernel *k, const struct input *in);
 int region_end_check(struct kernel *k, const struct input *in, struct refusal *why);
 struct asup_ref region_end(struct kernel *k, const struct input *in);
-void region_fire(struct kernel *k, uint32_t region);
-void region_advance(struct kernel *k, uint32_t region);
+void region_fire(struct kernel *k, uint32_t i);
+void region_advance(struct kernel *k, uint32_t i);
 void region_swept(struct kernel *k, const struct input *in);
 uint32_t region_lookup(const struct kernel *k, const struct input *in, struct refusal *why);
 
@@ -96,15 +96,15 @@ void finalizer_register(struct kernel *k, uint32_t region, const struct caller *
                         const struct task_params *p);
 
 /* process.c: facts about tasks */
-void task_fact(struct kernel *k, const struct input *in, uint32_t task);
-void task_need(const struct kernel *k, const struct input *in, uint32_t task, struct need *need);
-void task_fire(struct kernel *k, uint32_t task);
-void task_advance(struct kernel *k, uint32_t task);
+void task_fact(struct kernel *k, const struct input *in, uint32_t i);
+void task_need(const struct kernel *k, const struct input *in, uint32_t i, struct need *need);
+void task_fire(struct kernel *k, uint32_t i);
+void task_advance(struct kernel *k, uint32_t i);
 
 /* budget.c */
 int task_spend_check(struct kernel *k, const struct input *in, struct refusal *why);
 struct asup_ref task_spend(struct kernel *k, const struct input *in);
-void task_sampled(struct kernel *k, uint32_t task, uint64_t cpu_ns);
+void task_sampled(struct kernel *k, uint32_t i, uint64_t cpu_ns);
 
 /* policy.c */
 void policy_ended(struct kernel *k, uint32_t region, uint8_t sort, uint64_t id,
@@ -124,9 +124,9 @@ struct cancel {
     bool hurry;
     bool limit_passed;
 };
-void cancel_region(struct kernel *k, uint32_t region, const struct cancel *c);
-void cancel_task(struct kernel *k, uint32_t task, const struct cancel *c);
-void finish_region(struct kernel *k, uint32_t region);
+void cancel_region(struct kernel *k, uint32_t top, const struct cancel *c);
+void cancel_task(struct kernel *k, uint32_t i, const struct cancel *c);
+void finish_region(struct kernel *k, uint32_t top);
 /* P(r), exactly. */
 uint64_t cleanup_ns(const struct kernel *k, uint32_t region);
 int shutdown_check(struct kernel *k, const struct input *in, struct refusal *why);
@@ -137,7 +137,7 @@ uint64_t allowance_ns(const struct kernel *k, const struct region *r, uint8_t ki
 int session_request(struct kernel *k, const struct input *in, struct refusal *why,
                     struct asup_ref *made);
 void session_fact(struct kernel *k, const struct input *in);
-void session_fire(struct kernel *k, uint32_t session);
+void session_fire(struct kernel *k, uint32_t i);
 /* R-IDM-1: whether the request was granted before, or is refused. Then 1 or a
  * negative code; 0: go on. */
 int request_lookup(const struct kernel *k, const struct input *in, struct asup_ref *made,
@@ -158,8 +158,8 @@ int
 batch_request(struct kernel *k, const struct input *in, struct refusal *why, struct asup_ref *made);
 
 /* work.c: what follows */
-void work_task(struct kernel *k, uint32_t task);
-void work_region(struct kernel *k, uint32_t region);
+void work_task(struct kernel *k, uint32_t i);
+void work_region(struct kernel *k, uint32_t i);
 void work_run(struct kernel *k);
 
 /* dispatch.c */

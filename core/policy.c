@@ -26,7 +26,8 @@ verdict(const struct kernel *k, const struct region *r, const char *stage)
         .exit_code = -1,
     };
 
-    memcpy(o.stage, stage, strlen(stage));
+    for (size_t i = 0; stage[i] != '\0'; i++)
+        o.stage[i] = stage[i];
     return o;
 }
 
@@ -72,8 +73,9 @@ decider_text(struct kernel *k, uint8_t sort, uint64_t id, const char *did)
     text[size++] = (char)sort;
     while (count > 0)
         text[size++] = digits[--count];
-    memcpy(text + size, did, did_size);
-    return (struct bytes){text, size + did_size};
+    for (size_t i = 0; i < did_size; i++)
+        text[size++] = did[i];
+    return (struct bytes){text, size};
 }
 
 static void

@@ -243,11 +243,11 @@ kernel_find(const struct kernel *k, uint64_t parent, uint32_t uid, struct bytes 
 }
 
 size_t
-kernel_reason(const struct kernel *k, uint32_t handle, struct reason_view *out, size_t max)
+kernel_reason(const struct kernel *k, uint32_t reason, struct reason_view *out, size_t max)
 {
     size_t count = 0;
 
-    for (const struct reason *r = reason_find(k, handle); r != NULL; r = reason_find(k, r->cause)) {
+    for (const struct reason *r = reason_find(k, reason); r != NULL; r = reason_find(k, r->cause)) {
         if (count < max)
             out[count] = (struct reason_view){.key = reason_key(r),
                                               .origin_sort = r->origin_sort,

@@ -556,7 +556,7 @@ main(int argc, char **argv)
 {
     uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
     uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 100;
-    int steps = argc > 3 ? atoi(argv[3]) : 600;
+    int steps = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 600;
 
     for (uint64_t seed = first; seed < first + count; seed++) {
         walk_begin(seed);
