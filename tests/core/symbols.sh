@@ -5,7 +5,7 @@
 #
 #     symbols.sh archive-or-object...
 set -eu
-allowed="memcpy memmove memset memcmp strlen strcmp strncmp strnlen abort __stack_chk_fail"
+allowed="memcpy memmove memset memcmp bcmp strlen strcmp strncmp strnlen abort __stack_chk_fail"
 
 undefined=$(nm --undefined-only "$@" | awk 'NF == 2 { print $2 }' | sort -u)
 defined=$(nm --defined-only "$@" | awk 'NF == 3 { print $3 }' | sort -u)
