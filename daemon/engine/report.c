@@ -25,12 +25,17 @@ void
 report_init(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
-    uintmax_t device;
-    uintmax_t inode;
     struct stat st;
 
-    to_journal = stream && sscanf(stream, "%ju:%ju", &device, &inode) == 2 &&
-                 fstat(STDERR_FILENO, &st) == 0 && (uintmax_t)st.st_dev == device &&
+    if (!stream || fstat(STDERR_FILENO, &st) != 0)
+        return;
+    char *colon;
+    char *end;
+    uintmax_t device = strtoumax(stream, &colon, 10);
+    if (colon == stream || *colon != ':')
+        return;
+    uintmax_t inode = strtoumax(colon + 1, &end, 10);
+    to_journal = end != colon + 1 && *end == '\0' && (uintmax_t)st.st_dev == device &&
                  (uintmax_t)st.st_ino == inode;
 }
 

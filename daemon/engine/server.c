@@ -194,7 +194,7 @@ server_new(struct ev_loop *loop, const struct server_options *options,
            const struct server_callbacks *callbacks)
 {
     struct server *s = calloc(1, sizeof *s);
-    int rc;
+    int rc = 0;
 
     if (!s)
         return NULL;
@@ -252,10 +252,17 @@ server_free(struct server *s, unsigned linger_ms)
     pthread_mutex_unlock(&s->lock);
     nng_close(s->socket); /* every aio ends; callbacks may still run */
     for (uint32_t i = 0; i < s->slot_count; i++) {
+        if (s->slots[i])
+            nng_aio_stop(s->slots[i]->aio); /* waits for its callback */
+    }
+    /* Nobody but this thread is left. */
+    pthread_mutex_lock(&s->lock);
+    list_init(&s->queue);
+    pthread_mutex_unlock(&s->lock);
+    for (uint32_t i = 0; i < s->slot_count; i++) {
         struct exchange *x = s->slots[i];
         if (!x)
             continue;
-        nng_aio_stop(x->aio); /* waits for its callback */
         if (x->message)
             nng_msg_free(x->message);
         exchange_free(x);

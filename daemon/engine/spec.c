@@ -150,9 +150,9 @@ spec_build(struct engine *e, const struct task_view *task, const struct proto_pr
 
     if (!args || !make_environment(e, task, p, notify_path, &env))
         return -ENOMEM;
-    /* The spec only reads them. */
+    /* The spec only reads them, though its type does not say so. */
     for (uint32_t i = 0; i < p->argv.count; i++)
-        args[i] = (char *)(uintptr_t)p->argv.items[i].data;
+        memcpy(&args[i], &p->argv.items[i].data, sizeof args[i]);
     args[p->argv.count] = NULL;
     env.items[env.count] = NULL;
     make_header(p, &header);

@@ -114,7 +114,8 @@ START_TEST(wrong_shapes_are_refused)
     expect_error("limits: 7\n", "test.yaml:1:1: \"limits\" is a section");
     expect_error("retention:\n", "\"retention\" needs a value");
     expect_error("retention: {a: 1}\n", "\"retention\" needs a value");
-    expect_error("retention: 1h\n  bad: [\n", "test.yaml:2:");
+    expect_error("retention: 1h\n  bad: [\n", "test.yaml:1:12: ");
+    expect_error("retention: 1h\nlimits: [1,\n", "test.yaml:3:1: ");
     expect_error("retention: 1h\nretention: 2h\n", "test.yaml:2:");
 }
 END_TEST
