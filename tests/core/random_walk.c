@@ -111,7 +111,6 @@ take_step(struct input *in)
 {
     uint64_t digest = kernel_digest(kernel);
     uint64_t potential = kernel_potential(kernel);
-    long memory = memory_left;
     struct step out;
     bool admitted = false;
     const char *broken;
@@ -137,7 +136,6 @@ take_step(struct input *in)
     if (!admitted && kernel_potential(kernel) > potential)
         fail("R-SCH-3:", "the potential rose");
     effects_take(&out);
-    memory_left = memory < 0 ? -1 : memory_left;
     return rc;
 }
 
@@ -492,7 +490,6 @@ walk(int steps)
         memory_left = dice(10) == 0 ? (long)dice(6) : -1;
         switch (dice(8)) {
         case 0:
-            memory_left = -1; /* how far it came would be hard to know */
             now += dice(2) == 0 ? dice(50) * ASUP_NS_PER_MS : dice(4) * ASUP_NS_PER_S;
             in.kind = IN_TICK;
             break;
@@ -502,13 +499,15 @@ walk(int steps)
             in = any_request();
             break;
         default:
-            memory_left = -1; /* what the shell knows would be told again */
             if (!any_fact(&in))
                 continue;
-            break;
+            /* What is admitted has had the memory of its end reserved. */
+            memory_left = dice(3) == 0 ? 0 : -1;
+            if (take_step(&in) != 0)
+                fail("a fact", "found no memory");
+            continue;
         }
         (void)take_step(&in);
-        memory_left = -1;
     }
 }
 

@@ -165,7 +165,8 @@ trace_region(const struct event *ev, const char *region)
                    ev->outcome != NULL ? outcome_word(ev->outcome).text : "without an outcome");
         break;
     case EV_REGION_CLOSE_TIMEOUT:
-        trace_line("%s close timeout", region);
+        trace_line("%s close timeout%s%s", region, ev->task != 0 ? " for " : "",
+                   ev->task != 0 ? name_of(ASUP_SORT_TASK, ev->task).text : "");
         break;
     case EV_REGION_OVERCOMMITTED:
         trace_line("%s overcommitted", region);
@@ -246,9 +247,11 @@ trace_session(const struct event *ev, const char *session)
 static void
 trace_event(const struct event *ev)
 {
-    if (ev->task != 0 && ev->kind != EV_REGION_DECIDED)
+    bool of_region = ev->kind >= EV_REGION_OPENED && ev->kind <= EV_REGION_FORGOTTEN;
+
+    if (ev->task != 0 && !of_region)
         trace_task(ev, name_of(ASUP_SORT_TASK, ev->task).text);
-    else if (ev->session != 0 && ev->kind != EV_REGION_OPENED)
+    else if (ev->session != 0 && !of_region)
         trace_session(ev, name_of(ASUP_SORT_SESSION, ev->session).text);
     else if (ev->region != 0)
         trace_region(ev, name_of(ASUP_SORT_REGION, ev->region).text);

@@ -92,13 +92,14 @@ START_TEST(R_CAN_2_a_descendants_smaller_option)
     expect_line("r2 cancel parent-cancelled<user T 5s");
     expect_line("r3 cancel parent-cancelled<user T 30s");
     trace_forget();
-    when("at 29s");
+    when("at 5s");
     expect("-- 1s\n"
            "kill t4\n"
            "-- 3s\n"
            "kill t2\n"
            "-- 5s\n"
            "kill t1");
+    given("t4 killed; t2 killed; t1 killed; at 29s");
     when("at 30s");
     expect_line("kill t3");
     expect_line("kill t5");

@@ -103,6 +103,20 @@ START_TEST(R_POL_1_strengthened_from_outside_counts)
 }
 END_TEST
 
+/* R-POL-1 fail-fast: nor does a child region that its user closed. */
+START_TEST(R_POL_1_a_closed_child_fails_nobody)
+{
+    given("region r1 policy fail-fast; region r2 in r1; task t1 in r2 running;"
+          "task t2 in r1 running; close r2");
+    when("t1 dies 15");
+    expect_line("r2 closed cancelled user signal 15");
+    expect_none("r1");
+    given("finish r1");
+    when("t2 exits 0");
+    expect_line("r1 closed cancelled user signal 15");
+}
+END_TEST
+
 /* ---- race ---------------------------------------------------------------------------------- */
 
 /* R-POL-1 race: the first end, of any kind, counts. R-COM-1: the race returns
@@ -371,6 +385,7 @@ static const struct rule rules[] = {
     RULE(R_POL_1_fail_fast_cancels_the_rest),
     RULE(R_POL_1_fail_fast_waits_for_a_failure),
     RULE(R_POL_1_fail_fast_by_panic_and_by_limit_but_not_by_user),
+    RULE(R_POL_1_a_closed_child_fails_nobody),
     RULE(R_POL_1_strengthened_from_outside_counts),
     RULE(R_COM_1_a_race_returns_when_no_loser_runs),
     RULE(R_POL_1_the_first_end_of_any_kind_wins_a_race),

@@ -428,81 +428,6 @@ START_TEST(R_OUT_2_the_earlier_of_equals)
 }
 END_TEST
 
-/* ---- R-REG-8: escalation
- * -------------------------------------------------------------------------- */
-
-/* R-REG-8: at T what still runs is killed, and the outcome says forced. */
-START_TEST(R_REG_8_what_runs_at_T_is_killed)
-{
-    given("region r1; task t1 in r1 running; task t2 in r1 running; close r1; t2 dies 15 at 1s");
-    when("at 29s");
-    expect("");
-    when("at 30s");
-    expect("-- 30s\n"
-           "kill t1");
-    when("t1 killed");
-    expect("t1 completed cancelled user signal 9 forced\n"
-           "r1 finalizing\n"
-           "r1 closed cancelled user signal 15");
-    ck_assert(task_of("t1").outcome.forced);
-    ck_assert(!task_of("t2").outcome.forced);
-}
-END_TEST
-
-/* R-REG-8: a soft region waits for ever instead. */
-START_TEST(R_REG_8_a_soft_region_waits)
-{
-    given("region r1 soft; task t1 in r1 running; close r1");
-    when("at 7d");
-    expect_none("kill");
-    when("t1 exits 0");
-    expect_line("r1 closed cancelled user exit 0");
-}
-END_TEST
-
-/* R-REG-8: except under Shutdown. */
-START_TEST(R_REG_8_a_soft_region_is_killed_under_shutdown)
-{
-    given("region r1 soft; task t1 in r1 running; close r1; at 1h");
-    when("shutdown");
-    expect_line("t1 cancel parent-cancelled<shutdown T 1h5s");
-    when("at 1h5s");
-    expect_line("kill t1");
-}
-END_TEST
-
-/* R-CAN-2, R-REG-8: a request's shorter drain holds in soft regions too:
- * run's second Ctrl-C is User with drain 0. */
-START_TEST(R_REG_8_a_shorter_drain_reaches_soft_regions)
-{
-    given("region r1 soft; task t1 in r1 running; cancel r1; at 3s");
-    when("cancel r1 drain 0");
-    expect_line("kill t1");
-    when("t1 killed");
-    expect_line("r1 closed cancelled user signal 9 forced");
-}
-END_TEST
-
-/* R-REG-8: what cannot be killed keeps the region Draining, is reported as
- * RegionCloseTimeout, and progress goes on when it is gone. */
-START_TEST(R_REG_8_the_unkillable_is_named_not_abandoned)
-{
-    given("region r1; task t1 in r1 running; close r1; at 30s");
-    when("at 34s");
-    expect_none("r1 close timeout");
-    when("at 35s");
-    expect_line("r1 close timeout");
-    ck_assert(region_of("r1").close_timeout);
-    ck_assert(task_of("t1").unkillable);
-    ck_assert_int_eq(region_of("r1").state, ASUP_REGION_DRAINING);
-    given("at 10m");
-    ck_assert_int_eq(region_of("r1").state, ASUP_REGION_DRAINING);
-    when("t1 killed");
-    expect_line("t1 completed cancelled user signal 9 forced");
-    expect_line("r1 closed cancelled user signal 9 forced");
-}
-END_TEST
-
 static const struct rule rules[] = {
     RULE(R_REG_1_regions_form_one_tree),
     RULE(R_REG_1_the_root_is_the_daemons),
@@ -529,11 +454,6 @@ static const struct rule rules[] = {
     RULE(R_REG_5_the_deepest_tree_is_cancelled),
     RULE(R_REG_7_the_outcome_is_the_worst_that_counts),
     RULE(R_OUT_2_the_earlier_of_equals),
-    RULE(R_REG_8_what_runs_at_T_is_killed),
-    RULE(R_REG_8_a_soft_region_waits),
-    RULE(R_REG_8_a_soft_region_is_killed_under_shutdown),
-    RULE(R_REG_8_a_shorter_drain_reaches_soft_regions),
-    RULE(R_REG_8_the_unkillable_is_named_not_abandoned),
 };
 
 RULES_MAIN("region", rules, scenario_begin, scenario_end)

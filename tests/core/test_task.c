@@ -229,7 +229,7 @@ START_TEST(R_TSK_4_leftover_processes)
     expect_line("signal t1 15");
     ck_assert_int_eq(task_of("t1").state, ASUP_TASK_FINALIZING);
     trace_forget();
-    when("at 10s");
+    when("at 7s");
     expect("-- 3s\n"
            "kill t1");
     when("t1 empty");
@@ -242,7 +242,7 @@ END_TEST
 START_TEST(R_TSK_4_leftover_has_its_own_time)
 {
     given("region r1; task t1 in r1 running leftover 500ms; t1 main-exits 0");
-    when("at 10s");
+    when("at 5s");
     expect("-- 500ms\n"
            "kill t1");
 }
