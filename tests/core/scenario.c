@@ -350,6 +350,20 @@ check_reply(const struct input *in, int rc, const struct step *out)
         scenario_fail("input %d: %zu answers, code %d", (int)in->kind, answers, rc);
 }
 
+/* R-CAP-3: everything is done as the user whose it is. */
+static void
+check_whom(const struct effect *fx)
+{
+    struct region_view region;
+    struct task_view task;
+
+    if (fx->kind == FX_START && kernel_task(S.kernel, fx->task, &task) && fx->uid != task.run_uid)
+        scenario_fail("R-CAP-3: a start as user %u", fx->uid);
+    if (fx->kind == FX_SWEEP && kernel_region(S.kernel, fx->region, &region) &&
+        fx->uid != region.uid)
+        scenario_fail("R-CAP-3: a sweep as user %u", fx->uid);
+}
+
 static void
 orders_take(const struct step *out)
 {
@@ -369,6 +383,7 @@ orders_take(const struct step *out)
             if (fx->spec.size > 0)
                 memcpy(S.spec, fx->spec.data, fx->spec.size);
         }
+        check_whom(fx);
         if (fx->kind == FX_KILL && t != NULL)
             t->killed = true;
         if (fx->kind == FX_REPLY)

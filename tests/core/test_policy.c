@@ -212,6 +212,27 @@ START_TEST(hedge_starts_the_second_when_the_first_is_slow)
 }
 END_TEST
 
+/* Hedge: a delayed task that is cancelled before its time never took part: it
+ * decides nothing and counts for nothing. */
+START_TEST(hedge_a_cancelled_delayed_task_never_took_part)
+{
+    given("region a policy race; task t1 in a running; task t2 in a delay 5s;"
+          "region b policy first-ok; task t3 in b running; task t4 in b delay 5s;"
+          "region c policy quorum quorum 1; task t5 in c running; task t6 in c delay 5s;"
+          "region d; task t7 in d running; task t8 in d delay 5s");
+    when("cancel t2; cancel t4; cancel t6; cancel t8");
+    expect_none("a");
+    expect_none("b");
+    expect_none("c");
+    when("finish a; finish b; finish c; finish d; t1 exits 3; t3 exits 3; t5 exits 0; t7 exits 0");
+    expect_line("a closed err 3");
+    expect_line("b closed err 3");
+    expect_line("c closed ok");
+    /* under collect it was a member like any other */
+    expect_line("d closed cancelled user");
+}
+END_TEST
+
 /* ---- first-ok ----------------------------------------------------------------------------------
  */
 
@@ -393,6 +414,7 @@ static const struct rule rules[] = {
     RULE(R_POL_1_after_the_decision_only_panicked_counts),
     RULE(hedge_is_a_race_with_a_delayed_task),
     RULE(hedge_starts_the_second_when_the_first_is_slow),
+    RULE(hedge_a_cancelled_delayed_task_never_took_part),
     RULE(R_POL_1_the_first_ok_counts),
     RULE(R_POL_1_with_no_ok_all_count),
     RULE(R_POL_1_the_kth_ok_decides),

@@ -86,8 +86,21 @@ START_TEST(R_EVT_2_wrong_tasks)
     in = a_task(IN_TASK_SUBMIT);
     in.u.submit.cancel_signal = 65;
     refused(&in, -ASUP_EINVALID);
+    in = a_task(IN_TASK_SUBMIT);
+    in.u.submit.cancel_signal = 64;
+    ck_assert_int_eq(scenario_step(&in), 0);
     in = a_task(IN_FINALIZER_DEFER);
     in.u.submit.budget.timeout_ns = 0;
+    refused(&in, -ASUP_EINVALID);
+    /* of a budget a finalizer has only its time */
+    in = a_task(IN_FINALIZER_DEFER);
+    in.u.submit.budget.deadline_at = instant("1h");
+    refused(&in, -ASUP_EINVALID);
+    in = a_task(IN_FINALIZER_DEFER);
+    in.u.submit.budget.poll_quota = 5;
+    refused(&in, -ASUP_EINVALID);
+    in = a_task(IN_FINALIZER_DEFER);
+    in.u.submit.budget.cost_quota = 5;
     refused(&in, -ASUP_EINVALID);
     in = a_task(IN_FINALIZER_DEFER);
     in.u.submit.delay_ns = 1;
@@ -234,6 +247,29 @@ START_TEST(batch_wrong)
 }
 END_TEST
 
+/* A refused batch tells each item what it would have been answered. */
+START_TEST(batch_tells_each_item)
+{
+    int codes[3] = {1, 1, 1};
+    struct input items[3];
+    struct input in = scenario_input(IN_BATCH);
+
+    given("region r1; region r2; close r2");
+    items[0] = a_task(IN_TASK_SUBMIT);
+    items[1] = a_task(IN_TASK_SUBMIT);
+    items[1].region = id_of("r2");
+    items[2] = a_task(IN_TASK_SUBMIT);
+    items[2].region = 4711;
+    in.u.batch.items = items;
+    in.u.batch.count = 3;
+    in.u.batch.codes = codes;
+    ck_assert_int_eq(scenario_step(&in), -ASUP_ECLOSED);
+    ck_assert_int_eq(codes[0], 0);
+    ck_assert_int_eq(codes[1], -ASUP_ECLOSED);
+    ck_assert_int_eq(codes[2], -ASUP_ENOTFOUND);
+}
+END_TEST
+
 /* R-IDM-1: a repeated batch gets the original answers, all of them. */
 START_TEST(R_IDM_1_a_repeated_batch)
 {
@@ -321,6 +357,24 @@ START_TEST(texts_come_back_as_given)
     kernel_counts(the_kernel(), &counts);
     ck_assert_uint_le(counts.bytes, bytes_before);
     ck_assert_uint_eq(counts.tasks, 0);
+    /* one large text is still held at the end, another is never started */
+    for (int i = 0; i < 3; i++) {
+        struct input in = a_task(IN_TASK_SUBMIT);
+
+        in.u.submit.spec = (struct bytes){.data = text, .size = 50000};
+        ck_assert_int_eq(scenario_step(&in), 0);
+        id[i] = scenario_made().id;
+    }
+    {
+        struct input cancel = scenario_input(IN_TASK_CANCEL);
+
+        cancel.task = id[1];
+        cancel.u.cancel.drain_ns = ASUP_NEVER;
+        ck_assert_int_eq(scenario_step(&cancel), 0);
+    }
+    kernel_counts(the_kernel(), &counts);
+    ck_assert_uint_ge(counts.bytes, 50000);
+    ck_assert_uint_lt(counts.bytes, 150000);
 }
 END_TEST
 
@@ -329,7 +383,8 @@ static const struct rule rules[] = {
     RULE(R_EVT_2_wrong_budgets),      RULE(R_EVT_2_wrong_waits),
     RULE(endless_times_are_far_away), RULE(a_configuration_without_sense),
     RULE(batch_ends_and_admits),      RULE(batch_wrong),
-    RULE(R_IDM_1_a_repeated_batch),   RULE(texts_come_back_as_given),
+    RULE(batch_tells_each_item),      RULE(R_IDM_1_a_repeated_batch),
+    RULE(texts_come_back_as_given),
 };
 
 RULES_MAIN("requests", rules, scenario_begin, scenario_end)

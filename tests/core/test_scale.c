@@ -163,9 +163,55 @@ START_TEST(R_REG_5_a_close_of_many_regions)
 }
 END_TEST
 
+/* Memory does not creep: a long life of short stories ends where it began. */
+START_TEST(memory_does_not_creep)
+{
+    struct kernel *k = new_kernel(10);
+    size_t early = 0;
+
+    for (uint64_t round = 1; round <= 3000; round++) {
+        uint64_t region = open_region(k, ASUP_ROOT_ID);
+        struct input started = {.kind = IN_TASK_STARTED};
+        struct input close = {.kind = IN_REGION_END, .token = 3, .region = region};
+        struct input again = {.kind = IN_REGION_END, .token = 4, .region = region};
+        struct input exited = {.kind = IN_TASK_EXITED};
+        struct input empty = {.kind = IN_TASK_EMPTY};
+        struct input swept = {.kind = IN_REGION_SWEPT, .region = region};
+        struct region_view view;
+        struct step out;
+
+        submit_many(k, region, 3);
+        ck_assert(kernel_region(k, region, &view));
+        started.task = view.task_first;
+        step_of(k, started, &out);
+        close.u.end.drain_ns = ASUP_NEVER;
+        close.u.end.message = (struct bytes){"enough of this", 14};
+        step_of(k, close, &out);
+        again.u.end = (struct region_end_params){.mode = ASUP_END_CANCEL, .drain_ns = 5};
+        again.u.end.message = (struct bytes){"and of this as well", 19};
+        step_of(k, again, &out);
+        exited.task = started.task;
+        exited.u.exited = (struct process_exit){.exit_code = 3, .cancel_delivered = true};
+        step_of(k, exited, &out);
+        empty.task = started.task;
+        step_of(k, empty, &out);
+        fail_starts(k, started.task + 1, started.task + 2);
+        step_of(k, swept, &out);
+        ck_assert(kernel_region(k, region, &view));
+        ck_assert_int_eq(view.state, ASUP_REGION_CLOSED);
+        if (round == 200)
+            early = memory_used;
+    }
+    ck_assert_uint_le(memory_used, early);
+    kernel_free(k);
+    ck_assert_uint_eq(memory_used, 0);
+}
+END_TEST
+
 static const struct rule rules[] = {
     RULE(R_REG_5_a_close_of_many_tasks),
     RULE(R_REG_5_a_close_of_many_regions),
+    RULE(memory_does_not_creep),
 };
 
 RULES_MAIN("scale", rules, NULL, NULL)

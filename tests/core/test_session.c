@@ -323,6 +323,20 @@ START_TEST(names_that_are_refused)
 }
 END_TEST
 
+/* §2: a name that could be taken for an id is none: ids and paths are told
+ * apart by their look. */
+START_TEST(names_do_not_look_like_ids)
+{
+    static const char *const ids[] = {"r1", "r9", "t7", "s3", "o9", "c4", "g2", "x5", "r0"};
+    static const char *const names[] = {"r", "web", "r1a", "1", "rr", "r9x", "q9", "r:", "r/"};
+
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
+        ck_assert_int_eq(open_named(ids[i], strlen(ids[i]), ASUP_ROOT_ID, 1000), -ASUP_EINVALID);
+    for (size_t i = 0; i + 1 < sizeof names / sizeof names[0]; i++)
+        ck_assert_int_eq(open_named(names[i], strlen(names[i]), ASUP_ROOT_ID, 1000), 0);
+}
+END_TEST
+
 /* §2: without a name, the id is the name. */
 START_TEST(an_unnamed_region_is_called_by_its_id)
 {
@@ -387,6 +401,7 @@ static const struct rule rules[] = {
     RULE(R_CAP_3_only_root_names_another_user),
     RULE(names_are_unique_among_live_siblings),
     RULE(names_that_are_refused),
+    RULE(names_do_not_look_like_ids),
     RULE(an_unnamed_region_is_called_by_its_id),
     RULE(unknown_ids_are_not_found),
 };

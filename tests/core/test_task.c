@@ -460,6 +460,12 @@ START_TEST(R_TSK_8_reported_when_submitted)
     when("task t2 in r1 response 1s mask 3");
     expect("t2 created\n"
            "start t2");
+    /* an own, shorter drain counts; a soft region waits anyhow */
+    when("task t3 in r1 response 1s mask 3 drain 2s");
+    expect_line("advised");
+    given("region r2 soft");
+    when("task t4 in r2 response 1s mask 1000");
+    expect_none("advised");
 }
 END_TEST
 
