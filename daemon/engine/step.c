@@ -208,7 +208,8 @@ on_kernel_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
     engine_settle(e);
 }
 
-/* Before every sleep: when must the kernel be stepped though nothing happens? */
+/* Before every sleep: who watches hears what is new; and when must the kernel
+ * be stepped though nothing happens? */
 static void
 on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
 {
@@ -216,6 +217,7 @@ on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
     asup_time due = kernel_next_deadline(e->kernel);
 
     (void)revents;
+    waits_deliver(e);
     if (due == ASUP_NEVER) {
         ev_timer_stop(loop, &e->kernel_timer);
         return;
