@@ -208,7 +208,7 @@ key_of(const struct relay *r, unsigned char byte)
     /* Not started yet: nothing to stop, but something to cancel. */
     if (leader == 0)
         return interrupt ? RELAY_KEY_CANCEL : RELAY_KEY_NONE;
-    if (relay_foreground(r) != leader)
+    if (r->job_control || relay_foreground(r) != leader)
         return RELAY_KEY_NONE;
     if (interrupt)
         return (settings.c_lflag & ICANON) != 0 ? RELAY_KEY_CANCEL : RELAY_KEY_NONE;
@@ -350,6 +350,10 @@ relay_move(struct relay *r, const struct pollfd *fds, size_t count)
         } else if (r->raw) {
             key = take_input(r);
         }
+    }
+    if (count > 0 && !r->job_control) {
+        pid_t group = relay_foreground(r);
+        r->job_control = group != 0 && group != relay_leader(r);
     }
     /* As soon as it is here: one round of the loop fewer for every key. */
     struct pollfd ready = {.fd = r->output, .events = POLLOUT};

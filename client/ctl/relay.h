@@ -10,8 +10,8 @@
  * turns ^\ into SIGQUIT. Two characters are special when they would have
  * become signals: ^C in a program that reads lines cancels the region, and ^Z
  * stops the program and this command. A program that reads single keys, that
- * turned signals off, or that does its own job control (its foreground group
- * is not its own) gets the byte.
+ * turned signals off, or that does job control of its own (a shell: once its
+ * foreground group was not its own) gets the byte.
  *
  * When is there a pty? When standard input is a terminal, except at the head
  * of a pipeline in the foreground: there the terminal belongs to all of the
@@ -44,6 +44,7 @@ struct relay {
     struct termios saved;
     bool raw;                /* the user's terminal is raw now */
     bool input_open;         /* the user's terminal can still be read */
+    bool job_control;        /* the program has had another foreground group */
     bool program_gone;       /* every slave is closed */
     struct relay_buffer in;  /* to the program */
     struct relay_buffer out; /* to the user */
