@@ -52,6 +52,18 @@ memory_resize(void *ctx, void *ptr, size_t size_old, size_t size_new)
 }
 
 void
+scenario_memory_scarce(uint64_t seed)
+{
+    S.scarce = seed;
+}
+
+long
+scenario_memory_starved(void)
+{
+    return S.starved;
+}
+
+void
 scenario_memory(long allocations_left)
 {
     S.memory_left = allocations_left;
@@ -394,12 +406,36 @@ orders_take(const struct step *out)
     }
 }
 
+/* Take the step with little memory left. Whatever it is, a step that finds none
+ * has done nothing but what was due before it, and may be taken again. True:
+ * the memory sufficed. */
+static bool
+step_starved(struct input *in, struct step *out, int *rc_out)
+{
+    uint64_t potential_before = kernel_potential(S.kernel);
+    int rc;
+
+    S.scarce = S.scarce * 6364136223846793005u + 1442695040888963407u;
+    S.memory_left = (long)(S.scarce >> 40 & 3);
+    rc = kernel_step(S.kernel, in, out);
+    S.memory_left = -1;
+    S.starved += rc == -ASUP_ENOMEM;
+    check_events(out, potential_before);
+    orders_take(out);
+    if (kernel_digest(S.kernel) != kernel_digest(S.shadow))
+        scenario_fail("R-EVT-2: input %d left a mark though there was no memory", (int)in->kind);
+    if (rc != -ASUP_ENOMEM)
+        check_reply(in, rc, out);
+    *rc_out = rc;
+    return rc != -ASUP_ENOMEM;
+}
+
 static int
 step_raw(struct input *in)
 {
     struct kernel *k = the_kernel();
-    uint64_t digest_before = kernel_digest(k);
-    uint64_t potential_before = kernel_potential(k);
+    uint64_t digest_before;
+    uint64_t potential_before;
     struct step out = {0};
     int rc;
 
@@ -412,6 +448,10 @@ step_raw(struct input *in)
     in->now = S.now;
     S.answered = false;
     S.code = 0;
+    if (S.scarce != 0 && step_starved(in, &out, &rc))
+        return rc;
+    digest_before = kernel_digest(k);
+    potential_before = kernel_potential(k);
     rc = kernel_step(k, in, &out);
     check_events(&out, potential_before);
     trace_events(&out);

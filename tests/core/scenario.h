@@ -130,6 +130,11 @@ struct bytes scenario_spec(void);
 
 /* Memory: refuse every allocation after so many more; -1: none refused. */
 void scenario_memory(long allocations_left);
+/* Every step first finds little memory (0 to 3 allocations, by the seed), and
+ * is taken again with enough when that did not suffice; 0 ends it. How many
+ * steps found too little. */
+void scenario_memory_scarce(uint64_t seed);
+long scenario_memory_starved(void);
 
 void scenario_given(const char *file, int line, const char *text);
 void scenario_when(const char *file, int line, const char *text);

@@ -39,6 +39,8 @@ struct scenario {
     struct kernel *shadow; /* lives on events alone */
     size_t memory_used;
     long memory_left; /* allocations until one is refused; -1: no end */
+    uint64_t scarce;  /* state of the dice of scenario_memory_scarce(); 0: off */
+    long starved;
     asup_time now;
     uint64_t seq_last;
     uint64_t token_last;

@@ -218,6 +218,18 @@ START_TEST(any_story_ends_in_quiescence)
 }
 END_TEST
 
+/* R-EVT-2: whatever has no memory is refused as a whole, facts too, and works
+ * when it is asked again: the story ends the same way. */
+START_TEST(any_story_survives_scarce_memory)
+{
+    scenario_begin();
+    scenario_memory_scarce((uint64_t)_i);
+    (void)story((uint64_t)_i, 300);
+    ck_assert_int_gt(scenario_memory_starved(), 0);
+    scenario_end();
+}
+END_TEST
+
 /* R-EVT-4: and the same seed is the same story, event for event. */
 START_TEST(R_EVT_4_same_seed_same_events)
 {
@@ -248,6 +260,7 @@ main(void)
     int last = getenv("SEED") != NULL ? first : seeds_from("SEEDS", 200);
     Suite *suite = suite_create("random");
     TCase *any = tcase_create("any_story_ends_in_quiescence");
+    TCase *scarce = tcase_create("any_story_survives_scarce_memory");
     TCase *same = tcase_create("R_EVT_4_same_seed_same_events");
     SRunner *runner;
     int failed;
@@ -256,7 +269,10 @@ main(void)
     tcase_set_timeout(same, 60);
     tcase_add_loop_test(any, any_story_ends_in_quiescence, first, last + 1);
     tcase_add_loop_test(same, R_EVT_4_same_seed_same_events, first, first + 5);
+    tcase_set_timeout(scarce, 60);
+    tcase_add_loop_test(scarce, any_story_survives_scarce_memory, first, (last + first) / 2 + 1);
     suite_add_tcase(suite, any);
+    suite_add_tcase(suite, scarce);
     suite_add_tcase(suite, same);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
