@@ -12,7 +12,7 @@
 struct link_packet {
     struct link_packet *next;
     int fd;
-    struct link_message message;
+    struct link_message message; /* as much of it as its kind needs */
 };
 
 #define PAYLOAD(member)                                                                            \
@@ -143,11 +143,12 @@ link_send(struct link *link, struct link_message *message, int fd)
     }
     if (link->queued >= link->queued_max)
         return -ENOBUFS;
-    packet = malloc(sizeof *packet);
+    message->size = link_message_size(message->kind);
+    packet = malloc(offsetof(struct link_packet, message) + message->size);
     if (packet == NULL)
         return -ENOMEM;
     packet->next = NULL;
-    packet->message = *message;
+    memcpy(&packet->message, message, message->size);
     packet->fd = -1;
     if (fd >= 0) {
         packet->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);

@@ -16,10 +16,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "asupersync/version.h"
+#include "daemon/background.h"
 #include "daemon/engine.h"
 #include "daemon/keeper/keeper.h"
 #include "daemon/keeper/log.h"
@@ -34,10 +34,6 @@
 
 #define ENGINE_MODULE "asupersyncd-engine.so"
 #define ENGINE_TIMEOUT_DEFAULT_S 10
-
-/* A daemon in the background writes its log here, below the state directory. */
-#define DAEMON_LOG "daemon.log"
-#define DAEMON_LOG_MAX (1 << 20)
 
 static const char usage[] =
     "Usage: asupersyncd [--user] [option]...\n"
@@ -410,109 +406,6 @@ fill_standard_descriptors(void)
         close(fd);
 }
 
-/* The caller's process: waits for the one in the middle, and says what the log
- * says if the start failed. */
-static void __attribute__((noreturn)) wait_for_start(pid_t middle, int log_fd, off_t log_start)
-{
-    char text[4096];
-    int status = 0;
-    ssize_t got;
-
-    if (waitpid(middle, &status, 0) == middle && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        _exit(EXIT_SUCCESS);
-    while ((got = pread(log_fd, text, sizeof text, log_start)) > 0) {
-        (void)!write(STDERR_FILENO, text, (size_t)got);
-        log_start += got;
-    }
-    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : KEEPER_EXIT_FAILED);
-}
-
-/* The process in the middle: leaves with success once the daemon is ready, or
- * with the status of a daemon that never was. */
-static void __attribute__((noreturn)) stand_between(pid_t daemon, int ready_fd)
-{
-    int status = 0;
-    char ready;
-
-    if (read(ready_fd, &ready, 1) == 1)
-        _exit(EXIT_SUCCESS);
-    if (waitpid(daemon, &status, 0) != daemon || !WIFEXITED(status) || WEXITSTATUS(status) == 0)
-        _exit(KEEPER_EXIT_FAILED);
-    _exit(WEXITSTATUS(status));
-}
-
-static int
-open_log(const char *state_dir)
-{
-    char path[512];
-    char old[520];
-    struct stat status;
-
-    (void)snprintf(path, sizeof path, "%s/" DAEMON_LOG, state_dir);
-    (void)snprintf(old, sizeof old, "%s.1", path);
-    if (lstat(path, &status) == 0 && status.st_size > DAEMON_LOG_MAX)
-        (void)rename(path, old);
-    return open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-}
-
-/* To the background: a child in a session of its own, and a child of that, so
- * that it never gets a terminal. Returns in the daemon, with the descriptor
- * that says "ready". */
-static int
-go_to_background(const struct arguments *a)
-{
-    int log_fd = open_log(a->state_dir);
-    int pipe_fds[2];
-    int null_fd;
-    off_t log_start;
-    pid_t child;
-
-    if (log_fd < 0 || pipe2(pipe_fds, O_CLOEXEC) < 0) {
-        log_error("cannot write the log '%s/" DAEMON_LOG "': %s", a->state_dir, strerror(errno));
-        exit(KEEPER_EXIT_CANTCREAT);
-    }
-    log_start = lseek(log_fd, 0, SEEK_END);
-    child = fork();
-    if (child > 0) {
-        close(pipe_fds[1]);
-        wait_for_start(child, log_fd, log_start);
-    }
-    if (child == 0) {
-        (void)setsid();
-        child = fork();
-        if (child > 0) {
-            close(pipe_fds[1]);
-            stand_between(child, pipe_fds[0]);
-        }
-    }
-    if (child < 0) {
-        log_error("cannot fork: %s", strerror(errno));
-        _exit(KEEPER_EXIT_FAILED);
-    }
-    close(pipe_fds[0]);
-    null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    (void)dup2(null_fd, STDIN_FILENO);
-    (void)dup2(null_fd, STDOUT_FILENO);
-    (void)dup2(log_fd, STDERR_FILENO);
-    close(null_fd);
-    close(log_fd);
-    return pipe_fds[1];
-}
-
-static void
-make_state_dir(const char *path)
-{
-    char part[512];
-
-    (void)snprintf(part, sizeof part, "%s", path);
-    for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        (void)mkdir(part, 0755);
-        *slash = '/';
-    }
-    (void)mkdir(part, 0700);
-}
-
 static int
 become_keeper(const struct arguments *a)
 {
@@ -551,10 +444,8 @@ become_keeper(const struct arguments *a)
     argv[argc] = NULL;
 
     notify_init();
-    if (!a->foreground && !notify_active()) {
-        make_state_dir(a->state_dir);
-        keeper.ready_fd = go_to_background(a);
-    }
+    if (!a->foreground && !notify_active())
+        keeper.ready_fd = background_go(a->state_dir);
     return keeper_run(&keeper);
 }
 

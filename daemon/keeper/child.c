@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/keyctl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,6 +91,8 @@ become_user(const struct child_plan *plan, const struct identity *who)
         return;
     if (!who->known)
         fail("user", ENOENT);
+    /* Keys that the keeper was given are not the task's. */
+    (void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
     if (who->group_count > IDENTITY_GROUPS_MAX ? initgroups(identity_name(who), who->gid) < 0
                                                : setgroups(who->group_count, who->groups) < 0)
         fail("groups", errno);

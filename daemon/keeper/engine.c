@@ -348,7 +348,7 @@ clear(struct keeper *k)
         return;
     engine->clear_next_at = k->now + CLEAR_LOOK_NS;
     contain_look_again(k);
-    (void)contain_kill_all(k);
+    rows_kill_all(k);
     if (contain_populated_all(k) != 0 || k->by_pid.count > 0 || k->sweeps_running > 0) {
         if (engine->clear_report_at <= k->now) {
             engine->clear_report_at = k->now + CLEAR_REPORT_NS;
@@ -357,11 +357,12 @@ clear(struct keeper *k)
         }
         return;
     }
-    while ((node = table_any(&k->rows)) != NULL)
+    while ((node = table_next(&k->rows, NULL)) != NULL)
         row_free(k, TABLE_OWNER(node, struct row, by_task));
-    while ((node = table_any(&k->regions)) != NULL)
+    while ((node = table_next(&k->regions, NULL)) != NULL)
         region_free(k, TABLE_OWNER(node, struct region, by_id));
     contain_remove_all(k);
+    spawn_drop_stdio(k);
     sweep_drop_all(k);
     sweep_leftover_work(k);
     engine->state = ENGINE_ABSENT;

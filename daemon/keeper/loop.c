@@ -154,7 +154,8 @@ set_up(struct keeper *k)
     k->engine.pidfd = -1;
     k->engine.link.fd = -1;
     k->cgroup.tree_fd = -1;
-    if (!table_init(&k->rows) || !table_init(&k->by_pid) || !table_init(&k->regions)) {
+    if (!table_init(&k->rows) || !table_init(&k->by_pid) || !table_init(&k->regions) ||
+        !table_init(&k->sweep_table)) {
         log_error("out of memory");
         return KEEPER_EXIT_FAILED;
     }
@@ -190,6 +191,16 @@ reload(struct keeper *k)
 }
 
 static void
+shut_down(struct keeper *k)
+{
+    k->shutdown_count++;
+    if (k->engine.state == ENGINE_CLEARING)
+        keeper_finish(k, KEEPER_EXIT_FAILED); /* nothing is left to end in order */
+    else
+        engine_shut_down(k);
+}
+
+static void
 take_signal(struct keeper *k, const struct signalfd_siginfo *info)
 {
     switch (info->ssi_signo) {
@@ -198,14 +209,14 @@ take_signal(struct keeper *k, const struct signalfd_siginfo *info)
         break;
     case SIGTERM:
     case SIGINT:
-        k->shutdown_count++;
-        if (k->engine.state == ENGINE_CLEARING)
-            keeper_finish(k, KEEPER_EXIT_FAILED); /* nothing is left to end in order */
-        else
-            engine_shut_down(k);
+        shut_down(k);
         break;
     case SIGHUP:
-        reload(k);
+        /* From the kernel it means that the terminal is gone. */
+        if (info->ssi_code == SI_KERNEL)
+            shut_down(k);
+        else
+            reload(k);
         break;
     default:
         break;
@@ -369,7 +380,7 @@ wind_up(struct keeper *k)
     if (k->engine.pidfd >= 0)
         (void)syscall(SYS_pidfd_send_signal, k->engine.pidfd, SIGKILL, NULL, 0);
     while (k->engine.pidfd >= 0 || k->by_pid.count > 0 || contain_populated_all(k) != 0) {
-        (void)contain_kill_all(k);
+        rows_kill_all(k);
         if (!wait_on(k, end_at)) {
             log_error("killed processes do not go away; leaving them to the next start");
             k->exit_status = KEEPER_EXIT_FAILED;

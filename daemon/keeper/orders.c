@@ -58,7 +58,10 @@ order_signal(struct keeper *k, uint64_t task, int signal)
         log_warning("not every process of t%llu could be signalled: %s", (unsigned long long)task,
                     strerror(-rc));
     reap_look_soon(k);
-    row_changed(k, row, delivered ? ROW_SIGNAL_DELIVERED : ROW_SIGNAL_LATE);
+    if (delivered)
+        row_changed(k, row, ROW_SIGNAL_DELIVERED);
+    else if ((row->wire.facts & ROW_SIGNAL_DELIVERED) == 0)
+        row_changed(k, row, ROW_SIGNAL_LATE);
 }
 
 static void
@@ -74,6 +77,7 @@ order_kill(struct keeper *k, uint64_t task)
     row->killed = true;
     contain_look_again(k);
     rc = contain_kill(k, row);
+    row_kill_main(row);
     if (rc < 0 && rc != -ENOENT) {
         log_error("t%llu could not be killed: %s", (unsigned long long)task, strerror(-rc));
         return;

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/keeper/rows.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "daemon/keeper/contain.h"
 #include "daemon/keeper/engine.h"
 
 #define ROW_RESEND_NS ASUP_NS_PER_S
@@ -207,4 +210,22 @@ rows_tick(struct keeper *k)
             break;
         row_send(k, row);
     }
+}
+
+/* ---- Killing ----------------------------------------------------------------- */
+
+void
+row_kill_main(const struct row *row)
+{
+    if (row->pidfd >= 0)
+        (void)syscall(SYS_pidfd_send_signal, row->pidfd, SIGKILL, NULL, 0);
+}
+
+void
+rows_kill_all(struct keeper *k)
+{
+    (void)contain_kill_all(k);
+    for (struct table_node *node = table_next(&k->by_pid, NULL); node != NULL;
+         node = table_next(&k->by_pid, node))
+        row_kill_main(TABLE_OWNER(node, struct row, by_pid));
 }

@@ -40,4 +40,11 @@ void row_acked(struct keeper *k, struct row *row, uint32_t version);
 /* Tell what has waited for an ACK for a second. */
 void rows_tick(struct keeper *k);
 
+/* SIGKILL to the main process, if it lives: where tasks own the tree, it may
+ * have left its cgroup. */
+void row_kill_main(const struct row *row);
+
+/* SIGKILL to every process of every task, and to every main process. */
+void rows_kill_all(struct keeper *k);
+
 #endif

@@ -86,6 +86,16 @@ spawn_stdio(struct keeper *k, uint64_t task, int fd_take)
     *slot = (struct stdio_waiting){.task = task, .fd = fd_take};
 }
 
+void
+spawn_drop_stdio(struct keeper *k)
+{
+    for (int i = 0; i < KEEPER_STDIO_MAX; i++) {
+        if (k->stdio[i].task != 0)
+            close(k->stdio[i].fd);
+        k->stdio[i].task = 0;
+    }
+}
+
 /* Only a sealed memfd is read: it cannot change, and cannot make us wait. */
 static int
 read_header(int fd, struct spawn_header *header)

@@ -18,6 +18,9 @@ void spawn_start(struct keeper *k, uint64_t task, uint32_t uid, const uint64_t *
 /* LINK_STDIO: a connection for a START that is to come; it is taken. */
 void spawn_stdio(struct keeper *k, uint64_t task, int fd_take);
 
+/* Close the connections whose START never came. */
+void spawn_drop_stdio(struct keeper *k);
+
 /* The status pipe has something, or its writer is gone. */
 void spawn_status(struct keeper *k, struct row *row);
 

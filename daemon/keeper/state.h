@@ -155,6 +155,7 @@ struct keeper {
     uint64_t tick_next_at; /* once a second: what was not acknowledged */
     uint64_t watchdog_next_at;
 
+    struct table sweep_table;
     struct chain sweeps; /* waiting and running, in order */
     uint32_t sweeps_running;
 

@@ -26,12 +26,14 @@
 
 enum sweep_step {
     SWEEP_DIRECTORY, /* rmdir, or else a child first */
+    SWEEP_WAITING,   /* for its turn to have a child */
     SWEEP_CHILD,     /* a child removes the content */
     SWEEP_GROUP,     /* the cgroup, which may be busy for a moment */
 };
 
 struct sweep {
     struct chain chain;
+    struct table_node by_region;
     uint64_t region;
     enum sweep_step step;
     bool asked;   /* by the engine, which wants an answer */
@@ -47,13 +49,9 @@ struct sweep {
 static struct sweep *
 sweep_find(const struct keeper *k, uint64_t region)
 {
-    for (struct chain *at = k->sweeps.next; at != &k->sweeps; at = at->next) {
-        struct sweep *sweep = CHAIN_OWNER(at, struct sweep, chain);
+    struct table_node *node = table_find(&k->sweep_table, region);
 
-        if (sweep->region == region)
-            return sweep;
-    }
-    return NULL;
+    return node != NULL ? TABLE_OWNER(node, struct sweep, by_region) : NULL;
 }
 
 static struct sweep *
@@ -71,6 +69,7 @@ sweep_new(struct keeper *k, uint64_t region, bool asked)
     sweep->due_at = k->now;
     chain_init(&sweep->chain);
     chain_append(&k->sweeps, &sweep->chain);
+    table_add(&k->sweep_table, &sweep->by_region, region);
     return sweep;
 }
 
@@ -85,6 +84,7 @@ answer(struct keeper *k, uint64_t region, int error)
         engine_fault(k, "it does not read its answers");
 }
 
+/* Its child is no more; the next one in line may have one. */
 static void
 sweep_close(struct keeper *k, struct sweep *sweep)
 {
@@ -92,8 +92,18 @@ sweep_close(struct keeper *k, struct sweep *sweep)
         close(sweep->pidfd);
     if (sweep->progress_fd >= 0)
         close(sweep->progress_fd);
-    if (sweep->pid != 0)
+    if (sweep->pid != 0) {
         k->sweeps_running--;
+        for (struct chain *at = k->sweeps.next; at != &k->sweeps; at = at->next) {
+            struct sweep *next = CHAIN_OWNER(at, struct sweep, chain);
+
+            if (next->step != SWEEP_WAITING)
+                continue;
+            next->step = SWEEP_DIRECTORY;
+            next->due_at = k->now;
+            break;
+        }
+    }
     sweep->pidfd = -1;
     sweep->progress_fd = -1;
     sweep->pid = 0;
@@ -115,6 +125,7 @@ sweep_done(struct keeper *k, struct sweep *sweep)
         answer(k, sweep->region, sweep->error);
     sweep_close(k, sweep);
     chain_remove(&sweep->chain);
+    table_remove(&k->sweep_table, &sweep->by_region);
     free(sweep);
 }
 
@@ -219,7 +230,8 @@ step_directory(struct keeper *k, struct sweep *sweep)
         sweep->error = 0;
     } else if (!sweep->emptied && (errno == ENOTEMPTY || errno == EEXIST)) {
         if (k->sweeps_running >= SWEEPS_AT_ONCE) {
-            sweep->due_at = k->now + SWEEP_RETRY_NS;
+            sweep->step = SWEEP_WAITING;
+            sweep->due_at = ASUP_NEVER;
             return;
         }
         rc = start_child(k, sweep, name);
@@ -336,6 +348,7 @@ sweep_drop_all(struct keeper *k)
 
         next = at->next;
         sweep_close(k, sweep);
+        table_remove(&k->sweep_table, &sweep->by_region);
         free(sweep);
     }
     chain_init(&k->sweeps);

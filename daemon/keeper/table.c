@@ -93,10 +93,17 @@ table_find(const struct table *table, uint64_t key)
 }
 
 struct table_node *
-table_any(const struct table *table)
+table_next(const struct table *table, const struct table_node *node)
 {
-    for (uint32_t i = 0; table->count > 0 && i < table->bucket_count; i++)
-        if (table->buckets[i] != NULL)
-            return table->buckets[i];
+    uint32_t bucket = 0;
+
+    if (node != NULL) {
+        if (node->next != NULL)
+            return node->next;
+        bucket = bucket_of(table, node->key) + 1;
+    }
+    for (; table->count > 0 && bucket < table->bucket_count; bucket++)
+        if (table->buckets[bucket] != NULL)
+            return table->buckets[bucket];
     return NULL;
 }

@@ -28,8 +28,10 @@ void table_add(struct table *table, struct table_node *node, uint64_t key);
 void table_remove(struct table *table, struct table_node *node);
 struct table_node *table_find(const struct table *table, uint64_t key);
 
-/* Any node, or NULL when the table is empty: to take everything out. */
-struct table_node *table_any(const struct table *table);
+/* The node after this one, or the first for NULL; NULL at the end. The order
+ * is none, and the table must not change in between, except that table_next of
+ * NULL takes everything out one by one. */
+struct table_node *table_next(const struct table *table, const struct table_node *node);
 
 #define TABLE_OWNER(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 

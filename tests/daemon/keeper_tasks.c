@@ -300,6 +300,40 @@ START_TEST(cgroups_mirror_regions)
 }
 END_TEST
 
+/* Limits of memory and processes, where the controllers are; elsewhere a task
+ * that asks for them is not started without. */
+START_TEST(limits_hold_or_are_refused)
+{
+    const struct start memory = {.uid = getuid(), .memory_max = 32 << 20};
+    const struct start pids = {.uid = getuid(), .pids_max = 5};
+    const char *const eat[] = {"/bin/sh", "-c", "exec tail -c 200M /dev/zero", NULL};
+    const char *const fork[] = {"/bin/sh", "-c",
+                                "for i in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done; exit 0", NULL};
+
+    order_start(1, region_2, &memory, eat);
+    order_start(2, region_2, &pids, fork);
+    if (fx.hello.u.hello.memory_limits) {
+        (void)await_facts(1, ROW_EXITED | ROW_EMPTY | ROW_OOM_KILLED);
+        ck_assert_int_eq(fx.rows[1].signal, SIGKILL);
+        ck_assert_uint_gt(fx.rows[1].memory_peak, 16 << 20);
+    } else {
+        (void)await_facts(1, ROW_START_FAILED | ROW_EMPTY);
+        ck_assert_str_eq(fx.rows[1].stage, "limits");
+        ck_assert_int_eq(fx.rows[1].error, EOPNOTSUPP);
+    }
+    if (fx.hello.u.hello.pids_limits) {
+        (void)await_facts(2, ROW_EXITED);
+        ck_assert_int_ne(fx.rows[2].exit_code, 0);
+        order(LINK_KILL, 2);
+    } else {
+        (void)await_facts(2, ROW_START_FAILED | ROW_EMPTY);
+        ck_assert_int_eq(fx.rows[2].error, EOPNOTSUPP);
+    }
+    finish_task(1);
+    finish_task(2);
+}
+END_TEST
+
 static const struct rule rules[] = {
     RULE(R_TSK_4_exit_status_is_told),
     RULE(R_TSK_4_death_by_signal_is_told),
@@ -314,6 +348,7 @@ static const struct rule rules[] = {
     RULE(unacknowledged_row_is_told_again),
     RULE(R_BUD_3_cpu_time_is_sampled),
     RULE(cgroups_mirror_regions),
+    RULE(limits_hold_or_are_refused),
 };
 
 RULES_MAIN("keeper tasks", rules, keeper_begin, keeper_end)
