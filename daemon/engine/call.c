@@ -35,8 +35,6 @@ refusal_hint(int code)
         return "it is closing or closed; open another region";
     case ASUP_EEXISTS:
         return "choose another name, or wait until that region is closed";
-    case ASUP_EBUSY:
-        return "wait until something ends, or raise the limit in asupersyncd.yaml";
     case ASUP_ECONFLICT:
         return "use a new request id for a new request";
     case ASUP_EEXPIRED:
@@ -49,15 +47,18 @@ refusal_hint(int code)
 int
 call_refused(struct call *c, const struct answer *a)
 {
-    if (a->detail[0])
-        proto_error_set(&c->error, a->code, "%s", a->detail);
-    else if (a->limit)
-        proto_error_set(&c->error, a->code, "the limit %s is reached", a->limit);
-    else
-        proto_error_set(&c->error, a->code, "%s", asup_error_text(a->code));
     if (a->limit)
-        snprintf(c->error.limit, sizeof c->error.limit, "%s", a->limit);
+        proto_error_set(&c->error, a->code, "%s (the limit is %s)",
+                        a->detail[0] ? a->detail : asup_error_text(a->code), a->limit);
+    else
+        proto_error_set(&c->error, a->code, "%s",
+                        a->detail[0] ? a->detail : asup_error_text(a->code));
     snprintf(c->error.hint, sizeof c->error.hint, "%s", refusal_hint(a->code));
+    if (a->limit) {
+        snprintf(c->error.limit, sizeof c->error.limit, "%s", a->limit);
+        snprintf(c->error.hint, sizeof c->error.hint,
+                 "wait until something ends, or raise limits.%s in asupersyncd.yaml", a->limit);
+    }
     return a->code;
 }
 

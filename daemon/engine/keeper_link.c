@@ -234,7 +234,7 @@ on_message(struct engine *e, const struct link_message *m, int fd)
 {
     switch ((enum link_kind)m->kind) {
     case LINK_HELLO:
-        on_hello(e, m); /* facts may change at a reload */
+        on_hello(e, m);
         break;
     case LINK_TABLE_END:
         e->table_complete = true;
@@ -256,6 +256,7 @@ on_message(struct engine *e, const struct link_message *m, int fd)
         shutdown_asked(e, m->u.shutdown.count);
         break;
     case LINK_RELOAD:
+        on_hello(e, m);
         reload_configuration(e);
         keeper_say(e, LINK_RELOADED);
         break;

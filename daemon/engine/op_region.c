@@ -190,16 +190,26 @@ op_region_stat(struct call *c)
 /* ---- Tree ----------------------------------------------------------------------------- */
 
 /* What has ended stands among the retained, in order of ending; for a tree it
- * is sorted out once, as lists by the region it belonged to. */
+ * is sorted out once, as rings by the region it belonged to. A map holds the
+ * last of each ring, whose next is the first. */
 struct retained {
-    struct idmap children; /* region -> first struct retained_item, a closed region */
-    struct idmap tasks;    /* region -> first struct retained_item, a completed task */
+    struct idmap children; /* region -> struct retained_item, closed regions */
+    struct idmap tasks;    /* region -> struct retained_item, completed tasks */
 };
 
 struct retained_item {
     uint64_t id;
     struct retained_item *next;
 };
+
+/* The next of a ring: begin with NULL; NULL at the end. */
+static const struct retained_item *
+retained_step(const struct retained_item *last, const struct retained_item *at)
+{
+    if (!last || at == last)
+        return NULL;
+    return at ? at->next : last->next;
+}
 
 static bool
 retained_add(struct call *c, struct idmap *map, uint64_t region, uint64_t id)
@@ -208,7 +218,10 @@ retained_add(struct call *c, struct idmap *map, uint64_t region, uint64_t id)
 
     if (!item)
         return false;
-    *item = (struct retained_item){.id = id, .next = idmap_get(map, region)};
+    struct retained_item *last = idmap_get(map, region);
+    *item = (struct retained_item){.id = id, .next = last ? last->next : item};
+    if (last)
+        last->next = item;
     return idmap_put(map, region, item);
 }
 
@@ -246,7 +259,8 @@ write_tasks(struct call *c, const struct region_view *region, const struct retai
         if (call_sees(c, task.uid))
             body_task(c->w, e, &task);
     }
-    for (const struct retained_item *i = idmap_get(&retained->tasks, region->id); i; i = i->next) {
+    const struct retained_item *last = idmap_get(&retained->tasks, region->id);
+    for (const struct retained_item *i = NULL; (i = retained_step(last, i)) != NULL;) {
         if (kernel_task(e->kernel, i->id, &task))
             body_task(c->w, e, &task);
     }
@@ -257,7 +271,8 @@ write_tasks(struct call *c, const struct region_view *region, const struct retai
  * children are written. */
 struct level {
     uint64_t live_next;                     /* next live child */
-    const struct retained_item *ended_next; /* then those that have ended */
+    const struct retained_item *ended_last; /* then those that have ended */
+    const struct retained_item *ended_at;
 };
 
 static void
@@ -271,7 +286,7 @@ enter(struct call *c, const struct region_view *region, const struct retained *r
     *level = (struct level){0};
     if (children) {
         level->live_next = region->child_first;
-        level->ended_next = idmap_get(&retained->children, region->id);
+        level->ended_last = idmap_get(&retained->children, region->id);
     }
 }
 
@@ -286,12 +301,11 @@ next_child(struct call *c, struct level *level, struct region_view *out)
         if (call_sees(c, out->uid))
             return true;
     }
-    while (level->ended_next) {
-        uint64_t id = level->ended_next->id;
-        level->ended_next = level->ended_next->next;
-        if (kernel_region(k, id, out))
+    while ((level->ended_at = retained_step(level->ended_last, level->ended_at)) != NULL) {
+        if (kernel_region(k, level->ended_at->id, out))
             return true;
     }
+    level->ended_last = NULL;
     return false;
 }
 
