@@ -81,9 +81,11 @@ admit_reserve(struct kernel *k, const struct admit_need *n, const struct need *m
         tasks += region_at(k, k->root)->sub_tasks;
         regions += region_at(k, k->root)->sub_regions;
     }
-    need.tasks += min_u64(tasks, STANDING_TASKS);
-    need.regions += min_u64(regions, STANDING_REGIONS);
-    need.events += n->tasks + n->regions;
+    need.tasks += min_u64(tasks, STANDING_TASKS) + 1;
+    need.regions += 2 * min_u64(regions, STANDING_REGIONS) + 2; /* see need_follow() */
+    /* A cancel that is strengthened holds two for a while. */
+    need.reasons += 2 * (uint32_t)min_u64(regions, STANDING_REGIONS) + 2 * ASUP_DEPTH_MAX + 8;
+    need.events += n->tasks + n->regions + RETENTION_MOST + ASUP_DEPTH_MAX;
     need.scratch += n->scratch;
     return reserve(k, &need);
 }

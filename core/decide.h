@@ -167,6 +167,7 @@ void dispatch(struct kernel *k);
 bool dispatch_waiting(const struct kernel *k);
 
 /* retention.c */
+enum { RETENTION_MOST = 64 }; /* forgotten in one step */
 asup_time retention_next(const struct kernel *k);
 void retention_fire(struct kernel *k);
 

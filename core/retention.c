@@ -21,8 +21,8 @@ retention_next(const struct kernel *k)
 void
 retention_fire(struct kernel *k)
 {
-    /* Half of the reserved room is enough for once; the rest comes next time. */
-    for (size_t most = k->event_capacity / 2; most > 0 && retention_next(k) <= k->now; most--) {
+    /* What is more comes next time. */
+    for (unsigned most = RETENTION_MOST; most > 0 && retention_next(k) <= k->now; most--) {
         uint32_t link = k->retained_first;
 
         if ((link & 1) != 0)

@@ -70,10 +70,11 @@ reserve(struct kernel *k, const struct need *n)
     const struct kernel_allocator *a = &k->allocator;
     uint64_t regions = min_u64(n->regions, (uint64_t)arena_live(&k->regions) + n->events);
     uint32_t reasons = n->reasons + (uint32_t)regions + 4;
+    uint32_t messages = 4 + (uint32_t)min_u64(n->reasons, 2 * ASUP_DEPTH_MAX);
 
     return buffers_reserve(k, n) && arena_reserve(&k->reasons, a, reasons) &&
            index_reserve(&k->reason_handles, a, reasons) &&
-           heap_reserve_short(&k->heap, a, ASUP_MESSAGE_MAX, 4 + n->reasons);
+           heap_reserve_short(&k->heap, a, ASUP_MESSAGE_MAX, messages);
 }
 
 void
@@ -109,8 +110,18 @@ buffers_calm(struct kernel *k)
     struct scratch *s = &k->scratch;
 
     while (s->older_count > 0) {
-        s->older_count--;
-        memory_release(a, s->older[s->older_count], s->older_size[s->older_count], 1);
+        size_t i = --s->older_count;
+
+        if (s->older_size[i] > s->size) { /* the largest stays */
+            uint8_t *chunk = s->chunk;
+            size_t size = s->size;
+
+            s->chunk = s->older[i];
+            s->size = s->older_size[i];
+            s->older[i] = chunk;
+            s->older_size[i] = size;
+        }
+        memory_release(a, s->older[i], s->older_size[i], 1);
     }
     s->used = 0;
     heap_calm(&k->heap, a);

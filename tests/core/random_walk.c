@@ -503,6 +503,9 @@ walk(int steps)
                 continue;
             /* What is admitted has had the memory of its end reserved. */
             memory_left = dice(3) == 0 ? 0 : -1;
+            if (take_step(&in) == 0)
+                continue;
+            memory_left = 0; /* timers came before it: brought again, it finds it */
             if (take_step(&in) != 0)
                 fail("a fact", "found no memory");
             continue;
