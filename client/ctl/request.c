@@ -186,7 +186,8 @@ request_environment(struct ctl *ctl, json_t *object, enum environment environmen
 
 /* ---- Where it runs ----------------------------------------------------------------------- */
 
-/* --cwd from here, else here. */
+/* --cwd from here, else here; another user starts at home, as this directory
+ * may be closed to them. */
 static int
 request_directory(struct ctl *ctl, json_t *object)
 {
@@ -194,6 +195,8 @@ request_directory(struct ctl *ctl, json_t *object)
     char *here = NULL;
     struct text path = {0};
 
+    if (given == NULL && args_value(&ctl->args, OPTION_AS) != NULL)
+        return 0;
     if (given == NULL || given[0] != '/') {
         here = getcwd(NULL, 0);
         if (here == NULL)

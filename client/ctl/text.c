@@ -188,18 +188,52 @@ text_paint(struct text *t, const struct look *look, enum paint paint, const char
     text_add(t, "\033[0m");
 }
 
+/* Columns of one character: none for marks that join the one before, two for
+ * East Asian letters and pictures. */
+static unsigned
+code_columns(uint32_t code)
+{
+    static const struct {
+        uint32_t first, last;
+    } wide[] = {{0x1100, 0x115f},   {0x2e80, 0xa4cf},  {0xac00, 0xd7a3}, {0xf900, 0xfaff},
+                {0xfe30, 0xfe6f},   {0xff00, 0xff60},  {0xffe0, 0xffe6}, {0x1f300, 0x1f64f},
+                {0x1f680, 0x1faff}, {0x20000, 0x3fffd}};
+
+    if ((code >= 0x300 && code <= 0x36f) || (code >= 0xfe00 && code <= 0xfe0f))
+        return 0;
+    for (size_t i = 0; i < sizeof wide / sizeof wide[0]; i++) {
+        if (code >= wide[i].first && code <= wide[i].last)
+            return 2;
+    }
+    return 1;
+}
+
+/* The size of what stands at the start of harmless text, a colour sequence or
+ * one character, and its columns. */
+static size_t
+next_shown(const char *bytes, size_t size, unsigned *columns)
+{
+    uint32_t code = 0;
+
+    *columns = 0;
+    if (bytes[0] == '\033') {
+        const char *end = memchr(bytes, 'm', size);
+        return end != NULL ? (size_t)(end - bytes) + 1 : size;
+    }
+    int length = utf8_next((const unsigned char *)bytes, size, &code);
+    *columns = length > 0 ? code_columns(code) : 1;
+    return length > 0 ? (size_t)length : 1;
+}
+
 size_t
 text_columns(const char *bytes, size_t size)
 {
     size_t columns = 0;
 
-    for (size_t i = 0; i < size; i++) {
-        if (bytes[i] == '\033') {
-            while (i < size && bytes[i] != 'm')
-                i++;
-        } else if (((unsigned char)bytes[i] & 0xc0) != 0x80) {
-            columns++;
-        }
+    for (size_t at = 0; at < size;) {
+        unsigned one;
+        at += next_shown(bytes + at, size - at, &one);
+        columns += one;
     }
     return columns;
 }
@@ -221,15 +255,13 @@ text_cut(struct text *t, size_t start, const struct look *look)
 
     if (look->width == 0 || text_columns(t->data + start, t->size - start) <= look->width)
         return;
-    while (at < t->size && columns + 1 < look->width) {
-        if (t->data[at] == '\033') {
-            at += strcspn(t->data + at, "m") + 1;
-            continue;
-        }
-        columns++;
-        do {
-            at++;
-        } while (at < t->size && ((unsigned char)t->data[at] & 0xc0) == 0x80);
+    while (at < t->size) {
+        unsigned one;
+        size_t size = next_shown(t->data + at, t->size - at, &one);
+        if (columns + one + 1 > look->width)
+            break;
+        columns += one;
+        at += size;
     }
     t->size = at;
     text_add(t, look->utf8 ? "\xe2\x80\xa6" : ">");

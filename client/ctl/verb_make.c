@@ -262,6 +262,7 @@ verb_open(struct ctl *ctl)
     if (rc != 0)
         return rc;
     char *id = must_copy(get_text(body, "region"));
+    ctl->stream = attach; /* a second object follows */
     print_made(ctl, body, "region");
     if (attach)
         rc = stay_with(ctl, id);

@@ -389,6 +389,10 @@ run_signals(struct run *run)
         case SIGHUP:
             run_cancel(run, "SIGHUP");
             break;
+        case SIGQUIT: /* at once */
+            run->cancels++;
+            run_cancel(run, "SIGQUIT");
+            break;
         case SIGWINCH:
             relay_resize(&run->relay);
             break;
@@ -474,7 +478,7 @@ run_loop(struct run *run)
 static int
 block_signals(void)
 {
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGTSTP, SIGCONT};
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP, SIGCONT};
     sigset_t set;
     sigset_t blocked;
 

@@ -125,7 +125,8 @@ enum value_kind {
     X(CLEAR_ENV, "clear-env", 0, NULL, VALUE_NONE, ON_PROCESS, "start from an empty environment")  \
     X(KEEP_ENV, "keep-env", 0, NULL, VALUE_NONE, ON(SUBMIT) | ON(DEFER),                           \
       "pass the whole current environment")                                                        \
-    X(CWD, "cwd", 'C', "DIR", VALUE_DIRECTORY, ON_PROCESS, "where it runs (default here)")         \
+    X(CWD, "cwd", 'C', "DIR", VALUE_DIRECTORY, ON_PROCESS,                                         \
+      "where it runs (default here, with --as at home)")                                           \
     X(AS, "as", 0, "USER", VALUE_USER, ON_PROCESS, "run as that user (root only)")                 \
     X(UMASK, "umask", 0, "OCTAL", VALUE_ANY, ON_PROCESS, "its file mode creation mask")            \
     X(NICE, "nice", 0, "N", VALUE_ANY, ON_PROCESS, "its niceness, -20 to 19")                      \

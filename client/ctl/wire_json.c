@@ -270,55 +270,6 @@ wire_to_json(const void *bytes, size_t size)
     return value;
 }
 
-/* Step over one value of any shape, without recursion. */
-static bool
-skip_value(struct reader *r)
-{
-    uint64_t left = 1;
-
-    while (left > 0) {
-        uint64_t number = 0;
-        double real;
-        enum wire_type type = read_head(r, &number, &real);
-        left--;
-        if (type == WIRE_BROKEN)
-            return false;
-        /* Each item takes a byte at least, so a lie about the count ends here. */
-        if ((type == WIRE_ARRAY || type == WIRE_MAP) && number > r->left)
-            return false;
-        if (type == WIRE_ARRAY)
-            left += number;
-        if (type == WIRE_MAP)
-            left += 2 * number;
-    }
-    return true;
-}
-
-const void *
-wire_find_bytes(const void *map, size_t size, const char *key, size_t *found_size)
-{
-    struct reader r = {.at = map, .left = size};
-    uint64_t count;
-    uint64_t number;
-    double real;
-
-    if (read_head(&r, &count, &real) != WIRE_MAP)
-        return NULL;
-    for (uint64_t i = 0; i < count; i++) {
-        if (read_head(&r, &number, &real) != WIRE_STRING)
-            return NULL;
-        if (r.bytes_size == strlen(key) && memcmp(r.bytes, key, r.bytes_size) == 0) {
-            if (read_head(&r, &number, &real) != WIRE_BYTES)
-                return NULL;
-            *found_size = r.bytes_size;
-            return r.bytes;
-        }
-        if (!skip_value(&r))
-            return NULL;
-    }
-    return NULL;
-}
-
 /* ---- Writing ------------------------------------------------------------------------ */
 
 /* No key of the protocol begins like this. */

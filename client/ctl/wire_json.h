@@ -33,10 +33,6 @@ json_t *json_wire_bytes(const void *bytes, size_t size);
 /* 2^64 - 1 for json_to_wire(): "unlimited". */
 json_t *json_wire_endless(void);
 
-/* The bytes under a key of a msgpack map at the top level, without copying;
- * NULL when there is no such byte string. */
-const void *wire_find_bytes(const void *map, size_t size, const char *key, size_t *found_size);
-
 /* Text of any bytes: what is no UTF-8 becomes U+FFFD. */
 json_t *json_text(const char *bytes, size_t size);
 

@@ -204,6 +204,12 @@ class Signals(harness.DaemonTest):
             p.communicate(timeout=harness.PATIENCE)
             self.assertEqual(130, p.returncode)
 
+    def test_sigquit_kills_at_once(self):
+        p = self.start("quit", "ignore", "TERM", options=("--drain", "1h"))
+        p.send_signal(signal.SIGQUIT)
+        p.communicate(timeout=harness.PATIENCE)
+        self.assertEqual(130, p.returncode)
+
     def test_another_cancel_signal(self):
         p = self.start("other", "mark", "USR1", self.d.path("usr1"), options=("--cancel-signal", "USR1"))
         p.send_signal(signal.SIGINT)

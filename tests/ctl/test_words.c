@@ -222,6 +222,8 @@ START_TEST(a_line_is_cut_to_the_terminal)
 
     text_add(&t, "\033[1m\xc3\xa4\xc3\xb6\xc3\xbc\033[0m 1234");
     ck_assert_uint_eq(text_columns(t.data, t.size), 8);
+    ck_assert_uint_eq(text_columns("\xe6\x96\x87\xe5\xad\x97", 6), 4);
+    ck_assert_uint_eq(text_columns("e\xcc\x81", 3), 1);
     text_cut(&t, 0, &narrow);
     ck_assert_uint_eq(text_columns(t.data, t.size), 6);
     ck_assert_ptr_nonnull(strstr(t.data, " 1\xe2\x80\xa6"));

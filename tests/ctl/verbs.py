@@ -263,6 +263,10 @@ class Looking(harness.DaemonTest):
             self.assertIn(key, status)
         self.assertIn(status["containment"], ("cgroup2", "cgroup2-cooperative", "subreaper"))
 
+    def test_reload(self):
+        self.d.ctl("reload")
+        self.assertEqual({"format": 1}, self.d.json("reload"))
+
     def test_why(self):
         r = self.d.open()
         t = self.d.actor(r, "forever")
