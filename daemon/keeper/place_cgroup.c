@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/keeper/place.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -21,14 +22,18 @@
 #define REMEMBERED_OWN "own "
 #define REMEMBERED_MADE "made "
 
-/* FNV-1a: enough to tell runtime directories apart in a name. */
-static uint32_t
+#define BASE_PREFIX "asupersyncd-"
+#define BASE_HASH_SIZE 16
+
+/* FNV-1a, 64 bits: two runtime directories must never share a name, since what
+ * stands under it is killed. */
+static unsigned long long
 hash_text(const char *text)
 {
-    uint32_t hash = 2166136261u;
+    unsigned long long hash = 0xcbf29ce484222325ull;
 
     for (; *text != '\0'; text++)
-        hash = (hash ^ (unsigned char)*text) * 16777619u;
+        hash = (hash ^ (unsigned char)*text) * 0x100000001b3ull;
     return hash;
 }
 
@@ -115,6 +120,55 @@ clear_predecessor(struct keeper *k)
         return KEEPER_EXIT_FAILED;
     }
     return 0;
+}
+
+/* Daemons that died and whose runtime directory is gone, too, leave an empty
+ * cgroup that no one would ever look at again. A living one is populated. */
+static void
+remove_dead_siblings(const char *own)
+{
+    DIR *dir = opendir(own);
+    const struct dirent *entry;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL)
+        if (strncmp(entry->d_name, BASE_PREFIX, strlen(BASE_PREFIX)) == 0 &&
+            strlen(entry->d_name) == strlen(BASE_PREFIX) + BASE_HASH_SIZE &&
+            cgroup_populated(dirfd(dir), entry->d_name) == 0)
+            (void)cgroup_remove(dirfd(dir), entry->d_name);
+    if (dir != NULL)
+        closedir(dir);
+}
+
+/* base, daemon/, tree/ and tree/sweep, from nothing. Another daemon may take
+ * the still empty base for a dead one's and remove it, hence the tries. */
+static int
+make_groups(const struct cgroup_place *place, int *base_fd)
+{
+    int rc = -ENOENT;
+
+    for (int tries = 0; tries < 10 && rc == -ENOENT; tries++) {
+        if (*base_fd >= 0)
+            close(*base_fd);
+        *base_fd = -1;
+        if (!place->base_is_own && mkdir(place->base, 0755) < 0 && errno != EEXIST)
+            return -errno;
+        *base_fd = open_group(place->base);
+        if (*base_fd < 0) {
+            rc = -errno;
+            continue;
+        }
+        /* Also without a remembered path: a lost RUNTIME must save no one. */
+        rc = clear_group(*base_fd, "tree");
+        if (rc == 0)
+            rc = clear_group(*base_fd, "daemon");
+        if (rc == 0 &&
+            (mkdirat(*base_fd, "daemon", 0755) < 0 || mkdirat(*base_fd, "tree", 0755) < 0 ||
+             mkdirat(*base_fd, "tree/sweep", 0755) < 0))
+            rc = -errno;
+        if (rc == 0)
+            rc = cgroup_write(*base_fd, "daemon", "cgroup.procs", "0");
+    }
+    return rc;
 }
 
 /* Systemd marks what it delegated; it is ours alone if nobody else is in it. */
@@ -206,10 +260,12 @@ place_cgroups(struct keeper *k)
 
     place->tree_fd = -1;
     status = clear_predecessor(k);
-    if (status != 0 || k->options->containment == CONTAINMENT_ONLY_SUBREAPER) {
-        (void)unlinkat(k->runtime_fd, "cgroup", 0);
-        k->containment = CONTAINMENT_SUBREAPER;
+    if (status != 0)
         return status;
+    (void)unlinkat(k->runtime_fd, "cgroup", 0);
+    if (k->options->containment == CONTAINMENT_ONLY_SUBREAPER) {
+        k->containment = CONTAINMENT_SUBREAPER;
+        return 0;
     }
     rc = cgroup_locate(mount, sizeof mount, place->own, sizeof place->own);
     if (rc < 0)
@@ -217,27 +273,15 @@ place_cgroups(struct keeper *k)
 
     place->base_is_own = own_is_ours(place->own);
     rc = place->base_is_own ? snprintf(place->base, sizeof place->base, "%s", place->own)
-                            : snprintf(place->base, sizeof place->base, "%s/asupersyncd-%08x",
+                            : snprintf(place->base, sizeof place->base, "%s/" BASE_PREFIX "%016llx",
                                        place->own, hash_text(k->options->runtime_dir));
     if (rc >= (int)sizeof place->base - 8)
         return explain_no_cgroup(k, place->own, ENAMETOOLONG);
-    if (!place->base_is_own && mkdir(place->base, 0755) < 0 && errno != EEXIST)
-        return explain_no_cgroup(k, place->base, errno);
-    base_fd = open_group(place->base);
-    if (base_fd < 0)
-        return explain_no_cgroup(k, place->base, errno);
-
-    /* Also without a remembered path: a lost RUNTIME must not save anyone. */
-    rc = clear_group(base_fd, "tree");
-    if (rc == 0)
-        rc = clear_group(base_fd, "daemon");
-    if (rc == 0 && (mkdirat(base_fd, "daemon", 0755) < 0 || mkdirat(base_fd, "tree", 0755) < 0 ||
-                    mkdirat(base_fd, "tree/sweep", 0755) < 0))
-        rc = -errno;
+    if (!place->base_is_own)
+        remove_dead_siblings(place->own);
+    rc = make_groups(place, &base_fd);
     if (rc == 0)
         rc = remember(k);
-    if (rc == 0)
-        rc = cgroup_write(base_fd, "daemon", "cgroup.procs", "0");
     if (rc == 0 && faccessat(base_fd, "tree/cgroup.kill", W_OK, 0) < 0)
         rc = -ENOSYS;
     if (rc == 0) {
@@ -250,7 +294,8 @@ place_cgroups(struct keeper *k)
         enable_controllers(k, base_fd);
         place->present = true;
     }
-    close(base_fd);
+    if (base_fd >= 0)
+        close(base_fd);
     if (rc < 0) {
         status = explain_no_cgroup(k, place->base, -rc);
         place_leave(k);
