@@ -366,6 +366,8 @@ honest_fact(struct input *in, uint64_t id, bool hurry)
         p->emptied = p->ended; /* said too early it still counts */
         return p->ended;
     }
+    if (id % 3 == 0 && !p->killed)
+        return false; /* ignores what it is told, until it is killed */
     if (!hurry && !p->killed && !p->signalled && dice(3) != 0)
         return false;
     in->kind = IN_TASK_EXITED;

@@ -190,12 +190,14 @@ START_TEST(memory_does_not_creep)
         again.u.end = (struct region_end_params){.mode = ASUP_END_CANCEL, .drain_ns = 5};
         again.u.end.message = (struct bytes){"and of this as well", 19};
         step_of(k, again, &out);
+        fail_starts(k, started.task + 1, started.task + 2);
+        /* the last outcome is the worst, and takes the place of one with a reason */
         exited.task = started.task;
-        exited.u.exited = (struct process_exit){.exit_code = 3, .cancel_delivered = true};
+        exited.u.exited =
+            (struct process_exit){.exit_code = -1, .signal = 11, .cancel_delivered = true};
         step_of(k, exited, &out);
         empty.task = started.task;
         step_of(k, empty, &out);
-        fail_starts(k, started.task + 1, started.task + 2);
         step_of(k, swept, &out);
         ck_assert(kernel_region(k, region, &view));
         ck_assert_int_eq(view.state, ASUP_REGION_CLOSED);
