@@ -34,6 +34,32 @@ look_at(int fd, bool color)
 
 /* ---- Verbs that need no daemon ------------------------------------------------------- */
 
+/* The table as data: one verb, or all of them for NULL. */
+static json_t *
+help_as_json(const struct verb *only)
+{
+    json_t *list = json_array();
+
+    for (size_t v = 0; v < VERB_COUNT; v++) {
+        json_t *taken = json_array();
+        if (only != NULL && only != &verbs[v]) {
+            json_decref(taken);
+            continue;
+        }
+        for (int id = 0; id < OPTION_COUNT; id++) {
+            const struct option_row *row = &option_rows[id];
+            if (verb_takes((enum verb_id)v, (enum option_id)id))
+                json_array_append_new(taken, json_pack("{s:s, s:s?, s:s}", "name", row->name,
+                                                       "value", row->metavar, "help", row->help));
+        }
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:o}", "name", verbs[v].name,
+                                              "operands", verbs[v].synopsis, "summary",
+                                              verb_texts[v].summary, "details",
+                                              verb_texts[v].details, "options", taken));
+    }
+    return json_pack("{s:o}", "verbs", list);
+}
+
 int
 verb_help(struct ctl *ctl)
 {
@@ -56,6 +82,10 @@ verb_help(struct ctl *ctl)
             text_free(&hint);
             return exit_code;
         }
+    }
+    if (ctl->json) {
+        ctl_print_json(ctl, help_as_json(verb));
+        return 0;
     }
     if (verb != NULL)
         usage_verb(&page, verb);
@@ -113,6 +143,11 @@ verb_completion(struct ctl *ctl)
         }
     } else if (!completion_script(&out, what)) {
         return ctl_usage(ctl, "completion knows bash, zsh and fish", "completion bash");
+    }
+    if (ctl->json) {
+        ctl_print_json(ctl, json_pack("{s:s}", "text", out.data != NULL ? out.data : ""));
+        text_free(&out);
+        return 0;
     }
     ctl_print(&out);
     return 0;

@@ -42,6 +42,8 @@ class WithoutADaemon(unittest.TestCase):
             self.assertIn("asupersyncctl run --timeout", ctl(*args).stdout)
         verbs = re.findall(r"^  (\w+) ", ctl("help").stdout.split("Verbs:")[1].split("Options")[0], re.M)
         self.assertEqual(20, len(verbs))
+        self.assertEqual(verbs, [v["name"] for v in json.loads(ctl("help", "--json").stdout)["verbs"]])
+        self.assertIn("complete", json.loads(ctl("--json", "completion", "bash").stdout)["text"])
         for verb in verbs:
             self.assertIn("Example:", ctl(verb, "--help").stdout)
 
