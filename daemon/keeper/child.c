@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -331,6 +332,10 @@ child_become_task(const struct child_plan *plan)
     if (plan->log_fd >= 0 && plan->switch_user)
         (void)fchown(plan->log_fd, plan->uid, (gid_t)-1);
     become_user(plan, who);
+    /* Only the main process, and only as far as it goes: that is what best
+     * effort means. Cgroups are killed as a whole instead. */
+    if (plan->die_along)
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 
     (void)umask(spec->umask < 0 ? 022 : (mode_t)spec->umask & 0777);
     env = make_environment(spec, &strings, who);

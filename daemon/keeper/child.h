@@ -22,6 +22,7 @@ struct child_plan {
     int null_fd;
     uint32_t uid;
     bool switch_user;
+    bool die_along;                  /* without cgroups: be killed when the keeper dies */
     bool fix_oom;                    /* the keeper's oom_score_adj is not 0 */
     bool fix_nice;                   /* the keeper's niceness is not 0 */
     const struct identity *identity; /* NULL: to be looked up */

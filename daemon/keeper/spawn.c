@@ -169,6 +169,7 @@ run_child(struct keeper *k, const struct start_fds *fds, uint32_t uid)
         .null_fd = k->null_fd,
         .uid = uid,
         .switch_user = keeper_switches_user(k),
+        .die_along = !k->cgroup.present,
         .fix_oom = k->oom_adjusted,
         .fix_nice = k->nice_adjusted,
         .identity = identity_cached(uid, k->now),
