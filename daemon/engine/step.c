@@ -51,6 +51,7 @@ event_is_kept(enum event_kind kind)
     case EV_TICK:
     case EV_REQUEST_BOUND:
     case EV_TASK_CHECKPOINTED:
+    case EV_TASK_SAMPLE_ORDERED:
     case EV_TASK_CHARGED:
     case EV_TASK_WATCHDOG_FED:
         return false;
