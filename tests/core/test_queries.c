@@ -90,6 +90,27 @@ START_TEST(R_CAN_1_reasons_outlive_their_origin)
 }
 END_TEST
 
+/* R-CAN-1: a cause lives as long as a chain leads to it, though the region it
+ * was asked of has a stronger reason by now. */
+START_TEST(R_CAN_1_causes_outlive_their_replacement)
+{
+    struct reason_view chain[4];
+
+    given("region a; region b in a; task t1 in b running; cancel a message first");
+    given("shutdown");
+    /* others take the room of what was let go */
+    for (int i = 0; i < 20; i++)
+        given("cancel t1 message other by 0; cancel a message another drain 1s by 0");
+    ck_assert_uint_eq(kernel_reason(the_kernel(), region_of("a").reason, chain, 4), 2);
+    ck_assert_uint_eq(chain[1].key.kind, ASUP_CANCEL_SHUTDOWN);
+    ck_assert_uint_eq(kernel_reason(the_kernel(), region_of("b").reason, chain, 4), 2);
+    ck_assert_uint_eq(chain[0].key.kind, ASUP_CANCEL_PARENT_CANCELLED);
+    ck_assert_uint_eq(chain[1].key.kind, ASUP_CANCEL_USER);
+    ck_assert_uint_eq(chain[1].message.size, 5);
+    ck_assert_mem_eq(chain[1].message.data, "first", 5);
+}
+END_TEST
+
 /* Every event kind has its own name, for the wire. */
 START_TEST(events_have_names)
 {
@@ -107,6 +128,7 @@ static const struct rule rules[] = {
     RULE(R_TSK_6_retained_oldest_first),
     RULE(R_TSK_6_closed_regions_are_kept),
     RULE(R_CAN_1_reasons_outlive_their_origin),
+    RULE(R_CAN_1_causes_outlive_their_replacement),
     RULE(events_have_names),
 };
 
