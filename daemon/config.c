@@ -316,26 +316,24 @@ struct reader {
     int error_count;
 };
 
-__attribute__((format(printf, 3, 4))) static void
-complain(struct reader *r, struct fy_node *where, const char *format, ...)
+/* The place that an error is about, before its text. */
+static FILE *
+complain_at(struct reader *r, struct fy_node *where)
 {
     const struct fy_mark *mark = NULL;
     struct fy_token *token = where ? fy_node_get_scalar_token(where) : NULL;
 
     if (token)
         mark = fy_token_start_mark(token);
-    if (mark)
-        fprintf(r->errors, "%s:%d:%d: ", r->name, mark->line + 1, mark->column + 1);
-    else
-        fprintf(r->errors, "%s:1:1: ", r->name);
-
-    va_list args;
-    va_start(args, format);
-    vfprintf(r->errors, format, args);
-    va_end(args);
-    fputc('\n', r->errors);
     r->error_count++;
+    fprintf(r->errors, "%s:%d:%d: ", r->name, mark ? mark->line + 1 : 1,
+            mark ? mark->column + 1 : 1);
+    return r->errors;
 }
+
+/* One line about an error: complain(r, node, "format" [, values]). */
+#define complain(r, where, ...)                                                                    \
+    ((void)fprintf(complain_at(r, where), __VA_ARGS__), (void)fputc('\n', (r)->errors))
 
 /* Edit distance, for "did you mean"; names longer than the rows are far off. */
 static unsigned

@@ -79,7 +79,7 @@ send_answer(struct call *c, int rc)
         if (w->failed) {
             proto_writer_fini(w);
             proto_writer_init(w);
-            rc = call_fail(c, -ASUP_ENOMEM, NULL, NULL, "no memory for the answer");
+            (void)call_fail(c, -ASUP_ENOMEM, NULL, NULL, "no memory for the answer");
         }
         proto_writer_clear(w);
         proto_reply_error(w, c->request_id, &c->error);

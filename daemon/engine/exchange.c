@@ -207,16 +207,14 @@ take_batch(struct server *s, int most)
 
     list_init(&batch);
     pthread_mutex_lock(&s->lock);
-    while (!list_empty(&s->queue) && count < most) {
-        struct list *l = s->queue.next;
-        list_remove(l);
+    struct list *l;
+    while (count < most && (l = list_take_first(&s->queue)) != NULL) {
         list_append(&batch, l);
         count++;
     }
     pthread_mutex_unlock(&s->lock);
-    while (!list_empty(&batch)) {
-        struct exchange *x = list_entry(batch.next, struct exchange, link);
-        list_remove(&x->link);
+    while ((l = list_take_first(&batch)) != NULL) {
+        struct exchange *x = list_entry(l, struct exchange, link);
         if (x->state == RETIRED)
             exchange_free(x);
         else if (x->connection->told)

@@ -198,8 +198,9 @@ handover_free(struct handover *h)
 {
     if (!h)
         return;
-    while (!list_empty(&h->waiting))
-        waiting_free(list_entry(h->waiting.next, struct waiting, link), true);
+    struct list *l;
+    while ((l = list_take_first(&h->waiting)) != NULL)
+        waiting_free(list_entry(l, struct waiting, link), true);
     ev_io_stop(h->engine->loop, &h->listener);
     close(h->listener.fd);
     unlink(h->path);

@@ -40,6 +40,20 @@ list_remove(struct list *l)
     list_init(l);
 }
 
+/* Take out the first link; NULL when there is none. */
+static inline struct list *
+list_take_first(struct list *head)
+{
+    struct list *l = head->next;
+
+    if (l == head)
+        return NULL;
+    head->next = l->next;
+    l->next->prev = head;
+    list_init(l);
+    return l;
+}
+
 #define list_entry(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
 #endif

@@ -95,15 +95,12 @@ void
 server_tell_departed(struct server *s)
 {
     for (;;) {
-        struct connection *c = NULL;
         pthread_mutex_lock(&s->lock);
-        if (!list_empty(&s->departed)) {
-            c = list_entry(s->departed.next, struct connection, node);
-            list_remove(&c->node);
-        }
+        struct list *l = list_take_first(&s->departed);
         pthread_mutex_unlock(&s->lock);
-        if (!c)
+        if (!l)
             return;
+        struct connection *c = list_entry(l, struct connection, node);
         c->told = true;
         s->callbacks.gone(s->callbacks.ctx, c);
         pthread_mutex_lock(&s->lock);
@@ -270,11 +267,9 @@ server_free(struct server *s, unsigned linger_ms)
     ev_async_stop(s->loop, &s->wake);
     stall_stop(s);
     pthread_mutex_lock(&s->lock);
-    while (!list_empty(&s->departed)) {
-        struct connection *c = list_entry(s->departed.next, struct connection, node);
-        list_remove(&c->node);
-        free(c);
-    }
+    struct list *l;
+    while ((l = list_take_first(&s->departed)) != NULL)
+        free(list_entry(l, struct connection, node));
     idmap_fini(&s->pipes);
     idmap_fini(&s->uids);
     pthread_mutex_unlock(&s->lock);

@@ -115,8 +115,10 @@ detach(struct attachment *a)
 void
 session_detach_all(struct engine *e, struct connection *c)
 {
-    while (!list_empty(&c->sessions)) {
-        struct attachment *a = list_entry(c->sessions.next, struct attachment, of_connection);
+    struct list *l;
+
+    while ((l = list_take_first(&c->sessions)) != NULL) {
+        struct attachment *a = list_entry(l, struct attachment, of_connection);
         struct session *s = a->session;
         detach(a);
         if (list_empty(&s->attachments))
@@ -150,8 +152,9 @@ session_remove(struct engine *e, uint64_t id)
     } else {
         idmap_take(&e->sessions, key);
     }
-    while (!list_empty(&s->attachments))
-        detach(list_entry(s->attachments.next, struct attachment, of_session));
+    struct list *l;
+    while ((l = list_take_first(&s->attachments)) != NULL)
+        detach(list_entry(l, struct attachment, of_session));
     for (unsigned i = 0; s->batches && i < SESSION_BATCHES; i++)
         free_batch(s, &s->batches[i]);
     free(s->batches);

@@ -42,10 +42,11 @@ add_link(struct why *why)
 __attribute__((format(printf, 4, 5))) static void
 add_trouble(struct why *why, const char *name, struct asup_ref ref, const char *format, ...)
 {
+    va_list args;
+
     if (why->trouble_count == WHY_TROUBLES_MAX)
         return;
     struct why_trouble *t = &why->troubles[why->trouble_count++];
-    va_list args;
     t->name = name;
     t->ref = ref;
     va_start(args, format);

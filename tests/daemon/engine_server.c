@@ -144,8 +144,8 @@ send_text(nng_socket s, const char *text)
 {
     char data[32];
 
-    memcpy(data, text, strlen(text)); /* nng wants it writable */
-    return nng_send(s, data, strlen(text), 0);
+    int size = snprintf(data, sizeof data, "%s", text); /* nng wants it writable */
+    return nng_send(s, data, (size_t)size, 0);
 }
 
 /* Wait for what another thread does; the harness's timeout ends it if it does
