@@ -95,6 +95,11 @@ report(struct ctl *ctl, const char *name, int number, const char *message, const
     if (number > 0)
         text_addf(&line, "%s: ", name);
     text_safe(&line, &ctl->err, message, strlen(message));
+    if (more != NULL && more->limit[0] != '\0') {
+        text_add(&line, " (limit ");
+        text_safe(&line, &ctl->err, more->limit, strlen(more->limit));
+        text_add(&line, ")");
+    }
     text_add(&line, "\n");
     if (hint[0] != '\0') {
         text_add(&line, "  hint: ");
