@@ -16,9 +16,7 @@
 const char *
 address_path(const char *url)
 {
-    size_t size = sizeof IPC - 1;
-
-    return strncmp(url, IPC, size) == 0 ? url + size : NULL;
+    return url + sizeof IPC - 1;
 }
 
 static char *
@@ -29,7 +27,7 @@ address_from(const char *text, struct proto_error *err)
     if (text[0] == '/') {
         if (asprintf(&url, IPC "%s", text) < 0)
             url = NULL;
-    } else if (strstr(text, "://") != NULL) {
+    } else if (strncmp(text, IPC "/", sizeof IPC) == 0) {
         url = strdup(text);
     } else {
         proto_error_set(err, -ASUP_EINVALID, "\"%s\" is no address: expected ipc:///path or /path",
@@ -72,7 +70,7 @@ address_find(const char *url, struct proto_error *err)
 }
 
 /*
- * What is at the path, without disturbing it: nng's listener does not bear a
+ * What is at the path, without disturbing it: nng's listeners do not bear a
  * connection that goes away at once. So this connects with a type of socket
  * that cannot be right, and is told so when a live one is there. Returns 0 for
  * that, or errno: ENOENT, EACCES, ECONNREFUSED (left over from a dead one).
@@ -99,7 +97,7 @@ int
 address_check(const char *url, struct proto_error *err)
 {
     const char *path = address_path(url);
-    int error = path != NULL ? probe(path) : 0;
+    int error = probe(path);
 
     if (error == EACCES || error == EPERM)
         return proto_error_set(err, -ASUP_EDENIED, "not allowed to connect to %s", path);
@@ -118,7 +116,7 @@ int
 address_explain(const char *url, struct proto_error *err)
 {
     const char *path = address_path(url);
-    int error = path != NULL ? probe(path) : 0;
+    int error = probe(path);
 
     if (error == ENOENT) {
         proto_error_set(err, -ASUP_ENOTCONN, "there is no socket at %s", path);

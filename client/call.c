@@ -17,12 +17,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static uint64_t
-earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* ---- The end ---------------------------------------------------------------- */
 
 static void
@@ -32,8 +26,7 @@ call_finish(struct call *call)
     uint64_t one = 1;
 
     call->state = CALL_DONE;
-    if (call->abandoned)
-        return;
+    call->due_at = ASUP_NEVER;
     atomic_store(&call->done, true);
     if (call->fn == NULL) {
         wait_wake(c, call);
@@ -52,7 +45,7 @@ call_finish(struct call *call)
 static void
 call_drop_reply(struct call *call)
 {
-    nng_msg_free(call->reply);
+    free(call->reply);
     call->reply = NULL;
     call->body = NULL;
     call->body_size = 0;
@@ -107,9 +100,22 @@ call_patience_end(const struct call *call)
     uint64_t end = clock_after(call->alone_since, call->client->patience_ms);
 
     if (!call->parks)
-        return earlier(end, call->give_up_at);
+        return clock_earlier(end, call->give_up_at);
     /* A poll too rides out a restart; a wait does so within its time. */
-    return call->wait_until > call->alone_since ? earlier(end, call->wait_until) : end;
+    return call->wait_until > call->alone_since ? clock_earlier(end, call->wait_until) : end;
+}
+
+/* Wake up for it in time. */
+static void
+call_due(struct call *call, uint64_t at)
+{
+    struct asup_client *c = call->client;
+
+    call->due_at = at;
+    if (at < c->calls_due_at) {
+        c->calls_due_at = at;
+        link_nudge(c);
+    }
 }
 
 static void
@@ -122,8 +128,7 @@ call_park(struct call *call, uint64_t now)
         return;
     }
     call->state = CALL_PARKED;
-    nng_aio_set_timeout(call->aio, NNG_DURATION_INFINITE);
-    nng_sleep_aio(clock_left(now, call_patience_end(call)), call->aio);
+    call_due(call, call_patience_end(call));
 }
 
 /* Choose the request id and session to send it with. False: it may not be sent
@@ -161,50 +166,79 @@ call_identify(struct call *call)
     return true;
 }
 
+uint32_t
+tag_new(struct asup_client *c, uint32_t index)
+{
+    c->tag_last += (uint32_t)1 << CALL_INDEX_BITS;
+    return (uint32_t)1 << 31 | (c->tag_last & ~((uint32_t)1 << 31)) | index;
+}
+
+/* When silence has lasted too long for a request that is sent now. */
+static uint64_t
+call_silence_end(const struct call *call, uint64_t now, uint64_t slice)
+{
+    uint64_t until = clock_after(now, call->client->answer_timeout_ms);
+
+    if (!call->parks)
+        return clock_earlier(until, call->give_up_at);
+    return until < ASUP_NEVER - slice ? until + slice : until;
+}
+
+/* Hand the message to the connection. */
+static void
+call_transmit(struct call *call, const struct proto_writer *w, uint64_t now, uint64_t slice)
+{
+    struct asup_client *c = call->client;
+    enum conn_sent sent = CONN_NOMEM;
+
+    call->tag = tag_new(c, call->index);
+    if (!w->failed)
+        sent = conn_send(&c->conn, call->tag, w->data, w->size);
+    if (sent == CONN_NOMEM) {
+        call_fail(call, -ASUP_ENOMEM, "no memory to send %s", call->op->name);
+    } else if (sent == CONN_UNSENT) {
+        call->sent = call->in_doubt; /* an earlier attempt may have arrived */
+        call_park(call, now);        /* the thread will see what broke */
+    } else {
+        call->sent = true;
+        call->state = CALL_ASKED;
+        call_due(call, call_silence_end(call, now, slice));
+    }
+}
+
 static void
 call_send(struct call *call, uint64_t now)
 {
     struct asup_client *c = call->client;
+    struct proto_writer w;
     uint64_t slice = 0;
-    nng_msg *message;
-    size_t size;
 
     if (!call_identify(call))
         return;
     if (call->parks && call->wait_until > now)
-        slice = earlier(call->wait_until - now, SLICE_NS);
-    message = encode_call(call, c->without_session ? NULL : c->session.secret, slice);
-    if (message == NULL) {
-        call_fail(call, -ASUP_ENOMEM, "no memory to send %s", call->op->name);
-        return;
-    }
-    size = nng_msg_len(message);
-    if (size / 2 >= c->message_size_max) {
+        slice = clock_earlier(call->wait_until - now, SLICE_NS);
+    proto_writer_init(&w);
+    encode_call(&w, call, c->without_session ? NULL : c->session.secret, slice);
+    if (!w.failed && w.size / 2 >= c->message_size_max) {
         /* The daemon would end the connection rather than read it. */
-        nng_msg_free(message);
         call_fail(call, -ASUP_ETOOLARGE, "a request of %zu bytes; the daemon takes at most %zu",
-                  size, c->message_size_max);
-        return;
+                  w.size, c->message_size_max);
+    } else {
+        call_transmit(call, &w, now, slice);
+        if (conn_wants_out(&c->conn) || c->conn.broken)
+            link_nudge(c);
     }
-    call->state = CALL_SENDING;
-    call->sent = true;
-    nng_aio_set_timeout(
-        call->aio,
-        clock_left(now, earlier(call->give_up_at, clock_after(now, c->answer_timeout_ms))));
-    nng_aio_set_msg(call->aio, message);
-    nng_ctx_send(call->ctx, call->aio);
+    proto_writer_fini(&w);
 }
 
-/* No operation is under way: what next? */
+/* Nothing is under way: what next? */
 static void
 call_advance(struct call *call)
 {
     struct asup_client *c = call->client;
     uint64_t now = clock_now();
 
-    if (call->abandoned || c->closing)
-        call_finish(call);
-    else if (call->breaks >= BREAKS_MAX)
+    if (call->breaks >= BREAKS_MAX)
         call_alone(call);
     else if (c->link == LINK_READY)
         call_send(call, now);
@@ -214,26 +248,10 @@ call_advance(struct call *call)
         call_park(call, now);
 }
 
-static void
-call_receive(struct call *call)
-{
-    struct asup_client *c = call->client;
-    uint64_t now = clock_now();
-    uint64_t until = clock_after(now, c->answer_timeout_ms);
-
-    if (!call->parks)
-        until = earlier(until, call->give_up_at);
-    else if (until != ASUP_NEVER && call->wait_until > now)
-        until += earlier(call->wait_until - now, SLICE_NS);
-    call->state = CALL_RECEIVING;
-    nng_aio_set_timeout(call->aio, clock_left(now, until));
-    nng_ctx_recv(call->ctx, call->aio);
-}
-
 /* ---- The answer ----------------------------------------------------------------- */
 
 static void
-call_answered(struct call *call, nng_msg *message)
+call_answered(struct call *call, uint8_t *message_take, size_t size)
 {
     struct asup_client *c = call->client;
     struct answer answer;
@@ -241,8 +259,8 @@ call_answered(struct call *call, nng_msg *message)
     call_drop_reply(call);
     call->alone_since = ASUP_NEVER;
     call->breaks = 0;
-    call->reply = message;
-    if (answer_read(nng_msg_body(message), nng_msg_len(message), &answer, &call->error) != 0) {
+    call->reply = message_take;
+    if (answer_read(message_take, size, &answer, &call->error) != 0) {
         call_failed(call);
         return;
     }
@@ -299,42 +317,7 @@ call_silent(struct call *call)
         call_fail(call, -ASUP_ETIMEDOUT, "the daemon does not answer %s in time", call->op->name);
 }
 
-/* Something ended: the only place from which a call goes on. */
-static void
-call_step(void *arg)
-{
-    struct call *call = arg;
-    struct asup_client *c = call->client;
-    enum call_state state;
-    int result;
-
-    pthread_mutex_lock(&c->mutex);
-    state = call->state;
-    result = nng_aio_result(call->aio);
-    if (state == CALL_SENDING && result != 0) {
-        nng_msg_free(nng_aio_get_msg(call->aio)); /* it never left */
-        nng_aio_set_msg(call->aio, NULL);
-    }
-    if (state == CALL_RECEIVING && result == 0) {
-        nng_msg *message = nng_aio_get_msg(call->aio);
-
-        nng_aio_set_msg(call->aio, NULL);
-        call_answered(call, message);
-    } else if (call->abandoned || c->closing || result == NNG_ECLOSED) {
-        call_finish(call);
-    } else if (state == CALL_SENDING && result == 0) {
-        call_receive(call);
-    } else if (state == CALL_RECEIVING && result == NNG_ECONNRESET) {
-        call_broken(call);
-    } else if (state != CALL_PARKED && result == NNG_ETIMEDOUT) {
-        call_silent(call);
-    } else if (state != CALL_PARKED && result == NNG_ENOMEM) {
-        call_fail(call, -ASUP_ENOMEM, "no memory for %s", call->op->name);
-    } else {
-        call_advance(call);
-    }
-    pthread_mutex_unlock(&c->mutex);
-}
+/* ---- What happens to calls ---------------------------------------------------------- */
 
 void
 call_start(struct call *call)
@@ -346,21 +329,53 @@ void
 call_abandon(struct call *call)
 {
     call->abandoned = true;
-    if (call->state != CALL_DONE)
-        nng_aio_cancel(call->aio);
+    call->state = CALL_DONE;
+    call->due_at = ASUP_NEVER;
+}
+
+void
+calls_answered(struct asup_client *c, uint32_t tag, uint8_t *message_take, size_t size)
+{
+    uint32_t index = tag & CALL_INDEX_HELLO;
+    struct call *call = index < c->call_count ? c->calls[index] : NULL;
+
+    if (call == NULL || call->state != CALL_ASKED || call->tag != tag) {
+        free(message_take); /* nobody waits for it any more */
+        return;
+    }
+    call_answered(call, message_take, size);
 }
 
 void
 calls_link_changed(struct asup_client *c)
 {
+    enum link_state link = c->link;
+
+    for (uint32_t i = 0; i < c->call_count && c->link == link; i++) {
+        struct call *call = c->calls[i];
+
+        if (call->state == CALL_ASKED && link == LINK_DOWN)
+            call_broken(call);
+        else if (call->state == CALL_PARKED && (link == LINK_READY || link == LINK_REFUSED))
+            call_advance(call);
+    }
+}
+
+void
+calls_tick(struct asup_client *c, uint64_t now)
+{
+    uint64_t next = ASUP_NEVER;
+
     for (uint32_t i = 0; i < c->call_count; i++) {
         struct call *call = c->calls[i];
-        bool parked = call->state == CALL_PARKED;
-        bool unsent = call->state == CALL_SENDING && c->link == LINK_DOWN;
 
-        if (unsent || (parked && (c->link == LINK_READY || c->link == LINK_REFUSED)))
-            nng_aio_cancel(call->aio);
+        if (call->state == CALL_PARKED && now >= call->due_at)
+            call_alone(call);
+        else if (call->state == CALL_ASKED && now >= call->due_at)
+            call_silent(call);
+        next = clock_earlier(next, call->due_at);
     }
+    c->calls_due_at = next;
 }
 
 /* ---- The pool -------------------------------------------------------------------- */
@@ -370,6 +385,8 @@ call_make(struct asup_client *c)
 {
     struct call *call;
 
+    if (c->call_count == CALL_INDEX_HELLO)
+        return NULL;
     if (c->call_count == c->call_capacity) {
         uint32_t capacity = c->call_capacity != 0 ? c->call_capacity * 2 : 16;
         struct call **grown = realloc(c->calls, capacity * sizeof *grown);
@@ -383,22 +400,10 @@ call_make(struct asup_client *c)
     if (call == NULL)
         return NULL;
     call->client = c;
+    call->due_at = ASUP_NEVER;
     call->index = c->call_count;
     c->calls[c->call_count++] = call;
     return call;
-}
-
-static bool
-call_equip(struct call *call)
-{
-    if (nng_ctx_open(&call->ctx, call->client->socket) != 0)
-        return false;
-    if (nng_aio_alloc(&call->aio, call_step, call) != 0) {
-        nng_ctx_close(call->ctx);
-        call->aio = NULL;
-        return false;
-    }
-    return true;
 }
 
 struct call *
@@ -406,21 +411,10 @@ call_new(struct asup_client *c)
 {
     struct call *call = c->pool;
 
-    if (call != NULL) {
-        c->pool = call->next;
-        c->pool_count--;
-        return call;
-    }
-    call = c->bare;
-    if (call != NULL)
-        c->bare = call->next;
-    else
-        call = call_make(c);
-    if (call != NULL && !call_equip(call)) {
-        call->next = c->bare;
-        c->bare = call;
-        call = NULL;
-    }
+    if (call == NULL)
+        return call_make(c);
+    c->pool = call->next;
+    call->next = NULL;
     return call;
 }
 
@@ -438,6 +432,7 @@ call_clear(struct call *call)
     call->arg = NULL;
     call->next = NULL;
     call->code = 0;
+    call->due_at = ASUP_NEVER;
     call->sent = call->in_doubt = call->expired = call->abandoned = call->taken = false;
     call->breaks = 0;
     call->serial++;
@@ -445,38 +440,15 @@ call_clear(struct call *call)
     call->state = CALL_IDLE;
 }
 
-static void
-call_strip(struct call *call)
-{
-    if (call->aio == NULL)
-        return;
-    nng_ctx_close(call->ctx);
-    nng_aio_free(call->aio);
-    call->aio = NULL;
-}
-
 void
 call_recycle(struct call *call)
 {
     struct asup_client *c = call->client;
-    bool warm;
 
-    nng_aio_wait(call->aio);
     pthread_mutex_lock(&c->mutex);
     call_clear(call);
-    warm = c->pool_count < POOL_MAX;
-    if (warm) {
-        call->next = c->pool;
-        c->pool = call;
-        c->pool_count++;
-    }
-    pthread_mutex_unlock(&c->mutex);
-    if (warm)
-        return;
-    call_strip(call);
-    pthread_mutex_lock(&c->mutex);
-    call->next = c->bare;
-    c->bare = call;
+    call->next = c->pool;
+    c->pool = call;
     pthread_mutex_unlock(&c->mutex);
 }
 
@@ -484,11 +456,8 @@ void
 calls_free(struct asup_client *c)
 {
     for (uint32_t i = 0; i < c->call_count; i++) {
-        struct call *call = c->calls[i];
-
-        call_strip(call);
-        call_clear(call);
-        free(call);
+        call_clear(c->calls[i]);
+        free(c->calls[i]);
     }
     free(c->calls);
     c->calls = NULL;

@@ -20,15 +20,15 @@ clock_after(uint64_t now, int64_t ms)
     return now + (uint64_t)ms * ASUP_NS_PER_MS;
 }
 
-nng_duration
+int
 clock_left(uint64_t now, uint64_t at)
 {
     uint64_t ms;
 
     if (at == ASUP_NEVER)
-        return NNG_DURATION_INFINITE;
+        return -1;
     if (at <= now)
         return 0;
     ms = (at - now + ASUP_NS_PER_MS - 1) / ASUP_NS_PER_MS;
-    return ms > INT32_MAX ? INT32_MAX : (nng_duration)ms;
+    return ms > INT32_MAX ? INT32_MAX : (int)ms;
 }

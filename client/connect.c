@@ -24,7 +24,6 @@ asup_client_options_init(struct asup_client_options *options)
 static struct asup_client *
 client_new(const struct asup_client_options *options, struct proto_error *err)
 {
-    nng_socket none = NNG_SOCKET_INITIALIZER;
     struct asup_client *c = calloc(1, sizeof *c);
 
     if (c == NULL) {
@@ -32,7 +31,8 @@ client_new(const struct asup_client_options *options, struct proto_error *err)
         return NULL;
     }
     pthread_mutex_init(&c->mutex, NULL);
-    c->socket = none;
+    conn_init(&c->conn);
+    c->wake_fd = -1;
     c->without_session = options->without_session;
     c->keep_session = options->keep_session;
     c->patience_ms = options->patience_ms;
@@ -58,7 +58,8 @@ client_free(struct asup_client *c)
 {
     if (c == NULL)
         return;
-    link_close(c);
+    link_stop(c);
+    calls_free(c);
     if (c->loop_fd >= 0)
         close(c->loop_fd);
     free(c->url);
@@ -102,7 +103,7 @@ asup_client_connect(const struct asup_client_options *options, struct asup_clien
     if (own.code == 0)
         address_check(c->url, &own);
     if (own.code == 0)
-        link_open(c, &own);
+        link_start(c, &own);
     if (own.code == 0 && options->connect_timeout_ms != 0)
         client_wait(c, options->connect_timeout_ms, &own);
     if (own.code != 0) {

@@ -26,39 +26,21 @@ put_u64(char *at, uint64_t value)
     put_u32(at + 4, (uint32_t)value);
 }
 
-static nng_msg *
-message_from(struct proto_writer *w)
+void
+encode_call(struct proto_writer *w, const struct call *call, const uint8_t *secret,
+            uint64_t slice_ns)
 {
-    nng_msg *message = NULL;
-
-    if (!w->failed && nng_msg_alloc(&message, 0) == 0 &&
-        nng_msg_append(message, w->data, w->size) != 0) {
-        nng_msg_free(message);
-        message = NULL;
-    }
-    proto_writer_fini(w);
-    return message;
-}
-
-nng_msg *
-encode_call(const struct call *call, const uint8_t *secret, uint64_t slice_ns)
-{
-    struct proto_writer w;
-
     if (call->parks)
         put_u64(call->args + call->args_size - 8, slice_ns);
-    proto_writer_init(&w);
-    proto_request_encode_raw(&w, call->request, secret, NULL, call->op,
+    proto_request_encode_raw(w, call->request, secret, NULL, call->op,
                              (struct proto_bytes){call->args, call->args_size});
-    return message_from(&w);
 }
 
-nng_msg *
-encode_hello(const struct asup_client *c)
+void
+encode_hello(struct proto_writer *w, const struct asup_client *c)
 {
     const struct proto_op *op =
         &proto_ops[c->without_session ? PROTO_DAEMON_STATUS : PROTO_SESSION_HELLO];
-    struct proto_writer w;
     union proto_args args;
 
     proto_args_init(op, &args);
@@ -68,9 +50,7 @@ encode_hello(const struct asup_client *c)
         if (c->session.known)
             args.session_hello.secret = (struct proto_bytes){c->session.secret, ASUP_SECRET_SIZE};
     }
-    proto_writer_init(&w);
-    proto_request_encode(&w, HELLO_REQUEST, NULL, NULL, op, &args);
-    return message_from(&w);
+    proto_request_encode(w, HELLO_REQUEST, NULL, NULL, op, &args);
 }
 
 /* ---- What a call asks ------------------------------------------------------------ */

@@ -2,38 +2,31 @@
 /*
  * Inside the client library.
  *
- * One nng REQ socket with one dialer, so at most one connection at a time. nng
- * connects and connects again; it repeats nothing (NNG_OPT_REQ_RESENDTIME is
- * off), since only the library knows which request may be repeated and under
- * which session.
+ * A client has one connection (conn.h) and one thread of its own, which
+ * connects, reads answers and watches deadlines (link.c). Requests are written
+ * by the threads that make them. The link says whether they may be:
  *
- * The link (link.c) says whether calls may be sent:
- *
- *     DOWN ------ a connection came ------> GREETING
+ *     DOWN ------ connected --------------> GREETING
  *     GREETING -- the daemon said hello --> READY
  *     GREETING -- it will not have us ----> REFUSED
  *     READY ----- our session is unknown -> GREETING
- *     any ------- the connection went ----> DOWN
+ *     any ------- the connection broke ---> DOWN
  *
  * Every connection begins with session.hello, which attaches it to the session
  * or, when that is gone, begins a new one: a new *generation*.
  *
- * A call (call.c) has an nng context and an aio of its own. Exactly one
- * operation of that aio is under way from start to end, so whatever happens
- * next, happens in its callback:
+ * A call (call.c) goes from its start to its answer over as many connections
+ * as that takes:
  *
- *     PARKED ---- link READY ----> SENDING --> RECEIVING --> DONE
- *       ^  \                          |            |
- *       |   `-- gave up --> DONE      |            |
- *       +------- connection broken ---+------------+
+ *     PARKED ---- link READY ----> ASKED --> DONE
+ *       ^  \                         |
+ *       |   `-- gave up --> DONE     |
+ *       +---- connection broken -----+
  *
- * PARKED is an nng sleep until the call would give up; the link cuts it short.
- * Whoever started a call (a blocking caller, or dispatch) takes it back when it
- * is DONE, waits for the aio to come to rest, and returns it to the pool, so
- * no callback ever frees what it runs on.
+ * Whoever started a call (a blocking caller, or dispatch) takes it back when
+ * it is DONE and returns it to the pool.
  *
- * One mutex guards it all. nng never runs a callback inside of a call to it, so
- * nng is called with the mutex held; user callbacks never run under it.
+ * One mutex guards it all; user callbacks never run under it.
  */
 #ifndef ASUPERSYNC_CLIENT_INTERNAL_H
 #define ASUPERSYNC_CLIENT_INTERNAL_H
@@ -44,9 +37,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <nng/nng.h>
-
 #include "asupersync/client.h"
+#include "conn.h"
 #include "proto/message.h"
 #include "proto/must.h"
 
@@ -54,21 +46,21 @@
 uint64_t clock_now(void);
 /* now + milliseconds; a negative number is for ever. */
 uint64_t clock_after(uint64_t now, int64_t ms);
-/* What is left until an instant, rounded up, as nng wants it. */
-nng_duration clock_left(uint64_t now, uint64_t at);
+/* Milliseconds until an instant, rounded up; -1: for ever. */
+int clock_left(uint64_t now, uint64_t at);
+
+static inline uint64_t
+clock_earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
 
 /* The longest that a wait is left with the daemon at once. */
 #define SLICE_NS (60 * ASUP_NS_PER_S)
-/* A connection that leaves a hello unanswered for so long is closed. */
-#define GREETING_SILENCE_MS 10000
 /* Request id of a hello, which has no session to count in. */
 #define HELLO_REQUEST 1
-/* Between two attempts to say hello to a daemon that said it is busy. */
-#define GREETING_PAUSE_MS 100
-/* The largest answer that is read; a larger one breaks the connection. */
-#define ANSWER_SIZE_MAX ((size_t)256 << 20)
-/* Idle calls that keep their context and aio for later use. */
-#define POOL_MAX 64
+/* A connection that leaves a hello unanswered for so long is closed. */
+#define HELLO_SILENCE_MS 10000
 /* A request with which the connection breaks so often is not sent again: it
  * may be what breaks it. */
 #define BREAKS_MAX 8
@@ -78,21 +70,6 @@ enum link_state {
     LINK_GREETING,
     LINK_READY,
     LINK_REFUSED,
-};
-
-enum greeting_state {
-    GREETING_IDLE,
-    GREETING_SENDING,
-    GREETING_RECEIVING,
-    GREETING_PAUSING,
-};
-
-/* Saying hello on a new connection. */
-struct greeting {
-    nng_ctx ctx;
-    nng_aio *aio;
-    enum greeting_state state;
-    bool again; /* the link changed meanwhile: begin anew */
 };
 
 struct session {
@@ -117,8 +94,7 @@ int answer_read(const void *data, size_t size, struct answer *out, struct proto_
 enum call_state {
     CALL_IDLE,
     CALL_PARKED,
-    CALL_SENDING,
-    CALL_RECEIVING,
+    CALL_ASKED,
     CALL_DONE,
 };
 
@@ -126,8 +102,6 @@ struct call {
     struct asup_client *client;
     uint32_t index;  /* in the client's table */
     uint32_t serial; /* tells uses of the same place apart */
-    nng_ctx ctx;
-    nng_aio *aio;
     enum call_state state;
     struct call *next; /* in the pool, or among the answered */
 
@@ -141,21 +115,23 @@ struct call {
     bool parks;   /* waits: asked in slices */
 
     /* how it goes */
+    uint64_t due_at;      /* PARKED: gives up; ASKED: was silent for too long */
     uint64_t wait_until;  /* parks: when the answer is Timeout */
     uint64_t give_up_at;  /* not parks: when to stop, whatever happens */
     uint64_t alone_since; /* without a daemon since then; ASUP_NEVER: it answers */
     uint64_t request;     /* id it was last sent with */
     uint64_t generation;  /* session it was last sent in */
+    uint32_t tag;         /* of the message it was last sent as */
+    uint32_t breaks;      /* how often the connection broke since the last answer */
     bool sent;            /* under that id and session */
     bool in_doubt;        /* the connection broke after it was sent */
     bool expired;         /* the daemon did not know session or id */
-    uint32_t breaks;      /* how often the connection broke since the last answer */
     bool abandoned;       /* nobody wants the answer any more */
     bool taken;           /* its callback runs, or it was dropped */
 
     /* the answer */
     int code;
-    nng_msg *reply; /* body lies in it */
+    uint8_t *reply; /* body lies in it */
     const uint8_t *body;
     size_t body_size;
     struct proto_error error; /* code is not 0 and body is NULL: the library's own */
@@ -168,23 +144,31 @@ struct call {
 
 struct asup_client {
     pthread_mutex_t mutex;
-    nng_socket socket;
-    nng_dialer dialer;
 
     /* fixed once connected */
     char *url;
     bool without_session, keep_session;
     int32_t patience_ms, answer_timeout_ms;
     uint64_t session_ttl_ns;
+    pthread_t thread;
+    bool running; /* the thread was started */
+    int wake_fd;  /* eventfd: the thread shall look */
+    int loop_fd;  /* eventfd: readable while something is answered */
 
     /* under the mutex */
+    struct conn conn;
     enum link_state link;
-    nng_pipe pipe;
-    bool resuming;              /* the caller's session must be there */
-    bool leaving;               /* asup_client_free() says goodbye */
-    bool closing;               /* nothing goes on any more */
+    bool resuming;             /* the caller's session must be there */
+    bool leaving;              /* asup_client_free() says goodbye */
+    bool closing;              /* nothing goes on any more */
+    bool polling;              /* the thread sleeps and has to be woken */
+    uint64_t connect_at;       /* DOWN: when to try again */
+    uint64_t connect_pause_ns; /* grows from try to try */
+    uint64_t hello_at;         /* GREETING: when to say hello again */
+    uint64_t hello_until;      /* GREETING: when the connection is given up */
+    uint32_t hello_tag;        /* of the hello that counts */
+    uint32_t tag_last;
     struct proto_error refusal; /* code 0: none; the last hello's error */
-    struct greeting greeting;
     struct session session;
     char *stdio_path;        /* where descriptors are handed over */
     size_t message_size_max; /* what the daemon takes */
@@ -192,13 +176,11 @@ struct asup_client {
     struct call **calls; /* every call there is, by index */
     uint32_t call_count;
     uint32_t call_capacity;
-    struct call *pool; /* idle, with context and aio; at most POOL_MAX */
-    uint32_t pool_count;
-    struct call *bare; /* idle, without */
+    struct call *pool;     /* idle */
+    uint64_t calls_due_at; /* no call is due earlier */
 
     struct call *answered_first, *answered_last; /* for dispatch, in order */
     bool dispatching;
-    int loop_fd; /* eventfd: readable while something is answered */
 
     atomic_uint wake; /* futex: counts answers and interrupts */
     atomic_bool interrupted;
@@ -206,30 +188,47 @@ struct asup_client {
 
 /* ---- link.c ---------------------------------------------------------------- */
 
-/* Open socket and dialer and begin to connect. */
-int link_open(struct asup_client *c, struct proto_error *err);
-/* Close everything; no callback runs afterwards. */
-void link_close(struct asup_client *c);
+/* Begin to connect. Returns 0 or err->code. */
+int link_start(struct asup_client *c, struct proto_error *err);
+/* End the thread and the connection. */
+void link_stop(struct asup_client *c);
 /* The daemon did not know our session: ask again who we are. Mutex held. */
 void link_verify(struct asup_client *c);
+/* Something changed that the thread sleeps on. Mutex held. */
+void link_nudge(struct asup_client *c);
 
-/* ---- call.c ------------------------------------------------------------------ */
+/* ---- greeting.c --------------------------------------------------------------- */
 
-/* Take a call from the pool or make one. NULL: no memory. Mutex held. */
+/* Say hello on a fresh connection, or again. Mutex held, as for all here. */
+void greeting_send(struct asup_client *c);
+void greeting_answered(struct asup_client *c, const uint8_t *data, size_t size);
+/* The link is in another state: whoever waits for it goes on. */
+void link_set(struct asup_client *c, enum link_state state);
+
+/* ---- call.c: under the mutex, but for call_recycle ---------------------------- */
+
+/* Take a call from the pool or make one. NULL: no memory. */
 struct call *call_new(struct asup_client *c);
-/* Back into the pool. Not under the mutex; waits for the aio to rest. */
+/* Back into the pool. Its answer is gone then. */
 void call_recycle(struct call *call);
-/* What it asks; copies. Returns 0 or err->code. Before call_start(). */
-int call_ask(struct call *call, const char *op, const void *args, size_t args_size,
-             int64_t timeout_ms, struct proto_error *err);
-/* Set it going. Mutex held. */
+/* Set it going. */
 void call_start(struct call *call);
-/* Make an unfinished call end without an answer. Mutex held; then recycle. */
+/* Make it end without an answer; then recycle. */
 void call_abandon(struct call *call);
-/* The link is READY, DOWN or REFUSED: calls that it concerns go on. Mutex held. */
+/* The message for some call. Takes it. */
+void calls_answered(struct asup_client *c, uint32_t tag, uint8_t *message_take, size_t size);
+/* The link is READY, DOWN or REFUSED: calls that it concerns go on. */
 void calls_link_changed(struct asup_client *c);
-/* Free all of them. No other thread is here any more. */
+/* Those whose time has come. Sets calls_due_at anew. */
+void calls_tick(struct asup_client *c, uint64_t now);
+/* A tag that no message under way has. `index`: of a call, or CALL_INDEX_HELLO. */
+uint32_t tag_new(struct asup_client *c, uint32_t index);
+/* Free all of them. */
 void calls_free(struct asup_client *c);
+
+/* A tag tells the place of its call, and uses of it apart. */
+#define CALL_INDEX_BITS 20
+#define CALL_INDEX_HELLO (((uint32_t)1 << CALL_INDEX_BITS) - 1)
 
 /* ---- ask.c ------------------------------------------------------------------- */
 
@@ -240,11 +239,16 @@ int ask_begin(struct asup_client *c, const char *op, const void *args, size_t ar
 
 /* ---- encode.c ------------------------------------------------------------------ */
 
-/* The message for a call as it is to be sent now. NULL: no memory. */
-nng_msg *encode_call(const struct call *call, const uint8_t *secret, uint64_t slice_ns);
+/* What a call asks; copies. Returns 0 or err->code. Before call_start(). */
+int call_ask(struct call *call, const char *op, const void *args, size_t args_size,
+             int64_t timeout_ms, struct proto_error *err);
+/* The message for a call as it is to be sent now; `w` is fresh, and `failed`
+ * without memory. */
+void encode_call(struct proto_writer *w, const struct call *call, const uint8_t *secret,
+                 uint64_t slice_ns);
 /* session.hello, with the secret if there is one, or the probe that stands in
- * for it. NULL: no memory. */
-nng_msg *encode_hello(const struct asup_client *c);
+ * for it. */
+void encode_hello(struct proto_writer *w, const struct asup_client *c);
 
 /* ---- wait.c -------------------------------------------------------------------- */
 
@@ -257,9 +261,9 @@ void wait_wake(struct asup_client *c, const struct call *call);
 
 /* ---- address.c ------------------------------------------------------------------ */
 
-/* The address to use, to be freed; NULL: no memory, or no address (*code). */
+/* The address to use, "ipc://...", to be freed; NULL: see err. */
 char *address_find(const char *url, struct proto_error *err);
-/* The file behind an ipc address; NULL for another transport. */
+/* The file behind it. */
 const char *address_path(const char *url);
 /* What a failed connection looks like from outside. Fills err. */
 int address_explain(const char *url, struct proto_error *err);

@@ -1,221 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The connection, and saying hello on each new one. See internal.h for the
- * states of the link.
+ * The client's own thread: connects, and connects again; reads; and sees to
+ * what is due. See internal.h for the states of the link.
  */
 #include "internal.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
-#include <nng/protocol/reqrep0/req.h>
+/* Connecting again begins at once and slows down to this. */
+#define CONNECT_PAUSE_NS_MIN (10 * ASUP_NS_PER_MS)
+#define CONNECT_PAUSE_NS_MAX (250 * ASUP_NS_PER_MS)
 
-#include "asupersync/values.h"
-#include "proto/read.h"
-#include "proto/wire.h"
-
-/* Reconnecting begins at once and slows down to this. */
-#define RECONNECT_MS_MIN 20
-#define RECONNECT_MS_MAX 250
-
-static void
-link_set(struct asup_client *c, enum link_state state)
+void
+link_nudge(struct asup_client *c)
 {
-    c->link = state;
-    calls_link_changed(c);
-    wait_wake(c, NULL);
-}
+    uint64_t one = 1;
 
-static void
-refuse(struct asup_client *c, const struct proto_error *why)
-{
-    c->refusal = *why;
-    link_set(c, LINK_REFUSED);
-}
-
-/* ---- Hello ---------------------------------------------------------------- */
-
-static void
-greeting_send(struct asup_client *c)
-{
-    struct greeting *g = &c->greeting;
-    nng_msg *message = encode_hello(c);
-
-    g->again = false;
-    if (message == NULL) { /* memory may come back */
-        g->state = GREETING_PAUSING;
-        nng_aio_set_timeout(g->aio, NNG_DURATION_INFINITE);
-        nng_sleep_aio(GREETING_PAUSE_MS, g->aio);
-        return;
-    }
-    g->state = GREETING_SENDING;
-    nng_aio_set_timeout(g->aio, NNG_DURATION_INFINITE);
-    nng_aio_set_msg(g->aio, message);
-    nng_ctx_send(g->ctx, g->aio);
-}
-
-/* The link is GREETING: say hello, after what is still under way. */
-static void
-greeting_begin(struct asup_client *c)
-{
-    if (c->greeting.state == GREETING_IDLE) {
-        greeting_send(c);
-        return;
-    }
-    c->greeting.again = true;
-    nng_aio_cancel(c->greeting.aio);
-}
-
-/* A new session counts its requests from 1; one that another client began
- * counts on from where that one can never have been. */
-static void
-session_adopt(struct asup_client *c, const uint8_t *secret, uint64_t id, bool resumed)
-{
-    struct session *s = &c->session;
-    struct timespec wall;
-
-    if (s->generation == 0 || !resumed) {
-        s->generation++;
-        s->request_last = 0;
-        if (resumed) {
-            clock_gettime(CLOCK_REALTIME, &wall);
-            s->request_last = (uint64_t)wall.tv_sec * 1000000 + (uint64_t)wall.tv_nsec / 1000;
-        }
-    }
-    s->known = true;
-    s->id = id;
-    memcpy(s->secret, secret, ASUP_SECRET_SIZE);
-    c->resuming = false;
-}
-
-/* What the daemon tells with its hello. Returns 0 or err->code. */
-static int
-hello_read(struct asup_client *c, const struct answer *answer, struct proto_error *err)
-{
-    struct proto_memory *m = proto_memory_new();
-    msgpack_object body;
-    const char *stdio_path;
-    char *copy = NULL;
-    int rc;
-
-    if (m == NULL)
-        return proto_error_set(err, -ASUP_ENOMEM, "no memory to read the daemon's hello");
-    rc = wire_unpack(answer->body, answer->body_size, m, &body);
-    if (rc != 0) {
-        proto_error_set(err, rc, "no memory to read the daemon's hello");
-        goto out;
-    }
-    stdio_path = proto_get_text(&body, "stdio_socket");
-    if (stdio_path != NULL && (copy = strdup(stdio_path)) == NULL) {
-        rc = proto_error_set(err, -ASUP_ENOMEM, "no memory to read the daemon's hello");
-        goto out;
-    }
-    if (!c->without_session) {
-        struct proto_bytes secret = proto_get_bytes(&body, "secret");
-        uint64_t id = proto_get_ref(&body, "session", ASUP_SORT_SESSION).id;
-
-        if (secret.size != ASUP_SECRET_SIZE || id == 0) {
-            rc = proto_error_set(err, -ASUP_EMALFORMED, "the daemon's hello names no session");
-            goto out;
-        }
-        session_adopt(c, secret.data, id, proto_get_bool(&body, "resumed", false));
-    }
-    if (copy != NULL) {
-        free(c->stdio_path);
-        c->stdio_path = copy;
-        copy = NULL;
-    }
-    c->message_size_max = proto_get_uint(&body, "message_size_max", PROTO_SIZE_MAX);
-out:
-    free(copy);
-    proto_memory_free(m);
-    return rc;
-}
-
-/* The daemon said no. */
-static void
-greeting_refused(struct asup_client *c, const struct answer *answer)
-{
-    struct asup_error_info info;
-
-    if (c->without_session && answer->code != -ASUP_EUNSUPPORTED) {
-        link_set(c, LINK_READY); /* it speaks: that is all that was asked */
-        return;
-    }
-    if (answer->code == -ASUP_EEXPIRED && c->session.known && !c->resuming) {
-        c->session.known = false; /* begin a new one */
-        greeting_send(c);
-        return;
-    }
-    asup_error_info_read(&info, answer->code, answer->body, answer->body_size);
-    proto_error_set(&c->refusal, answer->code, "%s", info.message);
-    if (!asup_error_retry_helps(answer->code)) {
-        link_set(c, LINK_REFUSED);
-        return;
-    }
-    c->greeting.state = GREETING_PAUSING;
-    nng_aio_set_timeout(c->greeting.aio, NNG_DURATION_INFINITE);
-    nng_sleep_aio(GREETING_PAUSE_MS, c->greeting.aio);
-}
-
-static void
-greeting_answered(struct asup_client *c, nng_msg *message)
-{
-    struct answer answer;
-    struct proto_error err;
-
-    if (c->link != LINK_GREETING || c->greeting.again)
-        return;
-    if (answer_read(nng_msg_body(message), nng_msg_len(message), &answer, &err) != 0) {
-        if (err.code == -ASUP_EMALFORMED)
-            proto_error_set(&err, -ASUP_ENOTCONN, "what answers at %s is not asupersyncd", c->url);
-        refuse(c, &err);
-        return;
-    }
-    if (answer.code != 0) {
-        greeting_refused(c, &answer);
-        return;
-    }
-    if (hello_read(c, &answer, &err) != 0) {
-        refuse(c, &err);
-        return;
-    }
-    c->refusal.code = 0;
-    link_set(c, LINK_READY);
-}
-
-static void
-greeting_step(void *arg)
-{
-    struct asup_client *c = arg;
-    struct greeting *g = &c->greeting;
-    enum greeting_state state;
-    int result;
-
-    pthread_mutex_lock(&c->mutex);
-    state = g->state;
-    result = nng_aio_result(g->aio);
-    g->state = GREETING_IDLE;
-    if (state == GREETING_SENDING && result != 0) {
-        nng_msg_free(nng_aio_get_msg(g->aio));
-    } else if (state == GREETING_SENDING && !c->closing) {
-        g->state = GREETING_RECEIVING;
-        nng_aio_set_timeout(g->aio, GREETING_SILENCE_MS);
-        nng_ctx_recv(g->ctx, g->aio);
-    } else if (state == GREETING_RECEIVING && result == 0) {
-        nng_msg *message = nng_aio_get_msg(g->aio);
-
-        nng_aio_set_msg(g->aio, NULL);
-        greeting_answered(c, message);
-        nng_msg_free(message);
-    } else if (state == GREETING_RECEIVING && result == NNG_ETIMEDOUT) {
-        nng_pipe_close(c->pipe); /* a fresh connection may find it awake */
-    }
-    if (g->state == GREETING_IDLE && c->link == LINK_GREETING && !c->closing &&
-        result != NNG_ECLOSED)
-        greeting_send(c);
-    pthread_mutex_unlock(&c->mutex);
+    if (!c->polling)
+        return; /* it looks before it sleeps */
+    c->polling = false;
+    (void)!write(c->wake_fd, &one, sizeof one);
 }
 
 void
@@ -224,95 +34,183 @@ link_verify(struct asup_client *c)
     if (c->link != LINK_READY)
         return; /* the hello on its way will tell */
     link_set(c, LINK_GREETING);
-    greeting_begin(c);
+    greeting_send(c);
 }
 
-/* ---- Connections come and go ------------------------------------------------ */
+/* ---- The connection ------------------------------------------------------------ */
 
 static void
-pipe_came(nng_pipe pipe, nng_pipe_ev event, void *arg)
+link_connect(struct asup_client *c, uint64_t now)
 {
-    struct asup_client *c = arg;
-
-    (void)event;
-    pthread_mutex_lock(&c->mutex);
-    if (!c->closing) {
-        c->pipe = pipe;
-        c->refusal.code = 0;
-        link_set(c, LINK_GREETING);
-        greeting_begin(c);
-    }
-    pthread_mutex_unlock(&c->mutex);
+    c->refusal.code = 0;
+    c->connect_pause_ns = clock_earlier(c->connect_pause_ns * 2, CONNECT_PAUSE_NS_MAX);
+    c->connect_at = now + c->connect_pause_ns;
+    if (conn_open(&c->conn, address_path(c->url)) != 0)
+        return;
+    c->hello_at = ASUP_NEVER;
+    c->hello_until = clock_after(now, HELLO_SILENCE_MS);
+    link_set(c, LINK_GREETING);
 }
 
 static void
-pipe_went(nng_pipe pipe, nng_pipe_ev event, void *arg)
+link_broken(struct asup_client *c)
+{
+    bool was_ready = c->link == LINK_READY;
+
+    conn_close(&c->conn);
+    if (was_ready) { /* it may be back at once */
+        c->connect_pause_ns = CONNECT_PAUSE_NS_MIN;
+        c->connect_at = clock_now() + CONNECT_PAUSE_NS_MIN;
+    }
+    link_set(c, LINK_DOWN);
+}
+
+static void
+link_message(void *arg, uint32_t tag, uint8_t *message_take, size_t size)
 {
     struct asup_client *c = arg;
 
-    (void)event;
-    pthread_mutex_lock(&c->mutex);
-    if (!c->closing && nng_pipe_id(pipe) == nng_pipe_id(c->pipe)) {
-        link_set(c, LINK_DOWN);
-        nng_aio_cancel(c->greeting.aio);
+    if (c->hello_tag == 0 || tag != c->hello_tag) {
+        calls_answered(c, tag, message_take, size);
+        return;
     }
-    pthread_mutex_unlock(&c->mutex);
+    c->hello_tag = 0;
+    if (c->link == LINK_GREETING)
+        greeting_answered(c, message_take, size);
+    free(message_take);
 }
 
+static void
+link_read(struct asup_client *c)
+{
+    bool greeted = c->conn.greeted;
+
+    if (!conn_read(&c->conn, link_message, c)) {
+        link_broken(c);
+        return;
+    }
+    if (!greeted && c->conn.greeted)
+        greeting_send(c);
+}
+
+/* ---- The thread ------------------------------------------------------------------ */
+
+/* What is due now. */
+static void
+link_tick(struct asup_client *c, uint64_t now)
+{
+    if (c->link == LINK_DOWN && now >= c->connect_at)
+        link_connect(c, now);
+    if (c->link == LINK_GREETING && now >= c->hello_until)
+        link_broken(c); /* a fresh connection may find it awake */
+    if (c->link == LINK_GREETING && now >= c->hello_at)
+        greeting_send(c);
+    if (now >= c->calls_due_at)
+        calls_tick(c, now);
+}
+
+static uint64_t
+link_due_at(const struct asup_client *c)
+{
+    uint64_t at = c->calls_due_at;
+
+    if (c->link == LINK_DOWN)
+        at = clock_earlier(at, c->connect_at);
+    if (c->link == LINK_GREETING)
+        at = clock_earlier(at, clock_earlier(c->hello_at, c->hello_until));
+    return at;
+}
+
+/* Sleep until there is something to do. Returns what came on the connection. */
+static short
+link_poll(struct asup_client *c)
+{
+    struct pollfd polled[2] = {
+        {.fd = c->wake_fd, .events = POLLIN},
+        {.fd = c->conn.fd, .events = POLLIN},
+    };
+    int timeout_ms = clock_left(clock_now(), link_due_at(c));
+    uint64_t count;
+
+    if (conn_wants_out(&c->conn))
+        polled[1].events |= POLLOUT;
+    if (c->conn.broken)
+        timeout_ms = 0;
+    c->polling = true;
+    pthread_mutex_unlock(&c->mutex);
+    if (poll(polled, 2, timeout_ms) < 0)
+        polled[0].revents = polled[1].revents = 0;
+    if (polled[0].revents != 0)
+        (void)!read(c->wake_fd, &count, sizeof count);
+    pthread_mutex_lock(&c->mutex);
+    c->polling = false;
+    return polled[1].revents;
+}
+
+static void *
+link_run(void *arg)
+{
+    struct asup_client *c = arg;
+
+    pthread_mutex_lock(&c->mutex);
+    while (!c->closing) {
+        short events;
+
+        link_tick(c, clock_now());
+        events = link_poll(c);
+        if (c->conn.fd < 0 || c->closing)
+            continue;
+        if ((events & POLLOUT) != 0)
+            conn_flush(&c->conn);
+        if ((events & (POLLIN | POLLHUP | POLLERR)) != 0 || c->conn.broken)
+            link_read(c);
+    }
+    pthread_mutex_unlock(&c->mutex);
+    return NULL;
+}
+
+/* Signals are for the threads of the program. */
 static int
-failed(struct proto_error *err, const char *what, int rv)
+thread_start(struct asup_client *c)
 {
-    int code = rv == NNG_ENOMEM ? -ASUP_ENOMEM : -ASUP_EINVALID;
+    sigset_t all, before;
+    int error;
 
-    return proto_error_set(err, code, "%s: %s", what, nng_strerror(rv));
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&c->thread, NULL, link_run, c);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    c->running = error == 0;
+    return error;
 }
 
 int
-link_open(struct asup_client *c, struct proto_error *err)
+link_start(struct asup_client *c, struct proto_error *err)
 {
-    nng_socket none = NNG_SOCKET_INITIALIZER;
-    nng_pipe nobody = NNG_PIPE_INITIALIZER;
-    int rv = nng_req0_open(&c->socket);
+    int error;
 
-    c->pipe = nobody;
-    if (rv != 0) {
-        c->socket = none;
-        return failed(err, "opening a socket", rv);
-    }
-    rv = nng_socket_set_ms(c->socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
-    if (rv == 0)
-        rv = nng_socket_set_size(c->socket, NNG_OPT_RECVMAXSZ, ANSWER_SIZE_MAX);
-    if (rv == 0)
-        rv = nng_socket_set_ms(c->socket, NNG_OPT_RECONNMINT, RECONNECT_MS_MIN);
-    if (rv == 0)
-        rv = nng_socket_set_ms(c->socket, NNG_OPT_RECONNMAXT, RECONNECT_MS_MAX);
-    if (rv == 0)
-        rv = nng_ctx_open(&c->greeting.ctx, c->socket);
-    if (rv == 0)
-        rv = nng_aio_alloc(&c->greeting.aio, greeting_step, c);
-    if (rv == 0)
-        rv = nng_pipe_notify(c->socket, NNG_PIPE_EV_ADD_POST, pipe_came, c);
-    if (rv == 0)
-        rv = nng_pipe_notify(c->socket, NNG_PIPE_EV_REM_POST, pipe_went, c);
-    if (rv != 0)
-        return failed(err, "setting up a socket", rv);
-    rv = nng_dialer_create(&c->dialer, c->socket, c->url);
-    if (rv == 0)
-        rv = nng_dialer_start(c->dialer, NNG_FLAG_NONBLOCK);
-    return rv != 0 ? failed(err, c->url, rv) : 0;
+    c->connect_at = 0;
+    c->connect_pause_ns = CONNECT_PAUSE_NS_MIN;
+    c->calls_due_at = ASUP_NEVER;
+    c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (c->wake_fd < 0)
+        return proto_error_set(err, -ASUP_ENOMEM, "no descriptor is left");
+    error = thread_start(c);
+    if (error != 0)
+        return proto_error_set(err, -ASUP_ENOMEM, "no thread is to be had: %s", strerror(error));
+    return 0;
 }
 
 void
-link_close(struct asup_client *c)
+link_stop(struct asup_client *c)
 {
     pthread_mutex_lock(&c->mutex);
     c->closing = true;
+    link_nudge(c);
     pthread_mutex_unlock(&c->mutex);
-    if (c->greeting.aio != NULL)
-        nng_aio_stop(c->greeting.aio);
-    calls_free(c);
-    if (nng_socket_id(c->socket) > 0)
-        nng_close(c->socket);
-    if (c->greeting.aio != NULL)
-        nng_aio_free(c->greeting.aio);
+    if (c->running)
+        pthread_join(c->thread, NULL);
+    conn_close(&c->conn);
+    if (c->wake_fd >= 0)
+        close(c->wake_fd);
 }

@@ -21,21 +21,17 @@ static int
 stdio_address(struct asup_client *c, struct sockaddr_un *address, struct proto_error *err)
 {
     const char *path = address_path(c->url);
-    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
-    int size = -1;
+    int size;
 
     address->sun_family = AF_UNIX;
     pthread_mutex_lock(&c->mutex);
     if (c->stdio_path != NULL)
         size = snprintf(address->sun_path, sizeof address->sun_path, "%s", c->stdio_path);
-    else if (slash != NULL)
+    else
         size = snprintf(address->sun_path, sizeof address->sun_path, "%.*s/stdio.sock",
-                        (int)(slash - path), path);
+                        (int)(strrchr(path, '/') - path), path);
     pthread_mutex_unlock(&c->mutex);
-    if (size < 0)
-        return proto_error_set(err, -ASUP_EUNSUPPORTED,
-                               "descriptors can only be handed to a daemon on this machine");
-    if ((size_t)size >= sizeof address->sun_path)
+    if (size < 0 || (size_t)size >= sizeof address->sun_path)
         return proto_error_set(err, -ASUP_EINVALID, "the path of the socket is too long");
     return 0;
 }

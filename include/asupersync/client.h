@@ -45,7 +45,7 @@
  * queries below say so where it matters. Different clients share nothing.
  *
  * @par Fork
- * A client has threads behind it that a fork(2) does not copy. After a fork
+ * A client has a thread of its own, which a fork(2) does not copy. After a fork
  * the child may only exec or _exit: it must not touch the client, not even to
  * free it. Connect after the fork, in the process that uses the client. All
  * descriptors of the library are close-on-exec.
@@ -53,8 +53,7 @@
  * @par Signals
  * Blocking calls go on after a signal handler has run (no EINTR); use
  * asup_client_interrupt() in the handler to end them. The library installs no
- * handlers, and its threads block no signals of their own: block those that
- * the program wants on one certain thread before connecting.
+ * handlers, raises no SIGPIPE, and its thread takes no signals.
  *
  * @par Time-outs
  * `timeout_ms`: milliseconds; 0 asks once and does not wait; -1 waits for ever.

@@ -1,33 +1,50 @@
 /* SPDX-License-Identifier: MIT */
 #include "fake.h"
 
-#include <stdatomic.h>
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
-
-#include <nng/protocol/reqrep0/rep.h>
 
 #include "proto/must.h"
 
 #define SESSIONS_MAX 64
+#define CONNECTIONS_MAX 16
+#define GREETING_SIZE 8
+#define FRAME_HEAD 9 /* 1, size in 8 bytes */
+
+/* One connection: nng's greeting, then frames whose first four bytes are the
+ * tag that an answer has to carry. */
+struct connection {
+    int fd;       /* -1: none */
+    uint64_t id;  /* never used twice */
+    bool greeted; /* the peer's greeting has been read */
+    uint8_t *data;
+    size_t size, capacity;
+};
 
 struct fake {
     char directory[32];
+    char path[64];
     char url[96];
     fake_manners manners;
     void *arg;
 
-    nng_socket socket;
+    int listener, wake;
     pthread_t thread;
     bool alive;
-    atomic_bool dying;
 
     pthread_mutex_t mutex;
     pthread_cond_t changed;
+    bool dying;
+    struct connection connections[CONNECTIONS_MAX];
+    uint64_t connection_last;
     uint32_t counts[PROTO_OP_COUNT];
-    uint32_t connections;
     uint32_t restarts;
     uint8_t secrets[SESSIONS_MAX][ASUP_SECRET_SIZE];
     bool known[SESSIONS_MAX];
@@ -56,17 +73,52 @@ fake_directory(const struct fake *f)
 
 /* ---- Answers ----------------------------------------------------------------------- */
 
+/* Mutex held. NULL: it is gone. */
+static struct connection *
+connection_find(struct fake *f, uint64_t id)
+{
+    for (int i = 0; i < CONNECTIONS_MAX; i++)
+        if (f->connections[i].fd >= 0 && f->connections[i].id == id)
+            return &f->connections[i];
+    return NULL;
+}
+
+/* All of it, or the connection is done for. */
+static void
+write_all(int fd, const void *data, size_t size)
+{
+    const uint8_t *at = data;
+
+    while (size > 0) {
+        ssize_t sent = send(fd, at, size, MSG_NOSIGNAL);
+
+        if (sent < 0 && errno != EINTR) {
+            shutdown(fd, SHUT_RDWR);
+            return;
+        }
+        if (sent > 0) {
+            at += sent;
+            size -= (size_t)sent;
+        }
+    }
+}
+
 static void
 send_answer(struct fake_request *r, const void *data, size_t size)
 {
-    nng_msg *message;
+    struct connection *connection;
+    uint8_t head[FRAME_HEAD + 4] = {1};
 
-    must(nng_msg_alloc(&message, 0) == 0);
-    must(nng_msg_header_append(message, nng_msg_header(r->envelope),
-                               nng_msg_header_len(r->envelope)) == 0);
-    must(nng_msg_append(message, data, size) == 0);
-    if (nng_sendmsg(r->fake->socket, message, 0) != 0)
-        nng_msg_free(message); /* closed meanwhile */
+    for (unsigned i = 0; i < 8; i++)
+        head[1 + i] = (uint8_t)((uint64_t)(size + 4) >> (56 - 8 * i));
+    memcpy(head + FRAME_HEAD, r->tag, 4);
+    pthread_mutex_lock(&r->fake->mutex);
+    connection = connection_find(r->fake, r->connection);
+    if (connection != NULL) {
+        write_all(connection->fd, head, sizeof head);
+        write_all(connection->fd, data, size);
+    }
+    pthread_mutex_unlock(&r->fake->mutex);
 }
 
 void
@@ -108,7 +160,13 @@ fake_answer_error(struct fake_request *r, int code, const char *message)
 void
 fake_hang_up(struct fake_request *r)
 {
-    nng_pipe_close(r->pipe);
+    struct connection *connection;
+
+    pthread_mutex_lock(&r->fake->mutex);
+    connection = connection_find(r->fake, r->connection);
+    if (connection != NULL)
+        shutdown(connection->fd, SHUT_RDWR); /* the loop will notice */
+    pthread_mutex_unlock(&r->fake->mutex);
 }
 
 struct fake_request *
@@ -119,7 +177,6 @@ fake_keep(struct fake_request *r)
     must(kept != NULL);
     *kept = *r;
     r->memory = NULL; /* goes with what is kept */
-    r->envelope = NULL;
     return kept;
 }
 
@@ -127,7 +184,6 @@ void
 fake_let_go(struct fake_request *kept)
 {
     proto_memory_free(kept->memory);
-    nng_msg_free(kept->envelope);
     free(kept);
 }
 
@@ -238,19 +294,21 @@ fake_stay_raw(struct fake *f)
 
 /* ---- Serving ----------------------------------------------------------------------------- */
 
+/* One request. */
 static void
-serve(struct fake *f, nng_msg *message)
+serve(struct fake *f, uint64_t connection, const uint8_t *frame, size_t size)
 {
-    struct fake_request r = {.fake = f, .envelope = message};
+    struct fake_request r = {.fake = f, .connection = connection};
     struct proto_bounds bounds = PROTO_REQUEST_BOUNDS;
     struct proto_error error;
     const struct proto_op *op;
     bool raw;
     int rc;
 
-    r.pipe = nng_msg_get_pipe(message);
+    must(size >= sizeof r.tag);
+    memcpy(r.tag, frame, sizeof r.tag);
     r.memory = proto_memory_new();
-    rc = proto_request_decode(nng_msg_body(message), nng_msg_len(message), &bounds, r.memory,
+    rc = proto_request_decode(frame + sizeof r.tag, size - sizeof r.tag, &bounds, r.memory,
                               &r.decoded, &error);
     op = r.decoded.call.op;
     pthread_mutex_lock(&f->mutex);
@@ -278,51 +336,146 @@ serve(struct fake *f, nng_msg *message)
     else
         f->manners(f, &r);
     proto_memory_free(r.memory);
-    nng_msg_free(r.envelope);
+}
+
+/* How many bytes at the front make one whole frame; 0: not yet all there. */
+static size_t
+frame_size(const struct connection *connection)
+{
+    size_t size = 0;
+
+    if (connection->size < FRAME_HEAD)
+        return 0;
+    for (unsigned i = 1; i < FRAME_HEAD; i++)
+        size = size << 8 | connection->data[i];
+    return connection->size - FRAME_HEAD < size ? 0 : FRAME_HEAD + size;
+}
+
+static void
+connection_shift(struct connection *connection, size_t size)
+{
+    connection->size -= size;
+    memmove(connection->data, connection->data + size, connection->size);
+}
+
+/* What has been read: a greeting, then frames. False: the peer is no REQ. */
+static bool
+connection_take(struct fake *f, struct connection *connection)
+{
+    static const uint8_t greeting[GREETING_SIZE] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
+    size_t size;
+
+    if (!connection->greeted && connection->size >= GREETING_SIZE) {
+        if (memcmp(connection->data, greeting, GREETING_SIZE) != 0)
+            return false;
+        connection_shift(connection, GREETING_SIZE);
+        connection->greeted = true;
+    }
+    while (connection->greeted && (size = frame_size(connection)) > 0) {
+        serve(f, connection->id, connection->data + FRAME_HEAD, size - FRAME_HEAD);
+        connection_shift(connection, size);
+    }
+    return true;
+}
+
+/* False: it has ended. */
+static bool
+connection_read(struct fake *f, struct connection *connection)
+{
+    ssize_t got;
+
+    if (connection->capacity - connection->size < 4096) {
+        connection->capacity += 65536;
+        connection->data = realloc(connection->data, connection->capacity);
+        must(connection->data != NULL);
+    }
+    got = recv(connection->fd, connection->data + connection->size,
+               connection->capacity - connection->size, 0);
+    if (got <= 0)
+        return got < 0 && errno == EINTR;
+    connection->size += (size_t)got;
+    return connection_take(f, connection);
+}
+
+static void
+connection_end(struct fake *f, struct connection *connection)
+{
+    pthread_mutex_lock(&f->mutex);
+    close(connection->fd);
+    connection->fd = -1;
+    pthread_mutex_unlock(&f->mutex);
+    free(connection->data);
+    connection->data = NULL;
+    connection->size = connection->capacity = 0;
+    connection->greeted = false;
+}
+
+static void
+connection_begin(struct fake *f)
+{
+    static const uint8_t greeting[GREETING_SIZE] = {0, 'S', 'P', 0, 0, 0x31, 0, 0};
+    int fd = accept(f->listener, NULL, NULL);
+    int i = 0;
+
+    if (fd < 0)
+        return;
+    write_all(fd, greeting, sizeof greeting);
+    pthread_mutex_lock(&f->mutex);
+    while (i < CONNECTIONS_MAX && f->connections[i].fd >= 0)
+        i++;
+    must(i < CONNECTIONS_MAX);
+    f->connections[i].fd = fd;
+    f->connections[i].id = ++f->connection_last;
+    pthread_mutex_unlock(&f->mutex);
+}
+
+static bool
+is_dying(struct fake *f)
+{
+    bool dying;
+
+    pthread_mutex_lock(&f->mutex);
+    dying = f->dying;
+    pthread_mutex_unlock(&f->mutex);
+    return dying;
 }
 
 static void *
 run(void *arg)
 {
     struct fake *f = arg;
-    nng_msg *message;
+    struct pollfd polled[CONNECTIONS_MAX + 2];
 
-    /* Closing the socket does not reliably wake who receives from it, hence the
-     * time-out (see fake_revive). */
-    while (!atomic_load(&f->dying)) {
-        int rv = nng_recvmsg(f->socket, &message, 0);
-
-        if (rv == 0)
-            serve(f, message);
-        else if (rv != NNG_ETIMEDOUT)
-            break;
+    while (!is_dying(f)) {
+        polled[0] = (struct pollfd){.fd = f->wake, .events = POLLIN};
+        polled[1] = (struct pollfd){.fd = f->listener, .events = POLLIN};
+        for (int i = 0; i < CONNECTIONS_MAX; i++)
+            polled[i + 2] = (struct pollfd){.fd = f->connections[i].fd, .events = POLLIN};
+        if (poll(polled, CONNECTIONS_MAX + 2, -1) < 0)
+            continue;
+        for (int i = 0; i < CONNECTIONS_MAX; i++)
+            if (polled[i + 2].revents != 0 && !connection_read(f, &f->connections[i]))
+                connection_end(f, &f->connections[i]);
+        if (polled[1].revents != 0)
+            connection_begin(f);
     }
     return NULL;
-}
-
-static void
-connection_came(nng_pipe pipe, nng_pipe_ev event, void *arg)
-{
-    struct fake *f = arg;
-
-    (void)pipe;
-    (void)event;
-    pthread_mutex_lock(&f->mutex);
-    f->connections++;
-    pthread_cond_broadcast(&f->changed);
-    pthread_mutex_unlock(&f->mutex);
 }
 
 void
 fake_revive(struct fake *f)
 {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
     must(!f->alive);
-    must(nng_rep0_open_raw(&f->socket) == 0);
-    must(nng_pipe_notify(f->socket, NNG_PIPE_EV_ADD_POST, connection_came, f) == 0);
-    must(nng_socket_set_size(f->socket, NNG_OPT_RECVMAXSZ, 0) == 0);
-    must(nng_socket_set_ms(f->socket, NNG_OPT_RECVTIMEO, 20) == 0);
-    atomic_store(&f->dying, false);
-    must(nng_listen(f->socket, f->url, NULL, 0) == 0);
+    strcpy(address.sun_path, f->path);
+    unlink(f->path);
+    f->dying = false;
+    f->wake = eventfd(0, EFD_CLOEXEC);
+    f->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    must(f->wake >= 0 && f->listener >= 0);
+    must(bind(f->listener, (struct sockaddr *)&address, sizeof address) == 0);
+    must(listen(f->listener, 16) == 0);
     must(pthread_create(&f->thread, NULL, run, f) == 0);
     f->alive = true;
 }
@@ -330,14 +483,21 @@ fake_revive(struct fake *f)
 void
 fake_die(struct fake *f)
 {
+    uint64_t one = 1;
+
     must(f->alive);
-    atomic_store(&f->dying, true);
-    nng_close(f->socket);
-    pthread_join(f->thread, NULL);
-    f->alive = false;
     pthread_mutex_lock(&f->mutex);
+    f->dying = true;
     f->restarts++;
     pthread_mutex_unlock(&f->mutex);
+    must(write(f->wake, &one, sizeof one) == sizeof one);
+    pthread_join(f->thread, NULL);
+    for (int i = 0; i < CONNECTIONS_MAX; i++)
+        if (f->connections[i].fd >= 0)
+            connection_end(f, &f->connections[i]);
+    close(f->listener);
+    close(f->wake);
+    f->alive = false;
 }
 
 struct fake *
@@ -348,9 +508,12 @@ fake_start(fake_manners manners, void *arg)
     must(f != NULL);
     strcpy(f->directory, "/tmp/asup-fake-XXXXXX");
     must(mkdtemp(f->directory) != NULL);
-    snprintf(f->url, sizeof f->url, "ipc://%s/asupersyncd.sock", f->directory);
+    snprintf(f->path, sizeof f->path, "%s/asupersyncd.sock", f->directory);
+    snprintf(f->url, sizeof f->url, "ipc://%s", f->path);
     f->manners = manners;
     f->arg = arg;
+    for (int i = 0; i < CONNECTIONS_MAX; i++)
+        f->connections[i].fd = -1;
     pthread_mutex_init(&f->mutex, NULL);
     pthread_cond_init(&f->changed, NULL);
     fake_revive(f);
@@ -360,12 +523,9 @@ fake_start(fake_manners manners, void *arg)
 void
 fake_stop(struct fake *f)
 {
-    char path[96];
-
     if (f->alive)
         fake_die(f);
-    snprintf(path, sizeof path, "%s/asupersyncd.sock", f->directory);
-    unlink(path);
+    unlink(f->path);
     rmdir(f->directory);
     pthread_cond_destroy(&f->changed);
     pthread_mutex_destroy(&f->mutex);
@@ -392,15 +552,6 @@ fake_count(struct fake *f, enum proto_op_id op)
     count = f->counts[op];
     pthread_mutex_unlock(&f->mutex);
     return count;
-}
-
-void
-fake_wait_connections(struct fake *f, uint32_t count)
-{
-    pthread_mutex_lock(&f->mutex);
-    while (f->connections < count)
-        pthread_cond_wait(&f->changed, &f->mutex);
-    pthread_mutex_unlock(&f->mutex);
 }
 
 struct asup_client *

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A daemon that is not one: a REP socket in the test's own process whose
- * manners the test decides. It decodes and checks requests as the daemon does,
- * keeps sessions, and says hello; everything else goes to the test's handler.
+ * A daemon that is not one: a socket in the test's own process whose manners the
+ * test decides. It speaks the framing of nng's REP by itself, so that it can
+ * also break off anywhere; it decodes and checks requests as the daemon does,
+ * keeps sessions, and says hello. Everything else goes to the test's handler.
  *
  *     static void manners(struct fake *f, struct fake_request *r)
  *     {
@@ -24,8 +25,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <nng/nng.h>
-
 #include "asupersync/asupersync.h"
 #include "proto/message.h"
 #include "proto/read.h"
@@ -36,11 +35,11 @@ struct fake_request {
     struct fake *fake;
     struct proto_request decoded;
     struct proto_memory *memory;
-    nng_msg *envelope; /* where the answer goes to */
-    nng_pipe pipe;
-    int session;       /* index of its session, counted from 1; 0: none; -1: unknown */
-    uint32_t nth;      /* of its operation, counted from 1 */
-    uint32_t restarts; /* of the fake so far */
+    uint64_t connection; /* where the answer goes to, */
+    uint8_t tag[4];      /* and how the peer will know it */
+    int session;         /* index of its session, counted from 1; 0: none; -1: unknown */
+    uint32_t nth;        /* of its operation, counted from 1 */
+    uint32_t restarts;   /* of the fake so far */
 };
 
 typedef void (*fake_manners)(struct fake *f, struct fake_request *r);
@@ -69,8 +68,6 @@ void fake_stay_raw(struct fake *f);
 /* Wait until so many requests of an operation have arrived in all. */
 void fake_wait(struct fake *f, enum proto_op_id op, uint32_t count);
 uint32_t fake_count(struct fake *f, enum proto_op_id op);
-/* Wait until the number of connections that were ever made is this. */
-void fake_wait_connections(struct fake *f, uint32_t count);
 
 /* ---- In a handler ------------------------------------------------------------- */
 

@@ -368,6 +368,15 @@ END_TEST
 /* ---- Interrupting -------------------------------------------------------------------------------
  */
 
+/* The thread sanitizer keeps handlers back until the program enters a function
+ * it knows, which a sleeping futex never does: not with it. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HANDLERS_ARE_LATE 1
+#endif
+#endif
+
+#ifndef HANDLERS_ARE_LATE
 static void
 on_alarm(int number)
 {
@@ -404,6 +413,8 @@ START_TEST(a_signal_handler_ends_a_blocking_call)
     end();
 }
 END_TEST
+
+#endif
 
 /* A signal whose handler does not interrupt changes nothing. */
 static void
@@ -447,7 +458,9 @@ static const struct rule rules[] = {
     RULE(the_session_is_the_librarys_own_business),
     RULE(an_unknown_operation_is_the_daemons_to_refuse),
     RULE(a_request_far_too_large_is_not_sent),
+#ifndef HANDLERS_ARE_LATE
     RULE(a_signal_handler_ends_a_blocking_call),
+#endif
     RULE(other_signals_do_not_end_a_call),
 };
 
