@@ -81,9 +81,11 @@ drop_in() {
     { echo '[Service]' && printf '%s\n' "$@"; } >/etc/systemd/system/asupersyncd.service.d/test.conf
     systemctl daemon-reload
 }
+# users NAME... - fresh ones, whomever the machine outside may have
 users() {
     local name
     for name; do
+        ! id "$name" >/dev/null 2>&1 || userdel --force --remove "$name" 2>/dev/null
         useradd --create-home --shell /bin/bash "$name" || fail "no user $name"
     done
 }
