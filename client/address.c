@@ -79,11 +79,12 @@ static int
 probe(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t size = strlen(path) + 1;
     int fd, result = 0;
 
-    if (strlen(path) >= sizeof address.sun_path)
+    if (size > sizeof address.sun_path)
         return ENAMETOOLONG;
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, size);
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return errno;

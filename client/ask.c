@@ -36,14 +36,14 @@ ask_begin(struct asup_client *c, const char *op, const void *args, size_t args_s
           int64_t timeout_ms, struct call **out, struct asup_error_info *err)
 {
     struct proto_error own;
-    struct call *call;
+    struct call *call = NULL;
     int rc;
 
     if (atomic_load(&c->interrupted))
-        rc = proto_error_set(&own, -ASUP_EINTERRUPTED, "interrupted before %s was sent", op);
+        proto_error_set(&own, -ASUP_EINTERRUPTED, "interrupted before %s was sent", op);
     else
-        rc = call_prepare(c, op, args, args_size, timeout_ms, &call, &own);
-    if (rc != 0)
+        call_prepare(c, op, args, args_size, timeout_ms, &call, &own);
+    if (call == NULL)
         return error_local(err, &own);
     pthread_mutex_lock(&c->mutex);
     call_start(call);
@@ -135,13 +135,13 @@ asup_client_call_start(struct asup_client *c, const char *op, const void *args, 
                        int64_t timeout_ms, asup_reply_fn fn, void *arg, asup_call *out)
 {
     struct proto_error own;
-    struct call *call;
+    struct call *call = NULL;
     int rc;
 
     if (c == NULL || op == NULL || fn == NULL || (args == NULL && args_size != 0))
         return -ASUP_EINVALID;
     rc = call_prepare(c, op, args, args_size, timeout_ms, &call, &own);
-    if (rc != 0)
+    if (call == NULL)
         return rc;
     pthread_mutex_lock(&c->mutex);
     call->fn = fn;

@@ -389,7 +389,7 @@ call_make(struct asup_client *c)
         return NULL;
     if (c->call_count == c->call_capacity) {
         uint32_t capacity = c->call_capacity != 0 ? c->call_capacity * 2 : 16;
-        struct call **grown = realloc(c->calls, capacity * sizeof *grown);
+        struct call **grown = realloc(c->calls, capacity * sizeof(void *));
 
         if (grown == NULL)
             return NULL;

@@ -228,12 +228,13 @@ conn_open(struct conn *conn, const char *path)
     static const uint8_t req[CONN_GREETING_SIZE] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct iovec greeting = {(void *)req, sizeof req};
+    size_t size = strlen(path) + 1;
     int error;
 
     conn_init(conn);
-    if (strlen(path) >= sizeof address.sun_path)
+    if (size > sizeof address.sun_path)
         return ENAMETOOLONG;
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, size);
     conn->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (conn->fd < 0)
         return errno;

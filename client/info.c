@@ -12,16 +12,11 @@
 
 /* ---- Outcomes and reasons -------------------------------------------------------- */
 
+/* A chain is one piece of memory: its links, then their messages. */
 void
 asup_reason_free(const struct asup_reason *reason)
 {
-    while (reason != NULL) {
-        const struct asup_reason *cause = reason->cause;
-
-        free((void *)reason->message);
-        free((void *)reason);
-        reason = cause;
-    }
+    free((void *)reason);
 }
 
 void
@@ -37,28 +32,30 @@ asup_outcome_fini(struct asup_outcome *outcome)
 static int
 reason_copy(const struct asup_reason *from, struct asup_reason **out)
 {
-    struct asup_reason *first = NULL, *last = NULL;
+    size_t count = 0, size = 0;
+    struct asup_reason *links;
+    char *text;
 
-    for (; from != NULL; from = from->cause) {
-        struct asup_reason *link = malloc(sizeof *link);
-        char *message = strdup(from->message);
-
-        if (link == NULL || message == NULL) {
-            free(link);
-            free(message);
-            asup_reason_free(first);
-            return -ASUP_ENOMEM;
-        }
-        *link = *from;
-        link->message = message;
-        link->cause = NULL;
-        if (last != NULL)
-            last->cause = link;
-        else
-            first = link;
-        last = link;
+    for (const struct asup_reason *link = from; link != NULL; link = link->cause) {
+        count++;
+        size += sizeof *link + strlen(link->message) + 1;
     }
-    *out = first;
+    *out = NULL;
+    if (count == 0)
+        return 0;
+    links = malloc(size);
+    if (links == NULL)
+        return -ASUP_ENOMEM;
+    text = (char *)(links + count);
+    for (size_t i = 0; i < count; i++, from = from->cause) {
+        size_t length = strlen(from->message) + 1;
+
+        links[i] = *from;
+        links[i].message = memcpy(text, from->message, length);
+        links[i].cause = i + 1 < count ? &links[i + 1] : NULL;
+        text += length;
+    }
+    *out = links;
     return 0;
 }
 

@@ -468,7 +468,7 @@ fake_revive(struct fake *f)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
     must(!f->alive);
-    strcpy(address.sun_path, f->path);
+    memcpy(address.sun_path, f->path, sizeof f->path);
     unlink(f->path);
     f->dying = false;
     f->wake = eventfd(0, EFD_CLOEXEC);

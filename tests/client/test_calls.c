@@ -347,18 +347,18 @@ END_TEST
  * connection. */
 START_TEST(a_request_far_too_large_is_not_sent)
 {
+    static const uint8_t head[] = {0x81, 0xa1, 'x', 0xda, 0x23, 0x00}; /* {"x": 0x2300 bytes} */
     static char args[9000];
     struct asup_error_info err;
 
     begin(answer_all, NULL);
-    memcpy(args, "\x81\xa1x\xda\x23\x20", 6);
-    memset(args + 6, 'y', sizeof args - 6);
+    memset(args, 'y', sizeof args);
+    memcpy(args, head, sizeof head);
     ck_assert_int_eq(
-        asup_client_call(client, "daemon.status", args, 6 + 0x2320 - 14, -1, NULL, NULL, &err),
+        asup_client_call(client, "daemon.status", args, sizeof head + 0x22ff, -1, NULL, NULL, &err),
         -ASUP_EINVALID); /* cut short */
-    memcpy(args, "\x81\xa1x\xda\x23\x00", 6);
     ck_assert_int_eq(
-        asup_client_call(client, "daemon.status", args, 6 + 0x2300, -1, NULL, NULL, &err),
+        asup_client_call(client, "daemon.status", args, sizeof head + 0x2300, -1, NULL, NULL, &err),
         -ASUP_ETOOLARGE);
     ck_assert_uint_eq(fake_count(fake, PROTO_DAEMON_STATUS), 0);
     end();

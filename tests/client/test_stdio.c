@@ -27,7 +27,7 @@ listen_beside(struct fake *f, char path[96])
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
     snprintf(path, 96, "%s/stdio.sock", fake_directory(f));
-    strcpy(address.sun_path, path);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
     ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
     ck_assert_int_eq(listen(fd, 4), 0);
     return fd;

@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,9 +61,7 @@ call_once(struct asup_client *c, uint64_t task)
     size_t body_size;
     int rc;
 
-    memcpy(args, "\x81\xa4task", 6);
-    args[6] = (char)(0xa0 + size);
-    memcpy(args + 7, id, (size_t)size);
+    snprintf(args, sizeof args, "\x81\xa4task%c%s", 0xa0 + size, id);
     rc = asup_client_call(c, "task.cancel", args, 7 + (size_t)size, -1, &body, &body_size, &err);
     ck_assert_msg(rc == 0, "task.cancel: %d %s", rc, err.message);
     ck_assert_ptr_nonnull(memmem(body, body_size, args + 6, 1 + (size_t)size));
