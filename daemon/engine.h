@@ -19,9 +19,10 @@
  * What the engine may rely on when engine_main is called:
  *   - it has its final user and group (system mode: "asupersync") and
  *     no_new_privs, so it never regains privileges;
- *   - RUNTIME exists; in it the engine may make sockets. RUNTIME/notify and
- *     STATE/logs exist, mode 0700, owned by the engine's user; STATE is
- *     writable for it (STATE/ids), STATE/work is not its own;
+ *   - RUNTIME exists; in it the engine may make sockets. RUNTIME/notify (mode
+ *     0711, so that tasks of other users reach their sockets; 0700 in user
+ *     mode) and STATE/logs (0700) exist and belong to the engine's user; STATE
+ *     is writable for it (STATE/ids), STATE/work is not its own;
  *   - descriptors 0 to 2 are open (standard error carries the log), 3 and 4
  *     are as above, nothing else is open; the soft limit of open files is
  *     raised to the hard one;

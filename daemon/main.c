@@ -52,13 +52,14 @@ static const char usage[] =
     "  --engine-timeout N     seconds without a sign of life from the engine (10)\n"
     "  --containment KIND     auto, cgroup2, or subreaper (best effort)\n"
     "  --foreground           stay in the foreground, log to standard error\n"
+    "  --check-config         read the configuration, say what is wrong with it\n"
     "  --help, --version\n"
     "\n"
     "Without --foreground it goes to the background once it is ready, unless a\n"
     "service manager started it (NOTIFY_SOCKET). asupersyncd(8) tells the rest.\n";
 
 struct arguments {
-    bool user_mode, foreground, engine, config_given;
+    bool user_mode, foreground, engine, config_given, check_config;
     char *runtime_dir, *state_dir, *config_path, *run_as_path, *engine_user;
     enum containment_choice containment;
     unsigned engine_timeout_s;
@@ -152,6 +153,7 @@ enum option_code {
     OPTION_ENGINE_TIMEOUT,
     OPTION_CONTAINMENT,
     OPTION_FOREGROUND,
+    OPTION_CHECK_CONFIG,
     OPTION_ENGINE,
     OPTION_OWNER,
     OPTION_HELP,
@@ -168,6 +170,7 @@ static const struct option options[] = {
     {"engine-timeout", required_argument, NULL, OPTION_ENGINE_TIMEOUT},
     {"containment", required_argument, NULL, OPTION_CONTAINMENT},
     {"foreground", no_argument, NULL, OPTION_FOREGROUND},
+    {"check-config", no_argument, NULL, OPTION_CHECK_CONFIG},
     {"engine", no_argument, NULL, OPTION_ENGINE},
     {"owner", required_argument, NULL, OPTION_OWNER},
     {"help", no_argument, NULL, OPTION_HELP},
@@ -212,6 +215,9 @@ take_option(struct arguments *a, int code)
         break;
     case OPTION_FOREGROUND:
         a->foreground = true;
+        break;
+    case OPTION_CHECK_CONFIG:
+        a->check_config = true;
         break;
     case OPTION_ENGINE:
         a->engine = true;
@@ -325,38 +331,46 @@ parse_arguments(struct arguments *a, int argc, char **argv)
 
 /* ---- The engine ------------------------------------------------------------------------- */
 
+/* Beside the program, as it is built; relative to it, as it is installed
+ * anywhere; or where it was configured to be. */
 static void *
 load_engine(void)
 {
-    char self[PATH_MAX];
+    static const char *const beside[2] = {"", "../lib/asupersync/"};
     char path[PATH_MAX + 64];
-    const char *places[3] = {"%.*s/" ENGINE_MODULE, "%.*s/../lib/asupersync/" ENGINE_MODULE,
-                             ASUP_ENGINE_DIR "/" ENGINE_MODULE};
-    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
-    char *slash;
+    ssize_t size = readlink("/proc/self/exe", path, PATH_MAX);
     void *module;
 
-    self[size > 0 ? size : 0] = '\0';
-    slash = strrchr(self, '/');
+    if (size < 0)
+        size = 0;
+    while (size > 0 && path[size - 1] != '/')
+        size--;
     for (int i = 0; i < 3; i++) {
-        if (i < 2 && slash == NULL)
-            continue;
-        if (i == 0)
-            (void)snprintf(path, sizeof path, "%.*s/%s", (int)(slash - self), self, ENGINE_MODULE);
-        else if (i == 1)
-            (void)snprintf(path, sizeof path, "%.*s/../lib/asupersync/%s", (int)(slash - self),
-                           self, ENGINE_MODULE);
+        if (i < 2)
+            (void)snprintf(path + size, sizeof path - (size_t)size, "%s" ENGINE_MODULE, beside[i]);
         else
-            (void)snprintf(path, sizeof path, "%s", places[2]);
-        if (access(path, F_OK) < 0 && i < 2)
-            continue;
-        module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-        if (module != NULL)
-            return module;
-        log_error("cannot load the engine: %s", dlerror());
-        return NULL;
+            (void)snprintf(path, sizeof path, "%s", ASUP_ENGINE_DIR "/" ENGINE_MODULE);
+        if (i == 2 || (size > 0 && access(path, F_OK) == 0))
+            break;
     }
-    return NULL;
+    module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (module == NULL)
+        log_error("cannot load the engine: %s", dlerror());
+    return module;
+}
+
+/* A function of the module; ends the process when there is none. */
+static void *
+find_in_engine(const char *name)
+{
+    void *module = load_engine();
+    void *found = module != NULL ? dlsym(module, name) : NULL;
+
+    if (module != NULL && found == NULL)
+        log_error("the engine's module is not one: %s", dlerror());
+    if (found == NULL)
+        exit(KEEPER_EXIT_FAILED);
+    return found;
 }
 
 static int
@@ -375,19 +389,20 @@ become_engine(const struct arguments *a)
     };
     int (*run)(const struct engine_options *);
     struct stat status;
-    void *module;
 
     if (fstat(ENGINE_FD_LINK, &status) < 0 || !S_ISSOCK(status.st_mode))
         usage_error("--engine is for the daemon itself");
-    module = load_engine();
-    if (module == NULL)
-        return KEEPER_EXIT_FAILED;
-    *(void **)&run = dlsym(module, "engine_main");
-    if (run == NULL) {
-        log_error("the engine's module is not one: %s", dlerror());
-        return KEEPER_EXIT_FAILED;
-    }
+    *(void **)&run = find_in_engine("engine_main");
     return run(&engine);
+}
+
+static int
+check_config(const struct arguments *a)
+{
+    int (*check)(const char *, bool);
+
+    *(void **)&check = find_in_engine("engine_check_config");
+    return check(a->config_path, false);
 }
 
 /* ---- The keeper ------------------------------------------------------------------------- */
@@ -456,5 +471,7 @@ main(int argc, char **argv)
 
     fill_standard_descriptors();
     parse_arguments(&a, argc, argv);
+    if (a.check_config)
+        return check_config(&a);
     return a.engine ? become_engine(&a) : become_keeper(&a);
 }

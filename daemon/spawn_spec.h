@@ -17,25 +17,25 @@
 #define SPAWN_RLIMIT_MAX 16          /* RLIM_NLIMITS */
 
 enum spawn_stdio {
-    SPAWN_STDIO_LOG,     /* stdin /dev/null; stdout and stderr into the log pipe */
-    SPAWN_STDIO_PASSED,  /* three descriptors wait on the LINK_STDIO connection */
+    SPAWN_STDIO_LOG,    /* stdin /dev/null; stdout and stderr into the log pipe */
+    SPAWN_STDIO_PASSED, /* three descriptors wait on the LINK_STDIO connection */
 };
 
 struct spawn_header {
     uint32_t magic;
-    uint32_t size;            /* of the whole memfd */
-    uint32_t arg_count;       /* >= 1; the first is the program, looked up in the task's PATH */
-    uint32_t env_count;       /* "NAME=value"; added to what the keeper sets itself */
-    uint32_t stdio;           /* enum spawn_stdio */
-    uint32_t clear_env;       /* 1: without HOME, USER, LOGNAME, SHELL, PATH defaults */
-    uint32_t tty;             /* 1: descriptor 0 becomes the controlling terminal */
-    uint32_t has_cwd;         /* 1: a string cwd follows; else HOME, else "/" */
-    uint32_t has_path[3];     /* 1: a path for stdin, stdout (truncated), stderr follows */
-    uint32_t path_append;     /* 1: those of stdout and stderr are appended to */
-    int32_t umask;            /* -1: 022 */
-    int32_t nice;             /* INT32_MIN: 0; below 0 only for root */
-    uint64_t memory_max;      /* bytes; 0: none */
-    uint64_t pids_max;        /* 0: none */
+    uint32_t size;        /* of the whole memfd */
+    uint32_t arg_count;   /* >= 1; the first is the program, looked up in the task's PATH */
+    uint32_t env_count;   /* "NAME=value"; added to what the keeper sets itself */
+    uint32_t stdio;       /* enum spawn_stdio */
+    uint32_t clear_env;   /* 1: without HOME, USER, LOGNAME, SHELL, PATH defaults */
+    uint32_t tty;         /* 1: descriptor 0 becomes the controlling terminal */
+    uint32_t has_cwd;     /* 1: a string cwd follows; else HOME, else "/" */
+    uint32_t has_path[3]; /* 1: a path for stdin, stdout (truncated), stderr follows */
+    uint32_t path_append; /* 1: those of stdout and stderr are appended to */
+    int32_t umask;        /* -1: 022 */
+    int32_t nice;         /* INT32_MIN: 0; below 0 only for root */
+    uint64_t memory_max;  /* bytes; 0: none */
+    uint64_t pids_max;    /* 0: none */
     uint64_t rlimit_soft[SPAWN_RLIMIT_MAX]; /* UINT64_MAX - 1: not given */
     uint64_t rlimit_hard[SPAWN_RLIMIT_MAX];
     /* strings: cwd, stdin path, stdout path, stderr path (those there are),

@@ -37,7 +37,7 @@ enum containment_choice {
 #define KEEPER_EXIT_FAILED 1
 #define KEEPER_EXIT_USAGE 64
 #define KEEPER_EXIT_CANTCREAT 73
-#define KEEPER_EXIT_RUNNING 75 /* another daemon has the runtime directory */
+#define KEEPER_EXIT_RUNNING 69 /* another daemon has the runtime directory */
 #define KEEPER_EXIT_NOPERM 77
 #define KEEPER_EXIT_CONFIG 78
 

@@ -162,7 +162,7 @@ START_TEST(second_daemon_is_refused)
     char wanted[64];
 
     keeper_launch((const char *const[]){"--user", NULL});
-    ck_assert_int_eq(keeper_exit_status(), 75);
+    ck_assert_int_eq(keeper_exit_status(), 69);
     (void)snprintf(wanted, sizeof wanted, "(pid %d)", (int)first.keeper);
     ck_assert_ptr_nonnull(strstr(keeper_stderr(), wanted));
     fx.keeper = first.keeper;
