@@ -26,3 +26,5 @@ check "nothing survives" nothing_survives
 check "quickstart gets a scope from the user manager" \
     as alice "$TREE/scripts/quickstart" --build "$BUILD" --seconds 2
 check "nothing survives" nothing_survives
+check "and root's from the system's" "$TREE/scripts/quickstart" --build "$BUILD" --seconds 2
+check "nothing survives" nothing_survives
