@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -17,6 +18,8 @@
 
 /* How long a dead predecessor's processes may take to go. */
 #define LEFTOVER_GONE_NS (30 * ASUP_NS_PER_S)
+
+#define SIBLINGS_LOCK_TRIES 500
 
 /* RUNTIME/cgroup: the base, and whether it was the keeper's own cgroup. */
 #define REMEMBERED_OWN "own "
@@ -122,6 +125,23 @@ clear_predecessor(struct keeper *k)
     return 0;
 }
 
+/* One daemon at a time makes its cgroup or removes those of dead ones: an
+ * empty tree/ in the making looks like a dead one's. Whoever holds the lock for
+ * longer is no daemon, and is not waited for. */
+static int
+lock_siblings(const char *own, bool *locked)
+{
+    int fd = open_group(own);
+
+    *locked = false;
+    for (int tries = 0; fd >= 0 && !*locked && tries < SIBLINGS_LOCK_TRIES; tries++) {
+        *locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
+        if (!*locked)
+            (void)poll(NULL, 0, 2);
+    }
+    return fd;
+}
+
 /* Daemons that died and whose runtime directory is gone, too, leave an empty
  * cgroup that no one would ever look at again. A living one is populated. */
 static void
@@ -139,36 +159,25 @@ remove_dead_siblings(const char *own)
         closedir(dir);
 }
 
-/* base, daemon/, tree/ and tree/sweep, from nothing. Another daemon may take
- * the still empty base for a dead one's and remove it, hence the tries. */
+/* base, daemon/, tree/ and tree/sweep, from nothing; and into daemon/. */
 static int
 make_groups(const struct cgroup_place *place, int *base_fd)
 {
-    int rc = -ENOENT;
+    int rc;
 
-    for (int tries = 0; tries < 10 && rc == -ENOENT; tries++) {
-        if (*base_fd >= 0)
-            close(*base_fd);
-        *base_fd = -1;
-        if (!place->base_is_own && mkdir(place->base, 0755) < 0 && errno != EEXIST)
-            return -errno;
-        *base_fd = open_group(place->base);
-        if (*base_fd < 0) {
-            rc = -errno;
-            continue;
-        }
-        /* Also without a remembered path: a lost RUNTIME must save no one. */
-        rc = clear_group(*base_fd, "tree");
-        if (rc == 0)
-            rc = clear_group(*base_fd, "daemon");
-        if (rc == 0 &&
-            (mkdirat(*base_fd, "daemon", 0755) < 0 || mkdirat(*base_fd, "tree", 0755) < 0 ||
-             mkdirat(*base_fd, "tree/sweep", 0755) < 0))
-            rc = -errno;
-        if (rc == 0)
-            rc = cgroup_write(*base_fd, "daemon", "cgroup.procs", "0");
-    }
-    return rc;
+    if (!place->base_is_own && mkdir(place->base, 0755) < 0 && errno != EEXIST)
+        return -errno;
+    *base_fd = open_group(place->base);
+    if (*base_fd < 0)
+        return -errno;
+    /* Also without a remembered path: a lost RUNTIME must save no one. */
+    rc = clear_group(*base_fd, "tree");
+    if (rc == 0)
+        rc = clear_group(*base_fd, "daemon");
+    if (rc == 0 && (mkdirat(*base_fd, "daemon", 0755) < 0 || mkdirat(*base_fd, "tree", 0755) < 0 ||
+                    mkdirat(*base_fd, "tree/sweep", 0755) < 0))
+        rc = -errno;
+    return rc < 0 ? rc : cgroup_write(*base_fd, "daemon", "cgroup.procs", "0");
 }
 
 /* Systemd marks what it delegated; it is ours alone if nobody else is in it. */
@@ -255,8 +264,10 @@ place_cgroups(struct keeper *k)
     struct cgroup_place *place = &k->cgroup;
     char mount[512];
     int base_fd = -1;
+    int lock_fd;
     int status;
     int rc;
+    bool locked;
 
     place->tree_fd = -1;
     status = clear_predecessor(k);
@@ -277,9 +288,12 @@ place_cgroups(struct keeper *k)
                                        place->own, hash_text(k->options->runtime_dir));
     if (rc >= (int)sizeof place->base - 8)
         return explain_no_cgroup(k, place->own, ENAMETOOLONG);
-    if (!place->base_is_own)
+    lock_fd = lock_siblings(place->own, &locked);
+    if (!place->base_is_own && locked)
         remove_dead_siblings(place->own);
     rc = make_groups(place, &base_fd);
+    if (lock_fd >= 0)
+        close(lock_fd);
     if (rc == 0)
         rc = remember(k);
     if (rc == 0 && faccessat(base_fd, "tree/cgroup.kill", W_OK, 0) < 0)
