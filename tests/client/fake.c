@@ -122,6 +122,38 @@ send_answer(struct fake_request *r, const void *data, size_t size)
 }
 
 void
+fake_write(struct fake_request *r, const void *data, size_t size)
+{
+    struct connection *connection;
+
+    pthread_mutex_lock(&r->fake->mutex);
+    connection = connection_find(r->fake, r->connection);
+    if (connection != NULL)
+        write_all(connection->fd, data, size);
+    pthread_mutex_unlock(&r->fake->mutex);
+}
+
+size_t
+fake_frame(const struct fake_request *r, uint8_t frame[64])
+{
+    struct proto_writer w;
+    size_t size;
+
+    proto_writer_init(&w);
+    proto_reply_begin(&w, r->decoded.id, 0);
+    pw_raw(&w, "\x80", 1);
+    must(!w.failed && w.size < 32);
+    memset(frame, 0, FRAME_HEAD);
+    frame[0] = 1;
+    frame[8] = (uint8_t)(w.size + 4);
+    memcpy(frame + FRAME_HEAD, r->tag, 4);
+    memcpy(frame + FRAME_HEAD + 4, w.data, w.size);
+    size = FRAME_HEAD + 4 + w.size;
+    proto_writer_fini(&w);
+    return size;
+}
+
+void
 fake_answer_bytes(struct fake_request *r, const void *data, size_t size)
 {
     send_answer(r, data, size);

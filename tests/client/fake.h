@@ -77,6 +77,10 @@ void fake_answer(struct fake_request *r, struct proto_writer *body);
 void fake_answer_error(struct fake_request *r, int code, const char *message);
 /* Any bytes as the answer. */
 void fake_answer_bytes(struct fake_request *r, const void *data, size_t size);
+/* Any bytes on the connection, framing and all; and the frame that an answer of
+ * {} would be, to take apart. */
+void fake_write(struct fake_request *r, const void *data, size_t size);
+size_t fake_frame(const struct fake_request *r, uint8_t frame[64]);
 /* Answer later, perhaps never: what is kept is to be given to fake_answer...
  * and then to fake_let_go(), from any thread. */
 struct fake_request *fake_keep(struct fake_request *r);
