@@ -59,7 +59,9 @@ clear_group(int base_fd, const char *part)
         log_warning("processes of a daemon that died are left; killing them");
     for (;;) {
         (void)cgroup_kill(base_fd, part);
-        if (cgroup_populated(base_fd, part) == 0 && cgroup_remove(base_fd, part) == 0)
+        rc = cgroup_populated(base_fd, part);
+        /* Another daemon that starts may have removed the empty one. */
+        if (rc == -ENOENT || rc == -ENODEV || (rc == 0 && cgroup_remove(base_fd, part) == 0))
             return 0;
         if (keeper_clock() > end_at)
             return -EBUSY;

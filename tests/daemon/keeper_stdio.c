@@ -45,6 +45,7 @@ START_TEST(dead_reader_gives_no_sigpipe)
     run(1, (struct start){0},
         "touch $1/up; while [ ! -e $1/go ]; do sleep 0.01; done; echo late; exit 6");
     await_file(in_dir("up"));
+    (void)await_facts(1, ROW_STARTED);
     ck_assert_int_ge(fx.log_fd[1], 0);
     close(fx.log_fd[1]);
     fx.log_fd[1] = -1;
