@@ -68,6 +68,8 @@ daemon_run(void)
     (void)!freopen(log, "w", stderr);
     (void)!freopen("/dev/null", "r", stdin);
     unsetenv("NOTIFY_SOCKET");
+    if (program == NULL)
+        _exit(127);
     execlp(program, program, "--user", "--runtime-dir", directory, "--foreground", (char *)NULL);
     _exit(127);
 }
