@@ -77,11 +77,15 @@ static void
 answer(struct keeper *k, uint64_t region, int error)
 {
     struct link_message message = {.kind = LINK_SWEPT};
+    int rc;
 
     message.u.swept.region = region;
     message.u.swept.error = error;
-    if (engine_send(k, &message, -1) == -ENOBUFS)
-        engine_fault(k, "it does not read its answers");
+    /* Said once only: without it the region would stay for ever. */
+    rc = engine_send(k, &message, -1);
+    if (rc < 0 && rc != -EPIPE)
+        engine_fault(k, rc == -ENOBUFS ? "it does not read its answers"
+                                       : "no memory for what it must be told");
 }
 
 /* Its child is no more; the next one in line may have one. */
@@ -117,10 +121,13 @@ sweep_done(struct keeper *k, struct sweep *sweep)
     if (sweep->error != 0)
         log_warning("work directory or cgroup of r%llu could not be removed: %s",
                     (unsigned long long)sweep->region, strerror(sweep->error));
-    if (region != NULL && region->row_count == 0)
-        region_free(k, region);
-    else if (region != NULL)
-        region->swept = true;
+    /* One that failed is tried again, so it must not pass for never used. */
+    if (region != NULL && sweep->error == 0) {
+        if (region->row_count == 0)
+            region_free(k, region);
+        else
+            region->swept = true;
+    }
     if (sweep->asked)
         answer(k, sweep->region, sweep->error);
     sweep_close(k, sweep);
