@@ -113,7 +113,6 @@ START_TEST(R_EVT_2_wrong_tasks)
     in = scenario_input(IN_REGION_END);
     in.region = id_of("r1");
     in.u.end.drain_ns = ASUP_NEVER;
-    in.u.end.message = in.u.cancel.message;
     in.u.end.message = (struct bytes){.data = long_text, .size = ASUP_MESSAGE_MAX + 1};
     refused(&in, -ASUP_ETOOLARGE);
 }
