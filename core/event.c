@@ -81,19 +81,24 @@ scratch_text(struct kernel *k, struct bytes text)
 
 /* ---- Emission ----------------------------------------------------------------------- */
 
+/* Whom an event is about is known by index here, and looked up by id when it is
+ * applied: the memo spares the walk through the index. */
+
 struct event
-event_of_region(enum event_kind kind, const struct kernel *k, uint32_t region)
+event_of_region(enum event_kind kind, struct kernel *k, uint32_t region)
 {
     const struct region *r = region_at(k, region);
 
+    k->region_memo = region;
     return (struct event){.kind = kind, .uid = r->uid, .region = r->id};
 }
 
 struct event
-event_of_task(enum event_kind kind, const struct kernel *k, uint32_t task)
+event_of_task(enum event_kind kind, struct kernel *k, uint32_t task)
 {
     const struct task *t = task_at(k, task);
 
+    k->task_memo = task;
     return (struct event){
         .kind = kind, .uid = t->uid, .region = region_at(k, t->region)->id, .task = t->id};
 }

@@ -95,8 +95,8 @@ void *scratch_take(struct kernel *k, size_t size);
 /* The text in scratch memory, copied unless it is there already. */
 struct bytes scratch_text(struct kernel *k, struct bytes text);
 
-struct event event_of_region(enum event_kind kind, const struct kernel *k, uint32_t region);
-struct event event_of_task(enum event_kind kind, const struct kernel *k, uint32_t task);
+struct event event_of_region(enum event_kind kind, struct kernel *k, uint32_t region);
+struct event event_of_task(enum event_kind kind, struct kernel *k, uint32_t task);
 struct event event_of_session(enum event_kind kind, const struct kernel *k, uint32_t session);
 void emit(struct kernel *k, struct event ev);
 struct effect *effect_add(struct kernel *k, enum effect_kind kind);
