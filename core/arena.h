@@ -37,9 +37,17 @@
 
 /* ---- Growing arrays ---------------------------------------------------------- */
 
+bool memory_grow(const struct kernel_allocator *a, void **items, size_t *capacity, size_t need,
+                 size_t item_size);
+
 /* Resize to at least `need` items, doubling. False: no memory, nothing changed. */
-bool memory_reserve(const struct kernel_allocator *a, void **items, size_t *capacity, size_t need,
-                    size_t item_size);
+static inline bool
+memory_reserve(const struct kernel_allocator *a, void **items, size_t *capacity, size_t need,
+               size_t item_size)
+{
+    return need <= *capacity || memory_grow(a, items, capacity, need, item_size);
+}
+
 void
 memory_release(const struct kernel_allocator *a, void *items, size_t capacity, size_t item_size);
 
@@ -95,17 +103,27 @@ struct index {
     size_t capacity; /* a power of two, or 0 */
     uint32_t count;
     uint32_t key_offset; /* of the 64-bit key in a record */
+    unsigned home_shift; /* 64 - log2(capacity) */
     const struct arena *records;
 };
 
 void index_init(struct index *x, const struct arena *records, size_t key_offset);
 void index_fini(struct index *x, const struct kernel_allocator *a);
-bool index_reserve(struct index *x, const struct kernel_allocator *a, uint32_t more);
+bool index_grow(struct index *x, const struct kernel_allocator *a, uint64_t need);
 void index_add(struct index *x, const struct kernel_allocator *a, uint32_t record);
 void index_drop(struct index *x, uint32_t record);
 /* The first record of that key, NIL: none; then the next ones. */
 uint32_t index_first(const struct index *x, uint64_t key, uint32_t *cursor);
 uint32_t index_next(const struct index *x, uint64_t key, uint32_t *cursor);
+
+/* Make sure that so many more can be added: a quarter of the slots stays empty. */
+static inline bool
+index_reserve(struct index *x, const struct kernel_allocator *a, uint32_t more)
+{
+    uint64_t need = (uint64_t)x->count + more;
+
+    return need <= x->capacity - x->capacity / 4 || index_grow(x, a, need);
+}
 
 static inline uint32_t
 index_find(const struct index *x, uint64_t key)

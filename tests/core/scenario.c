@@ -416,7 +416,7 @@ step_starved(struct input *in, struct step *out, int *rc_out)
     int rc;
 
     S.scarce = S.scarce * 6364136223846793005u + 1442695040888963407u;
-    S.memory_left = (long)(S.scarce >> 40 & 3);
+    S.memory_left = (long)(S.scarce >> 40 & 1);
     rc = kernel_step(S.kernel, in, out);
     S.memory_left = -1;
     S.starved += rc == -ASUP_ENOMEM;
