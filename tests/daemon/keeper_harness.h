@@ -57,6 +57,10 @@ const char *keeper_stderr(void);
 /* After the end: nothing left. */
 void nothing_is_left(void);
 
+/* A user to stop everything of (kill -STOP -1), which reaches beyond this test:
+ * one of the system's idle users, another one for each test program that runs. */
+uint32_t idle_user(void);
+
 /* ---- Orders ------------------------------------------------------------------------- */
 
 struct start {
