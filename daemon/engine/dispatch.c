@@ -10,6 +10,9 @@
 #include "daemon/engine/sessions.h"
 #include "daemon/engine/waits.h"
 
+/* Messages beyond that leave memory behind that is worth giving back. */
+#define LARGE ((size_t)64 << 10)
+
 op_function *const op_functions[PROTO_OP_COUNT] = {
     [PROTO_SESSION_HELLO] = op_session_hello,
     [PROTO_SESSION_KEEPALIVE] = op_session_keepalive,
@@ -90,9 +93,10 @@ send_answer(struct call *c, int rc)
     }
     exchange_reply(c->exchange, w->data, w->size);
     /* An answer that was large once is not paid for for ever. */
-    if (w->capacity > (size_t)1 << 20) {
+    if (w->capacity > LARGE) {
         proto_writer_fini(w);
         proto_writer_init(w);
+        c->engine->trim_due = true;
     }
 }
 
@@ -113,7 +117,6 @@ dispatch_request(void *engine, struct exchange *x, const void *data, size_t size
 
     c.privileged = c.caller.uid == 0 || c.caller.uid == (uint32_t)e->options.owner_uid;
     bounds.size_max = e->config.message_size_max;
-    proto_memory_clear(e->memory);
     int rc = proto_request_decode(data, size, &bounds, e->memory, &request, &c.error);
     c.request_id = request.has_id ? request.id : 0;
     c.op = request.call.op;
@@ -127,6 +130,8 @@ dispatch_request(void *engine, struct exchange *x, const void *data, size_t size
         rc = op_functions[c.op->id](&c);
     }
     send_answer(&c, rc);
+    proto_memory_clear(e->memory);
+    e->trim_due = e->trim_due || size > LARGE;
     engine_settle(e);
 }
 

@@ -2,9 +2,6 @@
 /* Carrying out what the kernel orders. Everything that leaves the engine
  * leaves it here; a failure comes back as a fact. */
 #include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "daemon/engine/handover.h"
@@ -58,9 +55,7 @@ start(struct engine *e, const struct effect *fx, const char **stage)
     }
 
     *stage = "keeper";
-    struct row *row = calloc(1, sizeof *row);
-    if (!row || !idmap_put(&e->rows, fx->task, row)) {
-        free(row);
+    if (!keeper_expect(e, fx->task)) {
         rc = ENOMEM;
         goto out;
     }
@@ -77,7 +72,7 @@ start(struct engine *e, const struct effect *fx, const char **stage)
     rc = keeper_send(e, &m, spec_fd) ? 0 : ENOMEM;
 out:
     if (rc)
-        free(idmap_take(&e->rows, fx->task));
+        (void)keeper_forget(e, fx->task);
     if (stdio_fd >= 0)
         logs_close(e->logs, stdio_fd);
     close(spec_fd);
@@ -128,10 +123,8 @@ effect_execute(struct engine *e, const struct effect *fx)
         keeper_say_task(e, LINK_SAMPLE, fx->task);
         return;
     case FX_FORGET:
-        if (idmap_get(&e->rows, fx->task)) {
+        if (keeper_forget(e, fx->task))
             keeper_say_task(e, LINK_FORGET, fx->task);
-            free(idmap_take(&e->rows, fx->task));
-        }
         notify_close(e, fx->task);
         return;
     case FX_SWEEP:

@@ -47,20 +47,32 @@ idmap_get(const struct idmap *map, uint64_t key)
     return map->slots[find(map, key)].value;
 }
 
+/* The slot of a key, made when it is not there; NULL: no memory. */
+static struct idmap_slot *
+slot_for(struct idmap *map, uint64_t key)
+{
+    if (map->count) {
+        struct idmap_slot *slot = &map->slots[find(map, key)];
+        if (slot->key)
+            return slot;
+    }
+    if ((map->count + 1) * 3 > map->capacity * 2 &&
+        !resize(map, map->capacity ? map->capacity * 2 : CAPACITY_MIN))
+        return NULL;
+    struct idmap_slot *slot = &map->slots[find(map, key)];
+    slot->key = key;
+    map->count++;
+    return slot;
+}
+
 bool
 idmap_put(struct idmap *map, uint64_t key, void *value)
 {
-    if (idmap_get(map, key)) {
-        map->slots[find(map, key)].value = value; /* needs no room, so it cannot fail */
-        return true;
-    }
-    if ((map->count + 1) * 3 > map->capacity * 2) {
-        if (!resize(map, map->capacity ? map->capacity * 2 : CAPACITY_MIN))
-            return false;
-    }
-    map->slots[find(map, key)] = (struct idmap_slot){.key = key, .value = value};
-    map->count++;
-    return true;
+    struct idmap_slot *slot = slot_for(map, key);
+
+    if (slot)
+        slot->value = value;
+    return slot != NULL;
 }
 
 void *
@@ -105,31 +117,35 @@ idmap_next(const struct idmap *map, size_t *cursor, uint64_t *key_out, void **va
 }
 
 uintptr_t
-idmap_tally(const struct idmap *map, uint64_t key)
+idmap_number(const struct idmap *map, uint64_t key)
 {
-    return map->count && key ? map->slots[find(map, key)].tally : 0;
+    return map->count && key ? map->slots[find(map, key)].number : 0;
 }
 
 bool
-idmap_tally_up(struct idmap *map, uint64_t key)
+idmap_put_number(struct idmap *map, uint64_t key, uintptr_t number)
 {
-    static char placeholder;
+    struct idmap_slot *slot = slot_for(map, key);
 
-    if (idmap_tally(map, key) == 0) {
-        if (!idmap_put(map, key, &placeholder))
-            return false;
-        map->slots[find(map, key)].tally = 0;
-    }
-    map->slots[find(map, key)].tally++;
-    return true;
+    if (slot)
+        slot->number = number;
+    return slot != NULL;
+}
+
+bool
+idmap_count_up(struct idmap *map, uint64_t key)
+{
+    return idmap_put_number(map, key, idmap_number(map, key) + 1);
 }
 
 void
-idmap_tally_down(struct idmap *map, uint64_t key)
+idmap_count_down(struct idmap *map, uint64_t key)
 {
-    if (idmap_tally(map, key) == 0)
-        return;
-    if (--map->slots[find(map, key)].tally == 0)
+    uintptr_t number = idmap_number(map, key);
+
+    if (number > 1)
+        (void)idmap_put_number(map, key, number - 1); /* replaces */
+    else
         (void)idmap_take(map, key);
 }
 

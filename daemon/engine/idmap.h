@@ -16,7 +16,7 @@ struct idmap_slot {
     uint64_t key; /* 0: free */
     union {
         void *value;
-        uintptr_t tally;
+        uintptr_t number;
     };
 };
 
@@ -36,10 +36,12 @@ void *idmap_take(struct idmap *map, uint64_t key);
 bool idmap_next(const struct idmap *map, size_t *cursor, uint64_t *key_out, void **value_out);
 void idmap_fini(struct idmap *map);
 
-/* The same map as counters: how many of each key there are. A counter that
- * falls to 0 is gone. */
-uintptr_t idmap_tally(const struct idmap *map, uint64_t key);
-bool idmap_tally_up(struct idmap *map, uint64_t key); /* false: no memory */
-void idmap_tally_down(struct idmap *map, uint64_t key);
+/* The same map from ids to numbers other than 0, which stands for "not there".
+ * False: no memory; replacing never fails. */
+uintptr_t idmap_number(const struct idmap *map, uint64_t key);
+bool idmap_put_number(struct idmap *map, uint64_t key, uintptr_t number);
+/* Numbers as counters: one that falls to 0 is gone. */
+bool idmap_count_up(struct idmap *map, uint64_t key);
+void idmap_count_down(struct idmap *map, uint64_t key);
 
 #endif

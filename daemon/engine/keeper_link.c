@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/engine/keeper_link.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -124,7 +125,37 @@ keeper_flush(struct engine *e)
     }
 }
 
-/* ---- Rows ------------------------------------------------------------------------------- */
+/* ---- Rows ----
+ * What is known of a row is one number: that it is expected, the version seen
+ * last, and its facts. */
+
+#define ROW_EXPECTED ((uint64_t)1 << 63)
+#define ROW_FACT_BITS 16
+static_assert(ROW_EMPTY < 1 << ROW_FACT_BITS, "facts fit beside the version");
+static_assert(sizeof(uintptr_t) == sizeof(uint64_t), "a row fits into a number");
+
+static uint64_t
+row_pack(uint32_t version, uint32_t facts)
+{
+    return ROW_EXPECTED | (uint64_t)version << ROW_FACT_BITS | facts;
+}
+
+bool
+keeper_expect(struct engine *e, uint64_t task)
+{
+    return idmap_put_number(&e->rows, task, row_pack(0, 0));
+}
+
+bool
+keeper_forget(struct engine *e, uint64_t task)
+{
+    bool expected = idmap_number(&e->rows, task) != 0;
+
+    if (expected)
+        (void)idmap_take(&e->rows, task);
+    return expected;
+}
+/* ------------------------------------------------------------------------------- */
 
 static void
 feed_start(struct engine *e, const struct link_row *row, uint32_t fresh)
@@ -187,7 +218,7 @@ on_row(struct engine *e, const struct link_row *row, int fd)
 {
     struct link_message ack = {.kind = LINK_ACK,
                                .u.ack = {.task = row->task, .version = row->version}};
-    struct row *known = idmap_get(&e->rows, row->task);
+    uint64_t known = idmap_number(&e->rows, row->task);
 
     if (!known) {
         if (fd >= 0)
@@ -198,13 +229,13 @@ on_row(struct engine *e, const struct link_row *row, int fd)
     }
     if (fd >= 0)
         logs_add(e->logs, row->task, fd);
-    if (row->version > known->version) {
-        uint32_t fresh = row->facts & ~known->facts;
-        known->version = row->version;
-        known->facts |= row->facts;
-        /* Feeding may end in FORGET, which frees `known`. */
-        feed_start(e, row, fresh);
-        feed_end(e, row, fresh);
+    uint32_t version = (uint32_t)(known >> ROW_FACT_BITS);
+    uint32_t facts = (uint32_t)known & ((1u << ROW_FACT_BITS) - 1);
+    if (row->version > version) {
+        /* Before feeding, which may end in FORGET. */
+        (void)idmap_put_number(&e->rows, row->task, row_pack(row->version, facts | row->facts));
+        feed_start(e, row, row->facts & ~facts);
+        feed_end(e, row, row->facts & ~facts);
     }
     (void)keeper_send(e, &ack, -1);
 }

@@ -26,10 +26,9 @@ uint32_t keeper_path(const struct engine *e, uint64_t region, uint64_t path[LINK
 /* Everything that is queued, before the engine exits. */
 void keeper_flush(struct engine *e);
 
-/* What is known of one task's row. */
-struct row {
-    uint32_t version;
-    uint32_t facts;
-};
+/* A task was ordered to start: its rows are expected. False: no memory. */
+bool keeper_expect(struct engine *e, uint64_t task);
+/* Its row may go; true when it was expected. */
+bool keeper_forget(struct engine *e, uint64_t task);
 
 #endif

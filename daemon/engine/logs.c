@@ -45,12 +45,14 @@ struct news {
     char data[];
 };
 
-/* One task's output; owned by the thread. */
+/* One task's output, once there is any or somebody waits for it; owned by the
+ * thread. Before, and most tasks never come that far, the map holds nothing
+ * but the pipe's descriptor, as an odd number that no pointer is. */
 struct entry {
     uint64_t task;
-    int pipe_fd; /* -1: ended, or not begun */
-    int file_fd; /* -1: not open just now */
-    bool known;
+    int pipe_fd;  /* -1: ended, or not begun */
+    int file_fd;  /* -1: not open just now */
+    bool known;   /* there is or was a pipe */
     bool watched; /* a reader waits */
     uint64_t size;
     uint64_t lost, lost_told;
@@ -78,6 +80,49 @@ struct logs {
 
     _Atomic uint64_t lost_total;
 };
+
+/* ---- The thread: what the map holds --------------------------------------------- */
+
+static uintptr_t
+plain_pipe(int fd)
+{
+    return (uintptr_t)(unsigned)fd << 1 | 1;
+}
+
+/* The descriptor of a task without an entry; -1: it has one, or is unknown. */
+static int
+plain_fd(const struct logs *l, uint64_t task)
+{
+    uintptr_t number = idmap_number(&l->entries, task);
+
+    return number & 1 ? (int)(number >> 1) : -1;
+}
+
+static struct entry *
+entry_find(const struct logs *l, uint64_t task)
+{
+    return idmap_number(&l->entries, task) & 1 ? NULL : idmap_get(&l->entries, task);
+}
+
+/* The entry of a task, made when there is none. NULL: no memory. */
+static struct entry *
+entry_get(struct logs *l, uint64_t task)
+{
+    struct entry *e = entry_find(l, task);
+    int fd = plain_fd(l, task);
+
+    if (e)
+        return e;
+    e = malloc(sizeof *e);
+    if (!e)
+        return NULL;
+    *e = (struct entry){.task = task, .pipe_fd = fd, .file_fd = -1, .known = fd >= 0};
+    if (!idmap_put(&l->entries, task, e)) {
+        free(e);
+        return NULL;
+    }
+    return e;
+}
 
 /* ---- The thread: telling ---------------------------------------------------- */
 
@@ -163,7 +208,9 @@ tell_all_lost(struct logs *l, bool now)
     l->told_at = at;
     l->untold = false;
     while (idmap_next(&l->entries, &cursor, &task, &value)) {
-        struct entry *e = value;
+        struct entry *e = entry_find(l, task);
+        if (!e)
+            continue;
         if (e->lost != e->lost_told)
             tell_lost(l, e);
         l->untold = l->untold || e->lost != e->lost_told;
@@ -255,65 +302,75 @@ end_pipe(struct logs *l, struct entry *e)
 
 /* Returns false when the pipe has nothing more just now. */
 static bool
-drain(struct logs *l, struct entry *e)
+drain(struct logs *l, uint64_t task)
 {
-    ssize_t n = read(e->pipe_fd, l->buffer, BUFFER_SIZE);
+    struct entry *e = entry_find(l, task);
+    int fd = e ? e->pipe_fd : plain_fd(l, task);
 
+    if (fd < 0)
+        return false;
+    ssize_t n = read(fd, l->buffer, BUFFER_SIZE);
     if (n > 0) {
-        keep(l, e, l->buffer, (size_t)n);
+        if (!e)
+            e = entry_get(l, task);
+        if (e)
+            keep(l, e, l->buffer, (size_t)n);
+        else
+            atomic_fetch_add(&l->lost_total, (uint64_t)n); /* no memory even to say so */
         return true;
     }
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return false;
-    end_pipe(l, e);
+    if (e) {
+        end_pipe(l, e);
+    } else {
+        /* It never wrote anything: nothing of it is kept. */
+        close(fd);
+        idmap_take(&l->entries, task);
+    }
     return false;
 }
 
 /* ---- The thread: orders ------------------------------------------------------------ */
 
-static struct entry *
-entry_get(struct logs *l, uint64_t task)
-{
-    struct entry *e = idmap_get(&l->entries, task);
-
-    if (e)
-        return e;
-    e = malloc(sizeof *e);
-    if (!e)
-        return NULL;
-    *e = (struct entry){.task = task, .pipe_fd = -1, .file_fd = -1};
-    if (!idmap_put(&l->entries, task, e)) {
-        free(e);
-        return NULL;
-    }
-    return e;
-}
-
 static void
 do_add(struct logs *l, const struct order *o)
 {
-    struct entry *e = entry_get(l, o->task);
+    struct entry *e = entry_find(l, o->task);
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = o->task};
 
-    if (!e || e->pipe_fd >= 0 || fcntl(o->fd, F_SETFL, O_NONBLOCK) != 0 ||
-        epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, o->fd, &event) != 0) {
-        /* The keeper holds the reading end too, so the task gets no SIGPIPE;
-         * but nobody reads what it writes. */
-        report_trouble("TaskLogLost", 0, o->task, "the output of t%" PRIu64 " cannot be read: %s",
-                       o->task, strerror(errno));
-        close(o->fd);
-        return;
+    if ((e && e->pipe_fd >= 0) || plain_fd(l, o->task) >= 0 ||
+        fcntl(o->fd, F_SETFL, O_NONBLOCK) != 0 ||
+        (!e && !idmap_put_number(&l->entries, o->task, plain_pipe(o->fd))))
+        goto fail;
+    if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, o->fd, &event) != 0) {
+        if (!e)
+            idmap_take(&l->entries, o->task);
+        goto fail;
     }
-    e->pipe_fd = o->fd;
-    e->known = true;
+    if (e) { /* somebody waits for it already */
+        e->pipe_fd = o->fd;
+        e->known = true;
+    }
+    return;
+fail:
+    /* The keeper holds the reading end too, so the task gets no SIGPIPE; but
+     * nobody reads what it writes. */
+    report_trouble("TaskLogLost", 0, o->task, "the output of t%" PRIu64 " cannot be read: %s",
+                   o->task, strerror(errno));
+    close(o->fd);
 }
 
 static void
 do_forget(struct logs *l, uint64_t task)
 {
-    struct entry *e = idmap_take(&l->entries, task);
+    struct entry *e = entry_find(l, task);
+    int fd = plain_fd(l, task);
     char path[600];
 
+    idmap_take(&l->entries, task);
+    if (fd >= 0)
+        close(fd);
     if (!e)
         return;
     if (e->pipe_fd >= 0) {
@@ -332,7 +389,8 @@ do_forget(struct logs *l, uint64_t task)
 static void
 do_read(struct logs *l, const struct order *o)
 {
-    struct entry *e = idmap_get(&l->entries, o->task);
+    struct entry *e = entry_find(l, o->task);
+    bool plain = plain_fd(l, o->task) >= 0;
     uint64_t size = e ? e->size : 0;
     uint64_t offset = o->offset < size ? o->offset : size;
     uint64_t wanted = size - offset < o->size_max ? size - offset : o->size_max;
@@ -362,8 +420,8 @@ do_read(struct logs *l, const struct order *o)
         }
     }
     n->chunk.data = n->data;
-    n->chunk.open = e && e->pipe_fd >= 0;
-    n->chunk.known = e && e->known;
+    n->chunk.open = plain || (e && e->pipe_fd >= 0);
+    n->chunk.known = plain || (e && e->known);
     n->chunk.lost = e ? e->lost : 0;
     if (o->wait && n->chunk.size == 0 && !n->chunk.error && (!n->chunk.known || n->chunk.open)) {
         /* Also for a task that has not started yet. */
@@ -439,7 +497,36 @@ remove_leftovers(const struct logs *l)
     closedir(d);
 }
 
-/* At the end: what the pipes hold already is kept, then everything closes. */
+static int
+fd_of(const struct logs *l, uint64_t task)
+{
+    const struct entry *e = entry_find(l, task);
+
+    return e ? e->pipe_fd : plain_fd(l, task);
+}
+
+/* What the pipes hold already is kept. Draining changes the map, so the open
+ * ones are listed first; without memory for the list it is lost. */
+static void
+drain_all(struct logs *l)
+{
+    uint64_t *open_ones = malloc((l->entries.count + 1) * sizeof *open_ones);
+    size_t count = 0;
+    size_t cursor = 0;
+    uint64_t task;
+    void *value;
+
+    while (open_ones && idmap_next(&l->entries, &cursor, &task, &value)) {
+        if (fd_of(l, task) >= 0)
+            open_ones[count++] = task;
+    }
+    for (size_t i = 0; i < count; i++) {
+        for (int round = 0; round < ROUND && drain(l, open_ones[i]); round++)
+            ;
+    }
+    free(open_ones);
+}
+
 static void
 finish(struct logs *l)
 {
@@ -447,13 +534,14 @@ finish(struct logs *l)
     uint64_t task;
     void *value;
 
+    drain_all(l);
     while (idmap_next(&l->entries, &cursor, &task, &value)) {
-        struct entry *e = value;
-        for (int i = 0; i < ROUND && e->pipe_fd >= 0 && drain(l, e); i++)
-            ;
-        if (e->pipe_fd >= 0)
-            close(e->pipe_fd);
-        close_file(l, e);
+        struct entry *e = entry_find(l, task);
+        int fd = fd_of(l, task);
+        if (fd >= 0)
+            close(fd);
+        if (e)
+            close_file(l, e);
         free(e);
     }
     idmap_fini(&l->entries);
@@ -469,9 +557,7 @@ logs_thread(void *arg)
         struct epoll_event events[ROUND];
         int n = epoll_wait(l->epoll_fd, events, ROUND, l->untold ? TELL_MS : -1);
         for (int i = 0; i < n; i++) {
-            struct entry *e = idmap_get(&l->entries, events[i].data.u64);
-            if (e && e->pipe_fd >= 0)
-                drain(l, e);
+            drain(l, events[i].data.u64);
         }
         take_orders(l);
         tell_all_lost(l, false);

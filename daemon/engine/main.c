@@ -57,6 +57,10 @@ on_second(struct ev_loop *loop, struct ev_timer *w, int revents)
     handover_expire(e->handover, now);
     (void)ids_extend(&e->ids, kernel_id_last(e->kernel));
     keeper_status(e);
+    if (e->trim_due) {
+        e->trim_due = false;
+        malloc_trim(0);
+    }
     shutdown_extend(e);
     engine_settle(e);
 }
@@ -184,18 +188,6 @@ set_up(struct engine *e)
 /* ---- Tear-down --------------------------------------------------------------------------- */
 
 static void
-free_map(struct idmap *map)
-{
-    size_t cursor = 0;
-    uint64_t key;
-    void *value;
-
-    while (idmap_next(map, &cursor, &key, &value))
-        free(value);
-    idmap_fini(map);
-}
-
-static void
 tear_down(struct engine *e)
 {
     uint64_t id;
@@ -222,7 +214,7 @@ tear_down(struct engine *e)
     idmap_fini(&e->session_ids);
     idmap_fini(&e->sessions);
     idmap_fini(&e->parked_uids);
-    free_map(&e->rows);
+    idmap_fini(&e->rows);
     logs_free(e->logs);
     window_fini(&e->window);
     proto_writer_fini(&e->writer);

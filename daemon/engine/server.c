@@ -47,9 +47,9 @@ on_pipe_arriving(nng_pipe pipe, nng_pipe_ev event, void *arg)
         pthread_mutex_lock(&s->lock);
         uint64_t key = (uint64_t)c->uid + 1;
         if (c->uid != UINT32_MAX && s->connection_count < s->options.connections_max &&
-            idmap_tally(&s->uids, key) < s->options.connections_per_user &&
+            idmap_number(&s->uids, key) < s->options.connections_per_user &&
             idmap_put(&s->pipes, pipe.id, c)) {
-            if (idmap_tally_up(&s->uids, key)) {
+            if (idmap_count_up(&s->uids, key)) {
                 s->connection_count++;
                 list_append(&s->present, &c->node);
                 kept = true;
@@ -74,7 +74,7 @@ on_pipe_gone(nng_pipe pipe, nng_pipe_ev event, void *arg)
     pthread_mutex_lock(&s->lock);
     struct connection *c = idmap_take(&s->pipes, pipe.id);
     if (c) {
-        idmap_tally_down(&s->uids, (uint64_t)c->uid + 1);
+        idmap_count_down(&s->uids, (uint64_t)c->uid + 1);
         s->connection_count--;
         c->gone = true;
         list_remove(&c->node);

@@ -84,7 +84,8 @@ struct engine {
 
     struct keeper_link *keeper;
     bool table_complete;   /* LINK_TABLE_END came */
-    struct idmap rows;     /* task -> struct row */
+    struct idmap rows;     /* task -> what is known of its row, a number */
+    bool trim_due;         /* much memory was freed: give it back */
     struct idmap notifies; /* task -> struct notify */
     struct handover *handover;
     struct hello_facts { /* what the keeper said in LINK_HELLO */

@@ -29,11 +29,11 @@ count_in(struct call *c)
     kernel_counts(e->kernel, &counts);
     if (counts.waits + e->parked_count >= limits->waits_per_daemon)
         limit = "waits-per-daemon";
-    else if (idmap_tally(&e->parked_uids, key) >= limits->waits_per_user)
+    else if (idmap_number(&e->parked_uids, key) >= limits->waits_per_user)
         limit = "waits-per-user";
     if (limit)
         return call_refused(c, &(struct answer){.code = -ASUP_EBUSY, .limit = limit});
-    if (!idmap_tally_up(&e->parked_uids, key))
+    if (!idmap_count_up(&e->parked_uids, key))
         return call_fail(c, -ASUP_ENOMEM, NULL, NULL, "no memory to wait");
     e->parked_count++;
     return 0;
@@ -43,7 +43,7 @@ static void
 count_out(struct engine *e, uint32_t uid)
 {
     e->parked_count--;
-    idmap_tally_down(&e->parked_uids, (uint64_t)uid + 1);
+    idmap_count_down(&e->parked_uids, (uint64_t)uid + 1);
 }
 
 static void

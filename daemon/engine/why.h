@@ -23,7 +23,7 @@ struct why_link {
     char name[160];
     uint64_t age_ns;
     uint64_t left_ns; /* ASUP_NEVER: no limit */
-    char note[256];
+    char note[320];
 };
 
 struct why_trouble {
@@ -41,7 +41,7 @@ struct why {
     size_t link_count;
     struct why_trouble troubles[WHY_TROUBLES_MAX];
     size_t trouble_count;
-    char summary[1024];
+    char summary[1200];
 };
 
 void why_region(struct why *why, uint64_t id);
