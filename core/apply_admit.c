@@ -15,6 +15,8 @@ task_deadline(const struct task *t)
         at = t->limit_at;
     if ((t->flags & TASK_DELAYED) != 0)
         at = min_u64(at, t->run.due_at);
+    if (task_starting(t) && (t->flags & TASK_SLOW) == 0)
+        at = min_u64(at, t->run.sample_at);
     if ((t->flags & TASK_STARTED) != 0 && (t->flags & TASK_ENDED) == 0) {
         if (t->run.response_ns != 0 && (t->flags & TASK_BROKE_WORD) == 0)
             at = min_u64(at, t->run.response_at);

@@ -39,10 +39,17 @@ spec_drop(struct kernel *k, struct task *t)
 }
 
 static void
-start_answered(struct kernel *k, struct task *t)
+window_left(struct kernel *k)
 {
     must(k->starting > 0);
     k->starting--;
+}
+
+static void
+start_answered(struct kernel *k, struct task *t)
+{
+    if ((t->flags & TASK_SLOW) == 0)
+        window_left(k);
     spec_drop(k, t);
 }
 
@@ -54,6 +61,7 @@ task_start_ordered(struct kernel *k, const struct event *ev, uint32_t i)
     lane_picked(k, i);
     t->flags |= TASK_ORDERED;
     k->starting++;
+    t->run.sample_at = time_add(ev->at, k->config.start_patience_ns);
     if ((t->flags & TASK_FINALIZER) != 0)
         t->kill_at = time_add(ev->at, finalizer_budget_ns(k, t));
     for (uint32_t at = t->region; at != NIL; at = region_at(k, at)->parent) {
@@ -354,6 +362,10 @@ apply_task(struct kernel *k, const struct event *ev)
         break;
     case EV_TASK_START_ORDERED:
         task_start_ordered(k, ev, i);
+        break;
+    case EV_TASK_START_SLOW:
+        t->flags |= TASK_SLOW;
+        window_left(k);
         break;
     case EV_TASK_STARTED:
         task_started(k, ev, i);

@@ -23,6 +23,7 @@ kernel_config_init(struct kernel_config *config)
         .kill_grace_ns = 5 * s,
         .sample_ns = 100 * ASUP_NS_PER_MS,
         .ageing_ns = 100 * ASUP_NS_PER_MS,
+        .start_patience_ns = 1 * s,
         .fairness = 16,
         .start_window = 64,
         .picks_per_step = 256,

@@ -4,7 +4,8 @@
  * after `fairness` picks in a row from the cancel lane one that waited
  * elsewhere, and after as many timed ones one that was ready. Twice as many
  * cancels are allowed while draining is advised. Starts go out only while fewer
- * than `start_window` are unanswered.
+ * than `start_window` are unanswered; one that gets no answer in time, as from a
+ * file system that hangs, no longer counts, or a few of them would hold up all.
  */
 #include "core/decide.h"
 

@@ -173,8 +173,8 @@ check_task(const struct kernel *k, uint32_t i, struct tally *tally)
         return check_task_order(t);
     }
     HOLDS(r->id != 0 && region_live(r), "single-owner");
-    if ((t->flags & (TASK_ORDERED | TASK_STARTED | TASK_ENDED)) == TASK_ORDERED)
-        tally->starting++;
+    if (task_starting(t))
+        tally->starting += (t->flags & TASK_SLOW) == 0;
     if (t->lane == LANE_TIMED || t->lane == LANE_READY)
         HOLDS(t->state == ASUP_TASK_CREATED && (t->flags & (TASK_ORDERED | TASK_DELAYED)) == 0,
               "lane-unique");

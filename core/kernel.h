@@ -82,6 +82,7 @@ struct kernel_config {
     uint64_t kill_grace_ns;               /* 5 s: killed and still there: RegionCloseTimeout */
     uint64_t sample_ns;                   /* 100 ms R-BUD-3 */
     uint64_t ageing_ns;                   /* 100 ms of waiting weighs one priority step (§7) */
+    uint64_t start_patience_ns;           /* 1 s: then a start leaves the window unanswered */
     uint32_t fairness;                    /* L = 16 R-SCH-2 */
     uint32_t start_window;                /* starts ordered and not yet answered, at most; 64 */
     uint32_t picks_per_step;              /* lane picks a step, at most; 256 */
@@ -310,6 +311,7 @@ struct input {
     X(TASK_CREATED, "task-created")                                                                \
     X(TASK_DUE, "task-due")                                                                        \
     X(TASK_START_ORDERED, "task-start-ordered")                                                    \
+    X(TASK_START_SLOW, "task-start-slow")                                                          \
     X(TASK_STARTED, "task-started")                                                                \
     X(TASK_START_FAILED, "task-start-failed")                                                      \
     X(TASK_READY, "task-ready")                                                                    \

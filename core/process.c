@@ -178,6 +178,8 @@ task_fire(struct kernel *k, uint32_t i)
 
     if ((t->flags & TASK_DELAYED) != 0 && t->run.due_at <= k->now)
         emit(k, event_of_task(EV_TASK_DUE, k, i));
+    if (task_starting(t) && (t->flags & TASK_SLOW) == 0 && t->run.sample_at <= k->now)
+        emit(k, event_of_task(EV_TASK_START_SLOW, k, i));
     if ((t->flags & (TASK_FINALIZER | TASK_LIMIT_FIRED)) == 0 && t->limit_at <= k->now)
         limit_passed(k, i);
     if ((t->flags & TASK_STARTED) != 0 && (t->flags & TASK_ENDED) == 0)
@@ -221,6 +223,11 @@ fact_start_failed(struct kernel *k, const struct input *in, uint32_t i)
     o.error = in->u.start_failed.error;
     o.reason = t->reason;
     stage_set(&o, in->u.start_failed.stage != NULL ? in->u.start_failed.stage : "start");
+    if ((t->flags & TASK_FINALIZER) != 0 && (t->flags & TASK_ESCALATED) != 0) {
+        o.key.severity = ASUP_PANICKED; /* its budget ended before its start did (R-REG-8) */
+        o.error = 0;
+        stage_set(&o, "finalizer-timeout");
+    }
     ev.outcome = &o;
     emit(k, ev);
     work_task(k, i);

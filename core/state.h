@@ -46,6 +46,7 @@ enum task_flag {
     TASK_FORCED = 1 << 18,    /* outcome: killed while its main process lived */
     TASK_LOST = 1 << 19,      /* outcome: status unknown */
     TASK_DELEGATED = 1 << 20, /* its kill comes with its region's T */
+    TASK_SLOW = 1 << 21,      /* its start is not answered, and left the window */
 };
 
 enum lane { LANE_NONE, LANE_SIGNAL, LANE_FINALIZER, LANE_TIMED, LANE_READY };
@@ -70,7 +71,7 @@ struct task {
             asup_time watchdog_at;
             uint64_t response_ns;
             asup_time response_at;
-            asup_time sample_at;
+            asup_time sample_at; /* while it starts: when it is TASK_SLOW */
             uint32_t mask_depth;
             uint32_t cleanup_polls; /* left, once cancelled (R-CAN-2) */
         } run;
@@ -286,7 +287,7 @@ struct kernel {
     uint32_t tasks_in[ASUP_TASK_STATE_COUNT];     /* live ones by state */
     uint32_t regions_in[ASUP_REGION_STATE_COUNT]; /* likewise, "/" included */
     uint32_t stack_entries;
-    uint32_t starting;                                      /* starts ordered and not answered */
+    uint32_t starting;                                      /* starts in the window */
     uint32_t retained_first, retained_last, retained_count; /* links */
     bool hurry; /* a second Shutdown came: finalizers get hurry_ns */
 
@@ -386,6 +387,13 @@ static inline bool
 task_live(const struct task *t)
 {
     return t->state != ASUP_TASK_COMPLETED;
+}
+
+/* Its start was ordered, and there is no answer yet. */
+static inline bool
+task_starting(const struct task *t)
+{
+    return (t->flags & (TASK_ORDERED | TASK_STARTED | TASK_ENDED)) == TASK_ORDERED;
 }
 
 static inline bool

@@ -430,6 +430,7 @@ any_fact(struct input *in)
         config = *kernel_configuration(kernel);
         config.fairness = dice(5);
         config.start_window = 1 + dice(6);
+        config.start_patience_ns = dice(4) * ASUP_NS_PER_S;
         config.limits.retained = dice(30);
         config.limits.requests_per_session = dice(12);
         config.retention_ns = dice(9) * ASUP_NS_PER_S;
@@ -464,6 +465,7 @@ walk_begin(uint64_t seed)
     memset(sweeping, 0, sizeof sweeping);
     kernel_config_init(&config);
     config.start_window = 1 + dice(8);
+    config.start_patience_ns = 1 + dice(4) * ASUP_NS_PER_S;
     config.fairness = 1 + dice(5);
     config.picks_per_step = 1 + dice(9);
     config.limits.retained = 10 + dice(50);

@@ -153,6 +153,7 @@ END_TEST
 START_TEST(R_BUD_3_a_limit_passed_before_the_start)
 {
     given_config()->start_window = 1;
+    given_config()->start_patience_ns = ASUP_NEVER;
     given("region r1; task t1 in r1; task t2 in r1 timeout 2s");
     when("at 5s");
     expect_line("t2 completed cancelled timeout");

@@ -188,6 +188,20 @@ START_TEST(R_REG_8_unkillable_leftovers)
 }
 END_TEST
 
+/* R-REG-8: a finalizer whose start hangs past its budget is killed and counts
+ * Panicked as well. */
+START_TEST(R_REG_8_a_finalizer_that_hangs_while_starting_panics)
+{
+    given("region r1 finalizer f1; finish r1");
+    when("at 10s");
+    expect("-- 10s\n"
+           "kill f1");
+    when("f1 start-fails killed 125");
+    expect_line("f1 completed panicked finalizer-timeout");
+    expect_line("r1 closed panicked finalizer-timeout");
+}
+END_TEST
+
 static const struct rule rules[] = {
     RULE(R_REG_8_what_runs_at_T_is_killed),
     RULE(R_REG_8_a_soft_region_waits),
@@ -202,6 +216,7 @@ static const struct rule rules[] = {
     RULE(R_REG_8_an_unkillable_finalizer),
     RULE(R_REG_8_a_start_that_hangs),
     RULE(R_REG_8_unkillable_leftovers),
+    RULE(R_REG_8_a_finalizer_that_hangs_while_starting_panics),
 };
 
 RULES_MAIN("escalation", rules, scenario_begin, scenario_end)

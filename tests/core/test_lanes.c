@@ -14,6 +14,7 @@ static void
 start_window_of_one(void)
 {
     given_config()->start_window = 1;
+    given_config()->start_patience_ns = ASUP_NEVER;
     given("region r1; task first in r1");
 }
 
@@ -349,6 +350,37 @@ START_TEST(R_SCH_4_a_new_configuration)
 }
 END_TEST
 
+/* R-SCH-2: starts that get no answer, as from a file system that hangs, keep
+ * no one else from starting: after a second they leave the window. */
+START_TEST(R_SCH_2_starts_that_hang_hold_up_nobody)
+{
+    given_config()->start_window = 2;
+    given("region r1; task hung1 in r1; task hung2 in r1; task hung3 in r1;"
+          "region r2 finalizer f2; task t1 in r2; task t2 in r2");
+    when("at 900ms");
+    expect("");
+    when("at 1s");
+    expect("-- 1s\n"
+           "start hung3\n"
+           "start t1");
+    when("t1 starts");
+    expect("t1 started\n"
+           "start t2");
+    when("t1 exits 0; t2 start-fails exec 2; finish r2");
+    expect_line("start f2");
+    /* The late answers are taken, and counted once. */
+    when("hung1 starts; hung2 start-fails exec 2; hung3 starts at 3s; f2 starts");
+    ck_assert(task_of("hung1").started && task_of("hung2").has_outcome);
+    trace_forget();
+    when("task t3 in r1; task t4 in r1; task t5 in r1");
+    expect("t3 created\n"
+           "start t3\n"
+           "t4 created\n"
+           "start t4\n"
+           "t5 created");
+}
+END_TEST
+
 static const struct rule rules[] = {
     RULE(R_SCH_1_every_entry_once),
     RULE(R_SCH_1_ready_by_priority_then_fifo),
@@ -358,6 +390,7 @@ static const struct rule rules[] = {
     RULE(R_SCH_1_the_start_window),
     RULE(R_SCH_2_cancel_deliveries_do_not_starve_work),
     RULE(R_SCH_2_deadlines_do_not_starve_ready_work),
+    RULE(R_SCH_2_starts_that_hang_hold_up_nobody),
     RULE(R_SCH_3_the_potential_falls_to_zero),
     RULE(R_SCH_4_tasks),
     RULE(R_SCH_4_a_regions_own_limits),
