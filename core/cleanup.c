@@ -220,7 +220,7 @@ cascade_visit(struct kernel *k, struct cascade *cs, uint32_t i, bool top)
     if (!top && r->drain_ns != ASUP_NEVER)
         pass = min_u64(pass, time_add(k->now, r->drain_ns));
     cs->end[level] = pass;
-    if (r->state >= ASUP_REGION_FINALIZING && !(top && cs->c->hurry))
+    if (r->state >= ASUP_REGION_FINALIZING && !(top && cs->c->kind == ASUP_CANCEL_SHUTDOWN))
         return false; /* nothing left to cancel: its stack is masked */
     end = soft ? ASUP_NEVER : pass;
     if (old != NULL) {

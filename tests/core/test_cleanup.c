@@ -329,6 +329,22 @@ START_TEST(R_REG_6_a_second_shutdown_reaches_a_running_finalizer)
 }
 END_TEST
 
+/* R-REG-6: also the finalizers of "/" itself, while they are all that is left. */
+START_TEST(R_REG_6_shutdowns_reach_a_root_that_is_finalizing)
+{
+    given("shell starts; shell kills; defer f1 to / timeout 1h by 0;"
+          "defer f2 to / by 0; finish / by 0");
+    when("shutdown at 2s");
+    expect_none("kill");
+    when("shutdown at 4s; at 20s");
+    expect_line("-- 5s");
+    expect_line("kill f2");
+    expect_line("-- 6s");
+    expect_line("kill f1");
+    expect_line("quiescent");
+}
+END_TEST
+
 /* R-BUD-4: along nested work time adds: the critical path of a close. */
 START_TEST(R_BUD_4_the_critical_path_of_a_close)
 {
@@ -506,6 +522,7 @@ static const struct rule rules[] = {
     RULE(R_REG_6_a_generous_limit_changes_nothing),
     RULE(R_REG_6_a_second_shutdown_hurries),
     RULE(R_REG_6_a_second_shutdown_reaches_a_running_finalizer),
+    RULE(R_REG_6_shutdowns_reach_a_root_that_is_finalizing),
     RULE(R_BUD_4_the_critical_path_of_a_close),
     RULE(R_FIN_1_last_in_first_out),
     RULE(R_FIN_1_one_that_fails_stops_nothing_and_counts),
