@@ -10,6 +10,8 @@
  * included: it has one thread, never sleeps and reads nothing, so that is what
  * a core needs for the work, whoever else has a share of the machine.
  */
+#include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,64 +188,94 @@ settle(struct world *w)
     }
 }
 
+static void
+world_fini(struct world *w)
+{
+    kernel_free(w->kernel);
+    free(w->orders);
+}
+
+/* ---- What is measured ------------------------------------------------------- */
+
+static bool
+steps(struct world *w, uint64_t region, uint64_t count)
+{
+    double began = seconds();
+
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t task;
+
+        w->now += 100;
+        submit(w, region);
+        world_answer(w);
+        task = kernel_id_last(w->kernel);
+        fact(w, IN_TASK_EXITED, task);
+        fact(w, IN_TASK_EMPTY, task);
+    }
+    began = seconds() - began;
+    settle(w);
+    printf("{\"tasks\": %" PRIu64 ", \"started\": %" PRIu64 ", \"seconds\": %.6f}\n", count,
+           w->started, began);
+    return w->started == count;
+}
+
+static bool
+run_many(struct world *w, uint64_t region, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        submit(w, region);
+        world_answer(w);
+    }
+    settle(w);
+    return w->started == count;
+}
+
+static bool
+memory(struct world *w, uint64_t region, uint64_t count)
+{
+    size_t before = allocated;
+    bool done = run_many(w, region, count);
+
+    printf("{\"tasks\": %" PRIu64 ", \"bytes\": %zu}\n", count, allocated - before);
+    return done;
+}
+
+static bool
+close_all(struct world *w, uint64_t region, uint64_t count)
+{
+    bool done = run_many(w, region, count);
+    struct input end = {.kind = IN_REGION_END, .region = region, .token = ++w->token};
+    struct region_view view;
+    double began = seconds();
+
+    end.u.end.drain_ns = ASUP_NEVER;
+    world_step(w, &end);
+    settle(w);
+    began = seconds() - began;
+    printf("{\"tasks\": %" PRIu64 ", \"seconds\": %.6f}\n", count, began);
+    return done && kernel_region(w->kernel, region, &view) && view.state == ASUP_REGION_CLOSED;
+}
+
 int
 main(int argc, char **argv)
 {
-    struct world w = {0};
-    uint64_t region;
-    uint64_t count;
-    double began;
+    static const struct {
+        const char *name;
+        bool (*run)(struct world *w, uint64_t region, uint64_t count);
+    } measures[] = {{"steps", steps}, {"memory", memory}, {"close", close_all}};
+    uint64_t count = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
 
-    if (argc != 3 || (count = strtoull(argv[2], NULL, 10)) == 0) {
-        fprintf(stderr, "usage: bench-kernel steps|memory|close COUNT\n");
-        return 64;
-    }
-    world_open(&w, count);
-    region = w.made;
-    if (strcmp(argv[1], "steps") == 0) {
-        uint64_t task = region;
+    for (size_t i = 0; count > 0 && i < sizeof measures / sizeof measures[0]; i++) {
+        struct world w = {0};
+        bool done;
 
-        began = seconds();
-        for (uint64_t i = 0; i < count; i++) {
-            w.now += 100;
-            submit(&w, region);
-            world_answer(&w);
-            task = kernel_id_last(w.kernel);
-            fact(&w, IN_TASK_EXITED, task);
-            fact(&w, IN_TASK_EMPTY, task);
-        }
-        began = seconds() - began;
-        settle(&w);
-        printf("{\"tasks\": %llu, \"started\": %llu, \"seconds\": %.6f}\n",
-               (unsigned long long)count, (unsigned long long)w.started, began);
-        return w.started == count ? 0 : 1;
+        if (strcmp(argv[1], measures[i].name) != 0)
+            continue;
+        world_open(&w, count);
+        done = measures[i].run(&w, w.made, count);
+        world_fini(&w);
+        return done ? 0 : 1;
     }
-    size_t before = allocated;
-
-    for (uint64_t i = 0; i < count; i++) {
-        submit(&w, region);
-        world_answer(&w);
-    }
-    settle(&w);
-    if (w.started != count)
-        return 1;
-    if (strcmp(argv[1], "memory") == 0) {
-        printf("{\"tasks\": %llu, \"bytes\": %zu}\n", (unsigned long long)count,
-               allocated - before);
-        return 0;
-    }
-    began = seconds();
-    struct input end = {.kind = IN_REGION_END, .region = region, .token = ++w.token};
-    struct region_view view;
-
-    end.u.end.drain_ns = ASUP_NEVER;
-    world_step(&w, &end);
-    settle(&w);
-    began = seconds() - began;
-    if (!kernel_region(w.kernel, region, &view) || view.state != ASUP_REGION_CLOSED)
-        return 1;
-    printf("{\"tasks\": %llu, \"seconds\": %.6f}\n", (unsigned long long)count, began);
-    kernel_free(w.kernel);
-    free(w.orders);
-    return 0;
+    fprintf(stderr, "usage: bench-kernel steps|memory|close COUNT\n");
+    return 64;
 }
