@@ -150,7 +150,7 @@ render_outcome(struct text *out, const struct look *look, const json_t *outcome)
             text_add(&words, "err");
     }
     if (get_true(outcome, "forced"))
-        text_add(&words, ", killed");
+        text_add(&words, severity == 3 ? " by the daemon" : ", killed");
     text_paint(out, look, severity >= 0 && severity < 4 ? paints[severity] : PAINT_BAD, words.data);
     text_free(&words);
 }

@@ -178,11 +178,7 @@ render_why(struct text *out, const struct look *look, const json_t *why)
     const json_t *chain = json_object_get(why, "chain");
     const json_t *trouble = json_object_get(why, "trouble");
 
-    text_paint(out, look, PAINT_STRONG, get_text(why, "id"));
-    text_add(out, " ");
-    render_state(out, look, get_text(why, "state"));
-    text_add(out, ": ");
-    render_text(out, look, why, "summary");
+    render_text(out, look, why, "summary"); /* it begins with the id */
     text_add(out, "\n");
     for (size_t i = 0; i < json_array_size(chain); i++) {
         const json_t *link = json_array_get(chain, i);
@@ -191,14 +187,17 @@ render_why(struct text *out, const struct look *look, const json_t *why)
         text_add(out, look->utf8 ? "\xe2\x94\x94\xe2\x94\x80 " : "`- ");
         render_text(out, look, link, "kind");
         text_add(out, " ");
-        text_paint(out, look, PAINT_STRONG, get_text(link, "id"));
+        if (json_is_integer(json_object_get(link, "id")))
+            text_addf(out, "%llu", (unsigned long long)get_number(link, "id", 0));
+        else
+            text_paint(out, look, PAINT_STRONG, get_text(link, "id"));
         if (get_text(link, "name")[0] != '\0') {
             text_add(out, " ");
             render_text(out, look, link, "name");
         }
         text_add(out, " ");
         render_state(out, look, get_text(link, "state"));
-        if (get_number(link, "pid", 0) > 0)
+        if (get_number(link, "pid", 0) > 0 && !json_is_integer(json_object_get(link, "id")))
             text_addf(out, " pid %llu", (unsigned long long)get_number(link, "pid", 0));
         if (get_number(link, "age_ns", UINT64_MAX) != UINT64_MAX) {
             text_add(out, " age ");

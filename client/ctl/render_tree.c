@@ -132,8 +132,9 @@ tree_region(struct text *out, const struct look *look, const json_t *node)
         text_add(out, " soft");
     add_count(out, look, get_number(node, "tasks_live", 0), "task");
     add_count(out, look, get_number(node, "finalizers", 0), "finalizer");
-    add_left(out, look, node, "drain_left_ns",
-             look->utf8 ? " \xc2\xb7 drains @ more" : ", drains @ more");
+    if (strcmp(get_text(node, "state"), "finalizing") != 0)
+        add_left(out, look, node, "drain_left_ns",
+                 look->utf8 ? " \xc2\xb7 drains @ more" : ", drains @ more");
     add_budget(out, look, json_object_get(node, "budget"));
     if (get_text(node, "attached")[0] != '\0') {
         add_dot(out, look);

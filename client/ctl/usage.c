@@ -7,6 +7,27 @@
 #include "args.h"
 
 #define HELP_COLUMN 28
+#define HELP_WIDTH 80
+
+/* Words from HELP_COLUMN on, in as many lines as they need. */
+static void
+usage_words(struct text *out, size_t line, const char *words)
+{
+    while (*words != '\0') {
+        size_t size = strlen(words);
+        if (size > HELP_WIDTH - HELP_COLUMN) {
+            size = HELP_WIDTH - HELP_COLUMN;
+            while (size > 0 && words[size] != ' ')
+                size--;
+            if (size == 0)
+                size = strcspn(words, " ");
+        }
+        text_pad(out, line, HELP_COLUMN);
+        text_addf(out, "%.*s\n", (int)size, words);
+        line = out->size;
+        words += size + strspn(words + size, " ");
+    }
+}
 
 static void
 usage_option(struct text *out, enum option_id id)
@@ -24,8 +45,7 @@ usage_option(struct text *out, enum option_id id)
         text_add(out, "\n");
         start = out->size;
     }
-    text_pad(out, start, HELP_COLUMN);
-    text_addf(out, "%s\n", row->help);
+    usage_words(out, start, row->help);
 }
 
 void
@@ -61,8 +81,8 @@ void
 usage_all(struct text *out)
 {
     text_add(out, "asupersyncctl [OPTION...] VERB ...\n"
-                  "  run processes in a tree of regions; when a region is closed, nothing of it "
-                  "is left\n\nVerbs:\n");
+                  "  run processes in a tree of regions; a closed one leaves nothing behind\n"
+                  "\nVerbs:\n");
     for (size_t i = 0; i < VERB_COUNT; i++) {
         size_t start = out->size;
         text_addf(out, "  %s", verbs[i].name);

@@ -89,6 +89,29 @@ run_call(struct run *run, const char *op, json_t *args, asup_reply_fn fn)
 
 /* ---- The end ----------------------------------------------------------------------------- */
 
+/* What to look at, by the stage at which a program could not be started. */
+static const char *
+stage_advice(const char *stage, uint64_t number)
+{
+    static const struct {
+        const char *stage, *advice;
+    } rows[] = {
+        {"chdir", "the directory it was to run in: --cwd, else this one"},
+        {"stdin", "the file of --stdin, opened as the user it runs as"},
+        {"stdout", "the file of --stdout, opened as the user it runs as"},
+        {"stderr", "the file of --stderr, opened as the user it runs as"},
+        {"user", "run-as.conf decides who may run tasks, see asupersyncd(8)"},
+    };
+
+    if (strcmp(stage, "limits") == 0 && number == EOPNOTSUPP)
+        return "asupersyncctl status says which limits do not work here";
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (strcmp(stage, rows[i].stage) == 0)
+            return rows[i].advice;
+    }
+    return NULL;
+}
+
 /* What a shell would say, and only that: a plain exit code speaks for itself. */
 static void
 say_outcome(struct run *run, const json_t *outcome)
@@ -105,6 +128,9 @@ say_outcome(struct run *run, const json_t *outcome)
         ctl_remark(run->ctl, "%s: %s", run->ctl->args.command[0], words.data);
     else
         ctl_remark(run->ctl, "%s", words.data);
+    const char *advice = stage_advice(get_text(error, "stage"), get_number(error, "errno", 0));
+    if (advice != NULL && !run->ctl->quiet)
+        fprintf(stderr, "  hint: %s%s", advice, run->ctl->raw ? "\r\n" : "\n");
     text_free(&words);
 }
 

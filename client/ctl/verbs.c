@@ -35,9 +35,9 @@ const struct verb_text verb_texts[VERB_COUNT] = {
     [VERB_SUBMIT] = {"start a command in a region and print its id",
                      "The command runs in the background with its output in a log (see logs), in\n"
                      "this directory, with a clean environment (PATH, HOME, USER, LOGNAME, SHELL\n"
-                     "and what --env adds).\n",
+                     "and what --env adds). It needs a region: / itself runs no tasks.\n",
                      "submit --in /web --label api -- ./api --port 8080\n"
-                     "submit --wait --timeout 30s -- ./check\n"},
+                     "submit --in /web --wait --timeout 30s -- ./check\n"},
     [VERB_OPEN] = {"open a region and print its id",
                    "The region stays until it is closed. Its policy says which outcomes count:\n"
                    "collect (all), fail-fast (the first failure cancels the rest), race (the\n"
@@ -55,7 +55,7 @@ const struct verb_text verb_texts[VERB_COUNT] = {
                    "wait --until ready --timeout 5s t12\n"},
     [VERB_CLOSE] = {"end regions: cancel what runs, run the finalizers, wait until closed",
                     "Shows what is still draining and the time it has left. Exits 0 only when\n"
-                    "nothing of the region is left.\n",
+                    "nothing of the region is left. Closing / ends the daemon, as shutdown does.\n",
                     "close /web\n"
                     "close --finish /batch\n"},
     [VERB_CANCEL] = {"cancel tasks or regions",

@@ -107,7 +107,7 @@ enum value_kind {
     X(WAIT_TIMEOUT, "timeout", 0, "DUR", VALUE_ANY, ON(WAIT) | ON(CLOSE) | ON(CANCEL),             \
       "wait no longer than that; exit 75")                                                         \
     X(IN, "in", 0, "REGION", VALUE_REGION, ON_BUDGET,                                              \
-      "region it belongs to (default $ASUPERSYNC_REGION, else /)")                                 \
+      "region it belongs to (default $ASUPERSYNC_REGION, or / for run and open)")                  \
     X(NAME, "name", 0, "NAME", VALUE_ANY, ON_REGION, "name of the region, part of its path")       \
     X(POLICY, "policy", 0, "POLICY", VALUE_POLICY, ON_REGION,                                      \
       "collect, fail-fast, race, first-ok, quorum:K or last")                                      \

@@ -124,7 +124,7 @@ START_TEST(R_OUT_3_an_outcome_maps_to_an_exit_code)
     expect_exit("{\"outcome\": \"err\", \"exit_code\": null}", 1, "err");
     expect_exit("{\"outcome\": \"panicked\", \"signal\": 11}", 139, "SIGSEGV");
     expect_exit("{\"outcome\": \"panicked\", \"signal\": 9, \"forced\": true}", 137,
-                "SIGKILL, killed");
+                "SIGKILL by the daemon");
     expect_exit("{\"outcome\": \"panicked\", \"exit_code\": null, \"signal\": null}", 70,
                 "panicked");
     expect_exit("{\"outcome\": \"err\", \"exit_code\": null, \"error\": {\"stage\": \"exec\", "
@@ -274,15 +274,18 @@ START_TEST(why_is_a_chain)
         "{\"id\": "
         "\"t4\", \"kind\": \"task\", \"state\": \"cancelling\", \"name\": \"./worker\", \"pid\": "
         "4713, \"age_ns\": 9000000000, \"budget_left_ns\": 4100000000, \"note\": \"was sent "
-        "SIGTERM\"}], \"trouble\": [{\"name\": \"RegionCloseTimeout\", \"id\": \"r2\", "
+        "SIGTERM\"}, {\"id\": 4714, \"kind\": \"process\", \"state\": \"running\", \"name\": "
+        "\"sh\", \"pid\": 4714, \"age_ns\": 8000000000, \"note\": \"sleeping\"}], "
+        "\"trouble\": [{\"name\": \"RegionCloseTimeout\", \"id\": \"r2\", "
         "\"message\": \"cannot be killed\"}]}");
     struct text t = {0};
 
     render_why(&t, &plain, why);
-    ck_assert_str_eq(t.data, "r2 draining: waits for t4\n"
+    ck_assert_str_eq(t.data, "waits for t4\n"
                              "└─ region r2 /shop draining age 1.0s\n"
                              "  └─ task t4 ./worker cancelling pid 4713 age 9.0s left 4.1s: was "
                              "sent SIGTERM\n"
+                             "    └─ process 4714 sh running age 8.0s: sleeping\n"
                              "RegionCloseTimeout r2: cannot be killed\n");
     text_free(&t);
     json_decref(why);

@@ -164,12 +164,40 @@ START_TEST(the_table_is_unambiguous)
 }
 END_TEST
 
+/* Each run of white space to one blank: what a page says, however it is broken. */
+static void
+unfold(struct text *page)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < page->size; i++) {
+        char c = page->data[i] == '\n' ? ' ' : page->data[i];
+        if (c != ' ' || size == 0 || page->data[size - 1] != ' ')
+            page->data[size++] = c;
+    }
+    page->data[page->size = size] = '\0';
+}
+
+START_TEST(no_help_is_wider_than_a_terminal)
+{
+    struct text page = {0};
+
+    usage_all(&page);
+    for (int v = 0; v < VERB_COUNT; v++)
+        usage_verb(&page, &verbs[v]);
+    for (const char *line = page.data; *line != '\0'; line += strcspn(line, "\n") + 1)
+        ck_assert_msg(strcspn(line, "\n") <= 80, "%.*s", (int)strcspn(line, "\n"), line);
+    text_free(&page);
+}
+END_TEST
+
 START_TEST(every_verb_has_a_page_with_an_example_that_parses)
 {
     for (int v = 0; v < VERB_COUNT; v++) {
         struct text page = {0};
         const char *example = verb_texts[v].example;
         usage_verb(&page, &verbs[v]);
+        unfold(&page);
         ck_assert_ptr_nonnull(strstr(page.data, verb_texts[v].summary));
         for (int id = 0; id < OPTION_COUNT; id++) {
             if (verb_takes((enum verb_id)v, (enum option_id)id))
@@ -223,6 +251,7 @@ static const struct rule rules[] = {
     RULE(an_error_message_cannot_act_on_a_terminal),
     RULE(ids_tell_their_sort),
     RULE(the_table_is_unambiguous),
+    RULE(no_help_is_wider_than_a_terminal),
     RULE(every_verb_has_a_page_with_an_example_that_parses),
     RULE(completions_know_every_verb_and_option),
 };
