@@ -9,6 +9,7 @@
 
 #include "asupersync/values.h"
 #include "daemon/engine/users.h"
+#include "proto/text.h"
 
 int
 call_fail(struct call *c, int code, const char *field, const char *hint, const char *format, ...)
@@ -161,11 +162,15 @@ call_budget(struct call *c, const struct proto_budget *b, struct budget_request 
                          "the deadline has passed");
     if (b->deadline_wall_ns != ASUP_NEVER) {
         uint64_t wall = wall_now();
-        if (b->deadline_wall_ns <= wall)
+        if (b->deadline_wall_ns <= wall) {
+            char ago[32];
+            uint64_t late = wall - b->deadline_wall_ns;
+            late -= late % (late < ASUP_NS_PER_S ? ASUP_NS_PER_MS : ASUP_NS_PER_S);
+            asup_duration_format(late, ago, sizeof ago);
             return call_fail(c, -ASUP_EINVALID, "budget.deadline_wall_ns",
-                             "give an instant that is still to come",
-                             "the deadline has passed %" PRIu64 " ms ago",
-                             (wall - b->deadline_wall_ns) / ASUP_NS_PER_MS);
+                             "give an instant that is still to come", "the deadline passed %s ago",
+                             ago);
+        }
         asup_time at = now + (b->deadline_wall_ns - wall);
         if (at < out->deadline_at)
             out->deadline_at = at;
@@ -198,6 +203,19 @@ run_user(struct call *c, const struct proto_process *p, const char *field, uint3
     return 0;
 }
 
+/* What listings show of a task without a label: the program's name, where
+ * that is text that fits. */
+static struct bytes
+default_label(const struct proto_process *p)
+{
+    const char *data = p->argv.items[0].data;
+    size_t size = p->argv.items[0].size;
+
+    if (size > ASUP_LABEL_MAX || !text_is_utf8(data, size) || text_has_control(data, size))
+        return (struct bytes){0};
+    return (struct bytes){.data = data, .size = (uint32_t)size};
+}
+
 int
 call_process(struct call *c, const struct proto_process *p, const char *field,
              struct task_params *out)
@@ -206,7 +224,8 @@ call_process(struct call *c, const struct proto_process *p, const char *field,
     int rc;
 
     *out = (struct task_params){
-        .label = {.data = p->label.data, .size = p->label.size},
+        .label = p->label.data ? (struct bytes){.data = p->label.data, .size = p->label.size}
+                               : default_label(p),
         .spec = {.data = p->raw.data, .size = p->raw.size},
         .delay_ns = p->delay_ns,
         .drain_ns = p->drain_ns,

@@ -251,22 +251,32 @@ slowest_child(const struct why *why, uint64_t first, bool *stuck)
     return best;
 }
 
+/* "1 task and 2 regions": what a region still holds. */
+static const char *
+holdings(const struct region_view *r, char *out, size_t size)
+{
+    snprintf(out, size, "%u task%s and %u region%s", r->tasks_live, r->tasks_live == 1 ? "" : "s",
+             r->children_live, r->children_live == 1 ? "" : "s");
+    return out;
+}
+
 static void
 region_note(struct why *why, const struct region_view *r, char *note, size_t size)
 {
     char left[24];
-    char reason[160];
+    char reason[140];
+    char held[48];
 
     reason_text(why, r->reason, reason, sizeof reason);
     span(time_left(r->drain_end, why->now), left);
+    holdings(r, held, sizeof held);
     switch (r->state) {
     case ASUP_REGION_OPEN:
-        snprintf(note, size, "open, with %u tasks and %u regions; nothing asks it to end",
-                 r->tasks_live, r->children_live);
+        snprintf(note, size, "open, with %s; nothing asks it to end", held);
         return;
     case ASUP_REGION_FINALIZING:
         if (r->finalizers || r->tasks_live)
-            snprintf(note, size, "drained; its finalizers run, %u are left", r->finalizers);
+            snprintf(note, size, "drained; its finalizers run, %u left", r->finalizers);
         else if (r->sweep_error)
             snprintf(note, size, "its work directory or cgroup cannot be removed: %s; tried again",
                      strerrordesc_np(r->sweep_error));
@@ -278,14 +288,11 @@ region_note(struct why *why, const struct region_view *r, char *note, size_t siz
         return;
     default:
         if (!r->cancelled)
-            snprintf(note, size, "finishing: %u tasks and %u regions may end by themselves",
-                     r->tasks_live, r->children_live);
+            snprintf(note, size, "finishing: %s may end by themselves", held);
         else if (r->drain_end == ASUP_NEVER)
-            snprintf(note, size, "cancelled (%s), soft: waits for %u tasks and %u regions", reason,
-                     r->tasks_live, r->children_live);
+            snprintf(note, size, "cancelled (%s), soft: waits for %s", reason, held);
         else
-            snprintf(note, size, "cancelled (%s): waits for %u tasks and %u regions; kills in %s",
-                     reason, r->tasks_live, r->children_live, left);
+            snprintf(note, size, "cancelled (%s): waits for %s; kills in %s", reason, held, left);
         return;
     }
 }

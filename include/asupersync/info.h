@@ -65,7 +65,7 @@ struct asup_process {
     const char *const *argv;    /**< NULL-terminated, 1 to 4096; argv[0] is looked up in PATH */
     const char *const *env;     /**< NULL-terminated "NAME=value"; NULL: nothing added */
     bool clear_env;             /**< start from an empty environment */
-    const char *cwd;            /**< absolute; NULL: the region's work directory */
+    const char *cwd;            /**< absolute; NULL: the user's home, or / without one */
     const char *stdin_path;     /**< NULL: /dev/null */
     const char *stdout_path;    /**< NULL: the task's log */
     const char *stderr_path;    /**< NULL: the task's log */
