@@ -93,7 +93,7 @@ static const struct proto_reply_field task_fields[] = {
     END,
 };
 static const struct proto_reply_field event_fields[] = {
-    {"seq", "uint", "Sequence number, without gaps for who sees everything."},
+    {"seq", "uint", "Sequence number; grows, and skips what is not kept, such as checkpoints."},
     {"at_ns", "uint", "Kernel time."},
     {"at_wall_ns", "uint", "Unix time, for display."},
     {"event", "text", "What happened, such as task-started."},
