@@ -53,7 +53,7 @@ const struct verb_text verb_texts[VERB_COUNT] = {
                    "the end, so the end cannot be missed.\n",
                    "wait t12\n"
                    "wait --until ready --timeout 5s t12\n"},
-    [VERB_CLOSE] = {"end regions: cancel what runs, run the finalizers, wait until closed",
+    [VERB_CLOSE] = {"end regions: cancel what runs, run finalizers, wait until closed",
                     "Shows what is still draining and the time it has left. Exits 0 only when\n"
                     "nothing of the region is left. Closing / ends the daemon, as shutdown does.\n",
                     "close /web\n"

@@ -110,7 +110,7 @@ enum value_kind {
       "region it belongs to (default $ASUPERSYNC_REGION, or / for run and open)")                  \
     X(NAME, "name", 0, "NAME", VALUE_ANY, ON_REGION, "name of the region, part of its path")       \
     X(POLICY, "policy", 0, "POLICY", VALUE_POLICY, ON_REGION,                                      \
-      "collect, fail-fast, race, first-ok, quorum:K or last")                                      \
+      "what counts: collect, fail-fast, race, first-ok, quorum:K or last")                         \
     X(SOFT, "soft", 0, NULL, VALUE_NONE, ON_REGION,                                                \
       "wait for ever instead of killing (except at shutdown)")                                     \
     X(FINALIZER, "finalizer", 0, "CMD", VALUE_ANY, ON_REGION,                                      \
@@ -154,7 +154,8 @@ enum value_kind {
       "one shell command a line, all admitted or none; - is standard input")                       \
     X(WAIT, "wait", 'w', NULL, VALUE_NONE, ON(SUBMIT) | ON(CANCEL),                                \
       "wait for the end and exit by the outcome")                                                  \
-    X(UNTIL, "until", 0, "STATE", VALUE_UNTIL, ON(WAIT), "started, ready or finished (default)")   \
+    X(UNTIL, "until", 0, "STATE", VALUE_UNTIL, ON(WAIT),                                           \
+      "what to wait for: started, ready or finished (default)")                                    \
     X(FINISH, "finish", 0, NULL, VALUE_NONE, ON(CLOSE), "let what runs end by itself")             \
     X(NO_WAIT, "no-wait", 0, NULL, VALUE_NONE, ON(CLOSE) | ON(CANCEL) | ON(SHUTDOWN) | ON(DRAIN),  \
       "ask for it and return")                                                                     \

@@ -75,6 +75,29 @@ print_end(struct ctl *ctl, const char *id, json_t *body)
     json_decref(body);
 }
 
+/* Wait for one: until it has come so far, or has ended without. What it waits
+ * for may have become impossible before the outcome is known: ask again then. */
+static int
+wait_for_one(struct ctl *ctl, const char *id, const char *until, uint64_t deadline, json_t **body,
+             struct asup_error_info *error)
+{
+    bool task = target_of(id) == TARGET_TASK;
+    int rc;
+
+    for (;;) {
+        json_t *args = target_args(id);
+        if (task && until != NULL)
+            json_object_set_new(args, "until", json_string(until));
+        rc = ctl_call(ctl, task ? "task.wait" : "region.wait", args, wait_left_ms(deadline), body,
+                      error);
+        if (rc != 0 || until == NULL || reached(until, *body) ||
+            json_is_object(json_object_get(*body, "outcome")))
+            return rc;
+        json_decref(*body);
+        until = NULL;
+    }
+}
+
 int
 wait_for_all(struct ctl *ctl, char *const *ids, size_t count)
 {
@@ -92,12 +115,8 @@ wait_for_all(struct ctl *ctl, char *const *ids, size_t count)
         return ctl_bad_value(ctl, OPTION_UNTIL, until, "started, ready, finished");
     for (size_t i = 0; i < count; i++) {
         bool task = target_of(ids[i]) == TARGET_TASK;
-        json_t *args = target_args(ids[i]);
         json_t *body = NULL;
-        if (task && until != NULL)
-            json_object_set_new(args, "until", json_string(until));
-        if (ctl_call(ctl, task ? "task.wait" : "region.wait", args, wait_left_ms(deadline), &body,
-                     &error) != 0) {
+        if (wait_for_one(ctl, ids[i], until, deadline, &body, &error) != 0) {
             failed = ctl_fail(ctl, &error);
             continue;
         }
