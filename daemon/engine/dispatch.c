@@ -50,11 +50,14 @@ check_call(struct call *c, const struct proto_request *r)
                          "this daemon knows no capabilities yet");
     if (r->has_session) {
         c->session = session_find(e, r->session, c->caller.uid);
-        if (!c->session)
-            return call_fail(c, -ASUP_EEXPIRED, "session", "begin a new session with session.hello",
+        int rc = c->session ? session_attach(e, c->session, c->connection) : -ASUP_EEXPIRED;
+        if (rc != 0)
+            c->session = NULL;
+        if (rc == -ASUP_EEXPIRED)
+            return call_fail(c, rc, "session", "begin a new session with session.hello",
                              "that session has ended or is not yours");
-        if (!session_attach(e, c->session, c->connection))
-            return call_fail(c, -ASUP_ENOMEM, NULL, NULL, "no memory for the session");
+        if (rc != 0)
+            return call_fail(c, rc, NULL, NULL, "no memory for the session");
         c->caller.session = c->session->id;
         c->repeat_id = c->request_id;
     } else if (c->op->flags & PROTO_SESSION) {

@@ -57,6 +57,7 @@ on_second(struct ev_loop *loop, struct ev_timer *w, int revents)
     handover_expire(e->handover, now);
     (void)ids_extend(&e->ids, kernel_id_last(e->kernel));
     keeper_status(e);
+    shutdown_asked(e, e->shutdown_wanted);
     if (e->trim_due) {
         e->trim_due = false;
         malloc_trim(0);
@@ -222,7 +223,7 @@ tear_down(struct engine *e)
     proto_writer_fini(&e->event_writer);
     proto_memory_free(e->memory);
     proto_memory_free(e->spec_memory);
-    free(e->inbox.inputs);
+    free(e->inbox.facts);
     kernel_free(e->kernel);
 }
 

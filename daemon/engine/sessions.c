@@ -83,25 +83,27 @@ session_find(struct engine *e, const uint8_t secret[SESSION_SECRET_SIZE], uint32
     return NULL;
 }
 
-bool
+int
 session_attach(struct engine *e, struct session *s, struct connection *c)
 {
+    const uint64_t id = s->id;
     struct session_view view;
 
     for (struct list *l = c->sessions.next; l != &c->sessions; l = l->next) {
         if (list_entry(l, struct attachment, of_connection)->session == s)
-            return true;
+            return 0;
     }
     struct attachment *a = calloc(1, sizeof *a);
     if (!a)
-        return false;
+        return -ASUP_ENOMEM;
     a->session = s;
     a->connection = c;
     list_append(&s->attachments, &a->of_session);
     list_append(&c->sessions, &a->of_connection);
-    if (kernel_session(e->kernel, s->id, &view) && !view.connected)
-        engine_feed(e, &(struct input){.kind = IN_SESSION_ATTACHED, .session = s->id});
-    return true;
+    /* With every step timers fire, and one may be that of this session. */
+    if (kernel_session(e->kernel, id, &view) && !view.connected)
+        engine_feed(e, &(struct input){.kind = IN_SESSION_ATTACHED, .session = id});
+    return idmap_get(&e->session_ids, id) ? 0 : -ASUP_EEXPIRED;
 }
 
 static void

@@ -52,8 +52,9 @@ struct session *session_add(struct engine *e, uint64_t id, uint32_t uid, const u
 /* The session of a secret, if it belongs to that uid; else NULL. */
 struct session *
 session_find(struct engine *e, const uint8_t secret[SESSION_SECRET_SIZE], uint32_t uid);
-/* From now on the connection speaks for the session. False: no memory. */
-bool session_attach(struct engine *e, struct session *s, struct connection *c);
+/* From now on the connection speaks for the session. 0, -ASUP_ENOMEM, or
+ * -ASUP_EEXPIRED: its time was over in this very moment, and `s` is gone. */
+int session_attach(struct engine *e, struct session *s, struct connection *c);
 /* The connection is gone. */
 void session_detach_all(struct engine *e, struct connection *c);
 /* The kernel has ended the session. */

@@ -13,12 +13,17 @@ shutdown_asked(struct engine *e, uint32_t count)
 {
     struct answer answer;
 
+    if (count <= e->shutdown_count)
+        return;
+    e->shutdown_wanted = count;
     /* The keeper counts; every step of its count is one request. */
     while (e->shutdown_count < count) {
-        e->shutdown_count++;
         struct input in = {
             .kind = IN_SHUTDOWN, .caller = {.uid = 0}, .u.shutdown.within_ns = ASUP_NEVER};
         engine_ask(e, &in, &answer);
+        if (answer.code == -ASUP_ENOMEM)
+            return; /* again in a second */
+        e->shutdown_count++;
         if (e->shutdown_count == 2)
             report(REPORT_NOTICE, "asked to shut down a second time: cleanup is cut short");
         if (e->shutdown_count > 16)

@@ -13,7 +13,8 @@
  *       effects --> effects.c, in order, after the events
  *
  * A fact that comes while a step's effects are being carried out waits in the
- * inbox: effects borrow from the kernel until the next step.
+ * inbox: effects borrow from the kernel until the next step. So does one that
+ * the kernel found no memory for, with all that come after it.
  */
 #ifndef ASUPERSYNC_DAEMON_ENGINE_STATE_H
 #define ASUPERSYNC_DAEMON_ENGINE_STATE_H
@@ -41,9 +42,16 @@ struct handover;
 
 enum engine_phase { PHASE_RUNNING, PHASE_DRAINING, PHASE_SHUTTING_DOWN };
 
+/* A fact that waits, with the only bytes that facts borrow. */
+struct inbox_fact {
+    struct input in;
+    char stage[16];
+};
+
 struct inbox {
-    struct input *inputs;
+    struct inbox_fact *facts;
     size_t count, capacity;
+    bool starved; /* the last step found no memory: facts wait until one does */
 };
 
 struct engine {
@@ -97,8 +105,8 @@ struct engine {
         char work_dir[192];
         char cgroup[192];
     } hello;
-    unsigned shutdown_count;
-    char status_text[256]; /* last STATUS= that was sent */
+    unsigned shutdown_wanted, shutdown_count; /* by the keeper; done of those */
+    char status_text[256];                    /* last STATUS= that was sent */
 
     struct ev_timer kernel_timer;
     struct ev_prepare prepare;
@@ -120,8 +128,7 @@ struct answer {
 asup_time engine_now(const struct engine *e);
 /* Unix time in nanoseconds for an instant, for display. */
 uint64_t engine_wall(asup_time at);
-/* A fact; borrowed only for the call. Facts with borrowed bytes are fed only
- * from outside of steps. */
+/* A fact; borrowed only for the call. */
 void engine_feed(struct engine *e, const struct input *in);
 /* A request; in->token is set here unless the caller chose one. */
 void engine_ask(struct engine *e, struct input *in, struct answer *answer);

@@ -7,6 +7,7 @@
  * step_finish: first the events, then the effects in order. That is where a
  * journal's commit has its place, between the two.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,6 +16,9 @@
 #include "daemon/engine/report.h"
 #include "daemon/engine/state.h"
 #include "daemon/engine/waits.h"
+
+/* How long to wait for memory. */
+#define STARVED_NS (50 * ASUP_NS_PER_MS)
 
 static uint64_t
 clock_ns(clockid_t id)
@@ -141,27 +145,44 @@ inbox_add(struct inbox *inbox, const struct input *in)
 {
     if (inbox->count == inbox->capacity) {
         size_t capacity = inbox->capacity ? inbox->capacity * 2 : 16;
-        struct input *inputs = realloc(inbox->inputs, capacity * sizeof *inputs);
-        if (!inputs) {
+        struct inbox_fact *facts = realloc(inbox->facts, capacity * sizeof *facts);
+        if (!facts) {
             /* A fact that is lost would leave a task for ever in its state. */
             report(REPORT_ERROR, "no memory for a fact about a task: the engine starts anew");
             abort();
         }
-        inbox->inputs = inputs;
+        inbox->facts = facts;
         inbox->capacity = capacity;
     }
-    inbox->inputs[inbox->count++] = *in;
+    struct inbox_fact *fact = &inbox->facts[inbox->count++];
+    *fact = (struct inbox_fact){.in = *in};
+    if (in->kind == IN_TASK_START_FAILED && in->u.start_failed.stage)
+        snprintf(fact->stage, sizeof fact->stage, "%s", in->u.start_failed.stage);
+}
+
+/* False: no memory, and it is to be brought again (kernel.h). */
+static bool
+fact_run(struct engine *e, struct input in)
+{
+    bool starved = step_run(e, &in) == -ASUP_ENOMEM;
+
+    if (starved && !e->inbox.starved)
+        report(REPORT_ERROR, "no memory for what happens to tasks: it waits");
+    e->inbox.starved = starved;
+    return !starved;
 }
 
 void
 engine_feed(struct engine *e, const struct input *in)
 {
-    if (e->stepping) {
+    bool waits = e->inbox.starved && e->inbox.count > 0; /* none may overtake another */
+
+    if (in->kind == IN_TICK && !e->stepping) {
+        (void)fact_run(e, *in); /* if not, the next one does as well */
+        e->inbox.starved = e->inbox.starved || waits;
+    } else if (e->stepping || waits || !fact_run(e, *in)) {
         inbox_add(&e->inbox, in);
-        return;
     }
-    struct input copy = *in;
-    (void)step_run(e, &copy);
 }
 
 void
@@ -184,15 +205,23 @@ engine_ask(struct engine *e, struct input *in, struct answer *answer)
 void
 engine_settle(struct engine *e)
 {
+    struct inbox *inbox = &e->inbox;
+
     /* Steps may add to the inbox: take by index, and look again. */
-    for (size_t i = 0; i < e->inbox.count; i++) {
-        struct input in = e->inbox.inputs[i];
-        (void)step_run(e, &in);
+    for (size_t i = 0; i < inbox->count; i++) {
+        struct inbox_fact fact = inbox->facts[i];
+        if (fact.in.kind == IN_TASK_START_FAILED)
+            fact.in.u.start_failed.stage = fact.stage;
+        if (!fact_run(e, fact.in)) {
+            inbox->count -= i;
+            memmove(inbox->facts, inbox->facts + i, inbox->count * sizeof *inbox->facts);
+            return;
+        }
     }
-    e->inbox.count = 0;
-    if (e->inbox.capacity > 4096) {
-        free(e->inbox.inputs);
-        e->inbox = (struct inbox){0};
+    inbox->count = 0;
+    if (inbox->capacity > 4096) {
+        free(inbox->facts);
+        *inbox = (struct inbox){0};
     }
 }
 
@@ -219,6 +248,8 @@ on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
 
     (void)revents;
     waits_deliver(e);
+    if (e->inbox.starved)
+        due = engine_now(e) + STARVED_NS;
     if (due == ASUP_NEVER) {
         ev_timer_stop(loop, &e->kernel_timer);
         return;

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* Steps: a fact that the kernel has no memory for is not lost, and none
+ * overtakes another. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "asupersync/types.h"
+#include "daemon/engine/keeper_link.h"
+#include "daemon/engine/report.h"
+#include "daemon/engine/sessions.h"
+#include "daemon/engine/state.h"
+#include "rules.h"
+
+static struct engine engine;
+static bool memory_refused;
+static int keeper_end;
+
+static void *
+resize(void *ctx, void *ptr, size_t size_old, size_t size_new)
+{
+    (void)ctx;
+    (void)size_old;
+    if (size_new == 0) {
+        free(ptr);
+        return NULL;
+    }
+    return memory_refused ? NULL : realloc(ptr, size_new);
+}
+
+/* A keeper that says hello, and then nothing. */
+static void
+meet_keeper(void)
+{
+    struct link_message hello = {.kind = LINK_HELLO, .u.hello.version = LINK_VERSION};
+    int pair[2];
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    keeper_end = pair[0];
+    engine.options.link_fd = pair[1];
+    ck_assert_int_eq(link_send_now(keeper_end, &hello, -1), 0);
+    engine.loop = ev_loop_new(EVFLAG_AUTO);
+    ck_assert(keeper_open(&engine));
+}
+
+static void
+begin(void)
+{
+    const struct kernel_allocator allocator = {.resize = resize};
+    struct kernel_config config;
+
+    memset(&engine, 0, sizeof engine);
+    memory_refused = false;
+    report_init();
+    kernel_config_init(&config);
+    engine.kernel = kernel_new(&config, &allocator, engine_now(&engine));
+    engine.spec_memory = proto_memory_new();
+    ck_assert_ptr_nonnull(engine.kernel);
+    ck_assert_ptr_nonnull(engine.spec_memory);
+    meet_keeper();
+    list_init(&engine.watchers);
+    list_init(&engine.followers);
+    proto_writer_init(&engine.wait_writer);
+    proto_writer_init(&engine.event_writer);
+    window_init(&engine.window, 100, 1 << 20);
+}
+
+static void
+end(void)
+{
+    window_fini(&engine.window);
+    proto_writer_fini(&engine.wait_writer);
+    proto_writer_fini(&engine.event_writer);
+    proto_memory_free(engine.spec_memory);
+    free(engine.inbox.facts);
+    kernel_free(engine.kernel);
+    idmap_fini(&engine.session_ids);
+    idmap_fini(&engine.sessions);
+    keeper_close(&engine);
+    ev_loop_destroy(engine.loop);
+    close(engine.options.link_fd);
+    close(keeper_end);
+}
+
+static uint64_t
+made(struct input in)
+{
+    struct answer answer;
+
+    engine_ask(&engine, &in, &answer);
+    ck_assert_msg(answer.code == 0, "%s", answer.detail);
+    return answer.made.id;
+}
+
+static const struct budget_request no_budget = {.timeout_ns = ASUP_NEVER,
+                                                .deadline_at = ASUP_NEVER,
+                                                .poll_quota = UINT32_MAX,
+                                                .cost_quota = UINT64_MAX};
+
+static uint64_t
+submit(uint64_t region, uint64_t delay_ns)
+{
+    return made((struct input){.kind = IN_TASK_SUBMIT,
+                               .region = region,
+                               .u.submit = {.spec = {.data = "?", .size = 1},
+                                            .budget = no_budget,
+                                            .delay_ns = delay_ns,
+                                            .drain_ns = ASUP_NEVER,
+                                            .leftover_ns = ASUP_NEVER,
+                                            .cancel_signal = 15}});
+}
+
+/* R-TSK-2: the start of one task fails, which is to end thousands; as
+ * long as there is no memory for that, the fact waits, then it counts. */
+START_TEST(R_TSK_2_a_fact_waits_for_memory)
+{
+    struct region_view region;
+    uint64_t r1 = made((struct input){.kind = IN_REGION_OPEN,
+                                      .region = ASUP_ROOT_ID,
+                                      .u.region_open = {.policy = ASUP_POLICY_FAIL_FAST,
+                                                        .budget = no_budget,
+                                                        .drain_ns = ASUP_NEVER}});
+    struct task_view task;
+
+    for (int i = 0; i < 20000; i++)
+        (void)submit(r1, 3600 * ASUP_NS_PER_S);
+    uint64_t broken = submit(r1, 0); /* its spec is none: the start fails at once */
+    memory_refused = true;
+    engine_settle(&engine);
+    ck_assert(engine.inbox.starved);
+    engine_feed(&engine, &(struct input){.kind = IN_TICK});
+    engine_feed(&engine, &(struct input){.kind = IN_TASK_READY, .task = broken});
+    ck_assert(kernel_task(engine.kernel, broken, &task) && !task.has_outcome);
+    ck_assert_uint_eq(engine.inbox.count, 3);
+
+    memory_refused = false;
+    engine_settle(&engine);
+    ck_assert(!engine.inbox.starved);
+    ck_assert_uint_eq(engine.inbox.count, 0);
+    ck_assert(kernel_task(engine.kernel, broken, &task) && task.has_outcome);
+    ck_assert_str_eq(task.outcome.stage, "spec");
+    ck_assert(kernel_region(engine.kernel, r1, &region));
+    ck_assert_uint_eq(region.tasks_live, 0);
+}
+END_TEST
+
+/* R-SES-1: a session whose time is over in the moment in which its client
+ * comes back has ended: whoever attaches it learns that. */
+START_TEST(R_SES_1_a_session_ends_while_it_is_attached)
+{
+    const uint8_t digest[16] = {1};
+    struct connection connection = {.uid = 0};
+    struct timespec pause = {.tv_nsec = 1000};
+    uint64_t id = made((struct input){.kind = IN_SESSION_OPEN, .u.session_open.ttl_ns = 1});
+    struct session *s = session_add(&engine, id, 0, digest);
+
+    list_init(&connection.sessions);
+    engine_feed(&engine, &(struct input){.kind = IN_SESSION_LOST, .session = id});
+    nanosleep(&pause, NULL); /* the clock of the kernel is the real one here */
+    ck_assert_int_eq(session_attach(&engine, s, &connection), -ASUP_EEXPIRED);
+    ck_assert(list_empty(&connection.sessions));
+    ck_assert_ptr_null(idmap_get(&engine.session_ids, id));
+}
+END_TEST
+
+static const struct rule rules[] = {
+    RULE(R_TSK_2_a_fact_waits_for_memory),
+    RULE(R_SES_1_a_session_ends_while_it_is_attached),
+};
+
+RULES_MAIN("engine step", rules, begin, end)
