@@ -212,7 +212,6 @@ op_daemon_shutdown(struct call *c)
     call_ask(c, &in, &answer);
     if (answer.code != 0)
         return call_refused(c, &answer);
-    c->engine->shutdown_count++;
     shutdown_begun(c->engine);
     return done(c);
 }
