@@ -196,6 +196,18 @@ class Programs(harness.DaemonTest):
         self.assertIn("4096", body["message"])
         w.close()
 
+    def test_starts_that_hang_hold_up_nobody(self):
+        """R-SCH-2: whoever opens a pipe as its standard input waits there, before its exec."""
+        os.mkfifo(self.d.path("pipe"))
+        hanging = self.d.open("--drain", "0")
+        w = wire.connect(self.d)
+        for _ in range(70):
+            w.ok("task.submit", {"region": hanging, "argv": ["true"], "stdin": self.d.path("pipe")})
+        w.close()
+        self.assertEqual(0, self.d.outcome(self.d.submit(self.r, "true"))["exit_code"])
+        self.d.ctl("close", hanging)
+        self.assertEqual(0, self.d.outcome(self.d.submit(self.r, "true"))["exit_code"])
+
     def test_a_task_that_stops_itself_is_shown_and_can_be_closed(self):
         t = self.d.actor(self.r, "pid", self.d.path("stopped"), "stop", "forever")
         self.d.await_file("stopped")
