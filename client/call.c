@@ -189,14 +189,14 @@ static void
 call_transmit(struct call *call, const struct proto_writer *w, uint64_t now, uint64_t slice)
 {
     struct asup_client *c = call->client;
-    enum conn_sent sent = CONN_NOMEM;
+    enum sp_sent sent = SP_NOMEM;
 
     call->tag = tag_new(c, call->index);
     if (!w->failed)
-        sent = conn_send(&c->conn, call->tag, w->data, w->size);
-    if (sent == CONN_NOMEM) {
+        sent = sp_send(&c->conn, call->tag, w->data, w->size);
+    if (sent == SP_NOMEM) {
         call_fail(call, -ASUP_ENOMEM, "no memory to send %s", call->op->name);
-    } else if (sent == CONN_UNSENT) {
+    } else if (sent == SP_UNSENT) {
         call->sent = call->in_doubt; /* an earlier attempt may have arrived */
         call_park(call, now);        /* the thread will see what broke */
     } else {
@@ -225,7 +225,7 @@ call_send(struct call *call, uint64_t now)
                   w.size, c->message_size_max);
     } else {
         call_transmit(call, &w, now, slice);
-        if (conn_wants_out(&c->conn) || c->conn.broken)
+        if (sp_wants_out(&c->conn) || c->conn.broken)
             link_nudge(c);
     }
     proto_writer_fini(&w);

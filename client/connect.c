@@ -7,6 +7,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+/* The largest answer that is taken. */
+#define ANSWER_SIZE_MAX ((size_t)256 << 20)
+
 /* How long asup_client_free() waits for the daemon to take leave. */
 #define BYE_MS 1000
 
@@ -31,7 +34,7 @@ client_new(const struct asup_client_options *options, struct proto_error *err)
         return NULL;
     }
     pthread_mutex_init(&c->mutex, NULL);
-    conn_init(&c->conn);
+    sp_init(&c->conn, SP_REQ, ANSWER_SIZE_MAX);
     c->wake_fd = -1;
     c->without_session = options->without_session;
     c->keep_session = options->keep_session;

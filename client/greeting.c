@@ -46,7 +46,7 @@ greeting_send(struct asup_client *c)
         c->hello_at = clock_after(clock_now(), HELLO_PAUSE_MS);
     else {
         c->hello_at = ASUP_NEVER;
-        conn_send(&c->conn, c->hello_tag, w.data, w.size); /* the thread sees it break */
+        sp_send(&c->conn, c->hello_tag, w.data, w.size); /* the thread sees it break */
     }
     proto_writer_fini(&w);
     link_nudge(c);

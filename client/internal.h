@@ -2,7 +2,7 @@
 /*
  * Inside the client library.
  *
- * A client has one connection (conn.h) and one thread of its own, which
+ * A client has one connection (proto/sp.h) and one thread of its own, which
  * connects, reads answers and watches deadlines (link.c). Requests are written
  * by the threads that make them. The link says whether they may be:
  *
@@ -38,7 +38,7 @@
 #include <stdint.h>
 
 #include "asupersync/client.h"
-#include "conn.h"
+#include "proto/sp.h"
 #include "proto/message.h"
 #include "proto/must.h"
 
@@ -156,7 +156,7 @@ struct asup_client {
     int loop_fd;  /* eventfd: readable while something is answered */
 
     /* under the mutex */
-    struct conn conn;
+    struct sp conn;
     enum link_state link;
     bool resuming;             /* the caller's session must be there */
     bool leaving;              /* asup_client_free() says goodbye */

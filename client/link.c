@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 /* Connecting again begins at once and slows down to this. */
+/* Buffers read at once before calls get their turn. */
+#define READS_MAX 16
 #define CONNECT_PAUSE_NS_MIN (10 * ASUP_NS_PER_MS)
 #define CONNECT_PAUSE_NS_MAX (250 * ASUP_NS_PER_MS)
 
@@ -45,7 +47,7 @@ link_connect(struct asup_client *c, uint64_t now)
     c->refusal.code = 0;
     c->connect_pause_ns = clock_earlier(c->connect_pause_ns * 2, CONNECT_PAUSE_NS_MAX);
     c->connect_at = now + c->connect_pause_ns;
-    if (conn_open(&c->conn, address_path(c->url)) != 0)
+    if (sp_open(&c->conn, address_path(c->url)) != 0)
         return;
     c->hello_at = ASUP_NEVER;
     c->hello_until = clock_after(now, HELLO_SILENCE_MS);
@@ -57,7 +59,7 @@ link_broken(struct asup_client *c)
 {
     bool was_ready = c->link == LINK_READY;
 
-    conn_close(&c->conn);
+    sp_close(&c->conn);
     if (was_ready) { /* it may be back at once */
         c->connect_pause_ns = CONNECT_PAUSE_NS_MIN;
         c->connect_at = clock_now() + CONNECT_PAUSE_NS_MIN;
@@ -65,19 +67,20 @@ link_broken(struct asup_client *c)
     link_set(c, LINK_DOWN);
 }
 
-static void
+static bool
 link_message(void *arg, uint32_t tag, uint8_t *message_take, size_t size)
 {
     struct asup_client *c = arg;
 
     if (c->hello_tag == 0 || tag != c->hello_tag) {
         calls_answered(c, tag, message_take, size);
-        return;
+        return true;
     }
     c->hello_tag = 0;
     if (c->link == LINK_GREETING)
         greeting_answered(c, message_take, size);
     free(message_take);
+    return true;
 }
 
 static void
@@ -85,7 +88,7 @@ link_read(struct asup_client *c)
 {
     bool greeted = c->conn.greeted;
 
-    if (!conn_read(&c->conn, link_message, c)) {
+    if (!sp_read(&c->conn, READS_MAX, link_message, c)) {
         link_broken(c);
         return;
     }
@@ -132,7 +135,7 @@ link_poll(struct asup_client *c)
     int timeout_ms = clock_left(clock_now(), link_due_at(c));
     uint64_t count;
 
-    if (conn_wants_out(&c->conn))
+    if (sp_wants_out(&c->conn))
         polled[1].events |= POLLOUT;
     if (c->conn.broken)
         timeout_ms = 0;
@@ -161,7 +164,7 @@ link_run(void *arg)
         if (c->conn.fd < 0 || c->closing)
             continue;
         if ((events & POLLOUT) != 0)
-            conn_flush(&c->conn);
+            sp_flush(&c->conn);
         if ((events & (POLLIN | POLLHUP | POLLERR)) != 0 || c->conn.broken)
             link_read(c);
     }
@@ -210,7 +213,7 @@ link_stop(struct asup_client *c)
     pthread_mutex_unlock(&c->mutex);
     if (c->running)
         pthread_join(c->thread, NULL);
-    conn_close(&c->conn);
+    sp_close(&c->conn);
     if (c->wake_fd >= 0)
         close(c->wake_fd);
 }

@@ -95,7 +95,7 @@ report(struct ctl *ctl, const char *name, int number, const char *message, const
     if (number > 0)
         text_addf(&line, "%s: ", name);
     text_safe(&line, &ctl->err, message, strlen(message));
-    if (more != NULL && more->limit[0] != '\0') {
+    if (more != NULL && more->limit[0] != '\0' && strstr(message, more->limit) == NULL) {
         text_add(&line, " (limit ");
         text_safe(&line, &ctl->err, more->limit, strlen(more->limit));
         text_add(&line, ")");

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The socket: nng REP0 with a pool of contexts.
+ * The socket: REP over a local stream socket (proto/sp.h), on the loop.
  *
- * An exchange is one nng context with one aio. It goes round:
+ * An exchange is one request that is owed an answer:
  *
- *     receiving --> queued --> held by the loop --> sending --> receiving
- *                                   |   (a wait stays held: "parked")
- *                                   `-> dropped: nobody is there to answer
+ *     came --> held by the loop --> answered
+ *                   |   (a wait stays held: "parked")
+ *                   `-> dropped: nobody is there to answer
  *
- * nng's threads run the callbacks; those only move the exchange to the queue
- * and wake the loop, or start receiving anew once an answer is out. All else
- * happens on the loop. At least one exchange is always receiving, else nng
- * would not even notice that a client is gone; the pool grows while requests
- * are parked and shrinks afterwards.
+ * A connection is a peer with its credentials. Connections beyond the caps are
+ * closed before they are heard (R-SCH-4). Once `gone` was called for it, no
+ * request of it follows, and it is freed when that returns.
  *
- * A connection is an nng pipe with its peer's credentials. Connections beyond
- * the caps are closed before they are added (R-SCH-4). It lives until it is
- * gone and no exchange names it any more; once `gone` was called for it, no
- * request of it follows.
+ * Nobody can hold up the others: each connection has its turn with one buffer
+ * of input; one that leaves its answers unread is not read from while they
+ * pile up, and closed when none of them moves for `stall_ns`; one that says
+ * nothing of SP for as long is closed, too, and so is whoever makes the messages
+ * of its user take more memory than they may. Answers leave when the loop is
+ * about to sleep, all of one connection with one system call.
  */
 #ifndef ASUPERSYNC_DAEMON_ENGINE_SERVER_H
 #define ASUPERSYNC_DAEMON_ENGINE_SERVER_H
@@ -30,33 +30,32 @@
 #include <ev.h>
 
 #include "daemon/engine/list.h"
+#include "proto/sp.h"
 
 struct server;
 struct exchange;
 
 struct connection {
     struct server *server;
-    uint32_t pipe;
     uint32_t uid, gid, pid;
-    /* Owned by the loop. */
-    struct list held;          /* exchanges the loop holds */
-    struct list sessions;      /* struct attachment, see sessions.h */
-    bool told;                 /* `gone` was called */
-    uint64_t stalled_since;    /* loop time at which answers began to pile up; 0: they do not */
-    uint32_t stalled_progress; /* what `progress` was then */
-    /* Owned by the server, under its lock. */
-    struct list node;     /* all that are there */
-    uint32_t references;  /* exchanges, and one for being there */
-    uint32_t sending;     /* answers on their way out */
-    size_t sending_bytes; /* and their sizes together */
-    uint32_t progress;    /* answers that went out */
-    bool gone;
-    bool cut_off; /* it is being closed because it does not read */
+    struct list held;     /* exchanges the loop holds */
+    struct list sessions; /* struct attachment, see sessions.h */
+
+    /* The server's own. */
+    struct list node;   /* all that are there */
+    struct list unsent; /* those with answers to flush */
+    struct sp sp;
+    ev_io in, out;
+    size_t inbound;       /* bytes of a message on its way in, as counted */
+    size_t outbound;      /* bytes of answers on their way out, as counted */
+    size_t pending_seen;  /* unread bytes when they were last looked at */
+    uint64_t moved_at_ns; /* loop time at which something last moved */
+    bool closing;         /* no more requests: it goes with the next turn */
 };
 
 struct server_callbacks {
     /* A request came. Before this returns or later, exchange_reply or
-     * exchange_drop is owed for it. */
+     * exchange_drop is owed for it. The data is good until it returns. */
     void (*request)(void *ctx, struct exchange *x, const void *data, size_t size);
     /* A connection is gone; what it held must be dropped now. */
     void (*gone)(void *ctx, struct connection *c);
