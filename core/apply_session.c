@@ -48,6 +48,7 @@ request_forget_first(struct kernel *k, struct session *s)
     if (q->next == NIL)
         s->request_last = NIL;
     s->requests--;
+    user_get(k, s->uid)->bytes -= heap_get(&k->heap, q->batch).size;
     heap_drop(&k->heap, &k->allocator, q->batch);
     index_drop(&k->request_keys, i);
     arena_give(&k->requests, i);
@@ -103,6 +104,7 @@ request_bound(struct kernel *k, const struct event *ev, uint32_t session)
         s->request_first = i;
     s->request_last = i;
     s->requests++;
+    user_get(k, s->uid)->bytes += p->count * sizeof(struct asup_ref);
     requests_trim(k, s);
 }
 

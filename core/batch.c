@@ -177,7 +177,7 @@ item_do(struct kernel *k, const struct input *item)
 static int
 items_check(struct kernel *k, const struct input *in, struct refusal *why)
 {
-    struct admission adm = {0};
+    struct admission adm = {.bytes = request_bytes(in)};
 
     for (uint32_t n = 0; n < in->u.batch.count; n++) {
         struct refusal own = {0};
@@ -191,6 +191,8 @@ items_check(struct kernel *k, const struct input *in, struct refusal *why)
             *why = own;
     }
     grants_forget(k, in);
+    if (why->code == 0 && adm.bytes > 0)
+        (void)limit_bytes(k, in->caller.uid, adm.bytes, why);
     return why->code;
 }
 

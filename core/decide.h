@@ -51,6 +51,8 @@ int limit_tasks(const struct kernel *k, uint32_t region, uint32_t uid, bool fina
                 const struct admission *adm, struct refusal *why);
 int limit_regions(const struct kernel *k, uint32_t parent, uint32_t uid, size_t bytes,
                   const struct admission *adm, struct refusal *why);
+/* Texts that are kept besides: what was made by a batch. */
+int limit_bytes(const struct kernel *k, uint32_t uid, size_t bytes, struct refusal *why);
 int limit_sessions(const struct kernel *k, uint32_t uid, struct refusal *why);
 int limit_waits(const struct kernel *k, uint32_t uid, struct refusal *why);
 int name_check(const struct kernel *k, uint32_t parent, uint32_t uid, struct bytes name,
@@ -142,6 +144,8 @@ void session_fire(struct kernel *k, uint32_t i);
  * negative code; 0: go on. */
 int request_lookup(const struct kernel *k, const struct input *in, struct asup_ref *made,
                    struct refusal *why);
+/* Bytes that are kept to answer a repeat of a batch. */
+size_t request_bytes(const struct input *in);
 bool request_reserve(struct kernel *k, const struct input *in, struct need *need);
 void request_bind(struct kernel *k, const struct input *in, struct asup_ref made);
 

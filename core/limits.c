@@ -121,6 +121,19 @@ limit_regions(const struct kernel *k, uint32_t parent, uint32_t uid, size_t byte
 }
 
 int
+limit_bytes(const struct kernel *k, uint32_t uid, size_t bytes, struct refusal *why)
+{
+    const struct limit_row rows[] = {
+        {"queued-bytes-per-user", "you have as many bytes of requests kept as a user may",
+         user_or_none(k, uid)->bytes, bytes, k->config.limits.bytes_per_user},
+        {"queued-bytes-per-daemon", "the daemon keeps as many bytes of requests as it may",
+         k->heap.size, bytes, k->config.limits.bytes_per_daemon},
+    };
+
+    return within(rows, 2, why);
+}
+
+int
 limit_sessions(const struct kernel *k, uint32_t uid, struct refusal *why)
 {
     const struct limit_row rows[] = {

@@ -208,10 +208,17 @@ batch_count(const struct input *in)
     return in->kind == IN_BATCH && in->u.batch.made != NULL ? in->u.batch.count : 0;
 }
 
+size_t
+request_bytes(const struct input *in)
+{
+    return in->caller.session == 0 || in->request == 0 ? 0
+                                                       : batch_count(in) * sizeof(struct asup_ref);
+}
+
 bool
 request_reserve(struct kernel *k, const struct input *in, struct need *need)
 {
-    size_t batch = batch_count(in) * sizeof(struct asup_ref);
+    size_t batch = request_bytes(in);
     struct heap_need texts = {{0}};
 
     if (in->caller.session == 0 || in->request == 0)

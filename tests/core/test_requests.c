@@ -301,6 +301,47 @@ START_TEST(R_IDM_1_a_repeated_batch)
 }
 END_TEST
 
+/* R-SCH-4: what is kept to answer repeats of batches counts as its user's, or
+ * one user could fill the memory of all. */
+START_TEST(R_SCH_4_kept_batches_are_bounded)
+{
+    struct asup_ref made[3];
+    struct input items[3];
+    struct input in = scenario_input(IN_BATCH);
+    struct kernel_counts before;
+    struct kernel_counts after;
+    unsigned granted = 0;
+
+    given_config()->limits.bytes_per_user = 4096;
+    given("session s1; s1 attached; region r1; task t1 in r1 running");
+    kernel_counts(the_kernel(), &before);
+    for (int i = 0; i < 3; i++) {
+        items[i] = scenario_input(IN_TASK_CANCEL);
+        items[i].task = id_of("t1");
+        items[i].u.cancel.drain_ns = ASUP_NEVER;
+    }
+    in.u.batch.items = items;
+    in.u.batch.count = 3;
+    in.u.batch.made = made;
+    in.caller.session = id_of("s1");
+    for (in.request = 1; in.request < 200; in.request++, in.token += 1000) {
+        int rc = scenario_step(&in);
+
+        ck_assert(rc == 0 || rc == -ASUP_EBUSY);
+        if (rc != 0)
+            ck_assert_str_eq(scenario_limit(), "queued-bytes-per-user");
+        granted += rc == 0;
+    }
+    ck_assert_uint_gt(granted, 70);
+    ck_assert_uint_le(granted, 4096 / (3 * sizeof(struct asup_ref)));
+    when("s1 bye");
+    kernel_counts(the_kernel(), &after);
+    ck_assert_uint_eq(after.bytes, before.bytes);
+    when("task t2 in r1");
+    expect_line("t2 created");
+}
+END_TEST
+
 /* ---- Texts of every size ------------------------------------------------------------------------
  */
 
@@ -378,11 +419,17 @@ START_TEST(texts_come_back_as_given)
 END_TEST
 
 static const struct rule rules[] = {
-    RULE(R_EVT_2_wrong_regions),      RULE(R_EVT_2_wrong_tasks),
-    RULE(R_EVT_2_wrong_budgets),      RULE(R_EVT_2_wrong_waits),
-    RULE(endless_times_are_far_away), RULE(a_configuration_without_sense),
-    RULE(batch_ends_and_admits),      RULE(batch_wrong),
-    RULE(batch_tells_each_item),      RULE(R_IDM_1_a_repeated_batch),
+    RULE(R_EVT_2_wrong_regions),
+    RULE(R_EVT_2_wrong_tasks),
+    RULE(R_EVT_2_wrong_budgets),
+    RULE(R_EVT_2_wrong_waits),
+    RULE(endless_times_are_far_away),
+    RULE(a_configuration_without_sense),
+    RULE(batch_ends_and_admits),
+    RULE(batch_wrong),
+    RULE(batch_tells_each_item),
+    RULE(R_IDM_1_a_repeated_batch),
+    RULE(R_SCH_4_kept_batches_are_bounded),
     RULE(texts_come_back_as_given),
 };
 
