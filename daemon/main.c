@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -393,6 +394,8 @@ become_engine(const struct arguments *a)
     if (fstat(ENGINE_FD_LINK, &status) < 0 || !S_ISSOCK(status.st_mode))
         usage_error("--engine is for the daemon itself");
     *(void **)&run = find_in_engine("engine_main");
+    /* Executed as /proc/self/exe it would be listed as "exe". */
+    (void)prctl(PR_SET_NAME, "asupersyncd-eng");
     return run(&engine);
 }
 
