@@ -494,6 +494,12 @@ class Crashes(unittest.TestCase):
         self.assertIn(t, err)
 
     def test_shutdown_is_structured_and_a_second_signal_hurries(self):
+        self.shut_down_twice(lambda: self.d.process.send_signal(signal.SIGTERM))
+
+    def test_a_signal_after_a_shutdown_by_request_hurries(self):
+        self.shut_down_twice(lambda: self.d.ctl("shutdown", "--no-wait"))
+
+    def shut_down_twice(self, first):
         d = self.d
         r = d.open("--drain", "1h")
         d.actor(r, "ignore", "TERM", "pid", d.path("pid"), "forever")
@@ -501,7 +507,7 @@ class Crashes(unittest.TestCase):
               "touch", d.path("finalized"))
         d.await_file("pid")
         began = time.monotonic()
-        d.process.send_signal(signal.SIGTERM)
+        first()
         eventually(lambda: d.json("status")["state"] == "shutting-down", "it shuts down")
         d.process.send_signal(signal.SIGTERM)
         self.assertEqual(0, d.process.wait(harness.PATIENCE))
