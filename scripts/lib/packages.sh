@@ -19,7 +19,7 @@ packages_build=(
 packages_test=(
     "${packages_build[@]}"
     g++ clang-14 libclang-rt-14-dev llvm-14 clang-format-14 clang-tidy-14
-    check shellcheck mandoc procps file dpkg-dev fakeroot python3 python3-msgpack
+    check shellcheck mandoc less procps file dpkg-dev fakeroot python3 python3-msgpack
     systemd systemd-sysv dbus dbus-user-session libpam-systemd
 )
 
