@@ -146,6 +146,7 @@ make_work_directory(struct keeper *k, struct region *region, uint32_t uid)
         return -errno;
     }
     region->work_made = true;
+    region->work_uid = uid;
     return 0;
 }
 

@@ -34,6 +34,9 @@
 /* Descriptors kept free for what must always work: killing and looking. */
 #define KEEPER_FD_RESERVE 192
 
+/* Children that remove work directories, at most. */
+#define KEEPER_SWEEPS_MAX 32
+
 /* Ids on epoll tags leave four bits for the kind. */
 #define KEEPER_ID_MAX ((UINT64_C(1) << 60) - 1)
 
@@ -56,6 +59,7 @@ enum watch {
 struct region {
     struct table_node by_id;
     uint32_t row_count; /* rows that point here */
+    uint32_t work_uid;  /* whose the work directory is, once made */
     bool cgroup_made;
     bool work_made;
     bool swept;              /* goes with its last row */
@@ -158,6 +162,7 @@ struct keeper {
     struct table sweep_table;
     struct chain sweeps; /* waiting and running, in order */
     uint32_t sweeps_running;
+    uint32_t sweep_uids[KEEPER_SWEEPS_MAX]; /* for whom the running ones do it */
 
     struct stdio_waiting stdio[KEEPER_STDIO_MAX];
     uint32_t stdio_next;

@@ -20,7 +20,13 @@
 #include "daemon/keeper/rows.h"
 #include "daemon/keeper/spawn.h"
 
-#define SWEEPS_AT_ONCE 8
+/* Of these for one user: a child runs as its user, who may stop it or give it
+ * work without end, and that must not be the others' loss. */
+#define SWEEPS_PER_USER 8
+
+/* A directory that an earlier daemon left: nobody waits for it. */
+#define UID_UNKNOWN UINT32_MAX
+
 #define SWEEP_PATIENCE_NS (10 * ASUP_NS_PER_S)
 #define SWEEP_RETRY_NS (2 * ASUP_NS_PER_MS)
 
@@ -35,6 +41,7 @@ struct sweep {
     struct chain chain;
     struct table_node by_region;
     uint64_t region;
+    uint32_t uid; /* whose the directory is */
     enum sweep_step step;
     bool asked;   /* by the engine, which wants an answer */
     bool emptied; /* a child has been through it */
@@ -57,11 +64,13 @@ sweep_find(const struct keeper *k, uint64_t region)
 static struct sweep *
 sweep_new(struct keeper *k, uint64_t region, bool asked)
 {
+    const struct region *owner = region_find(k, region);
     struct sweep *sweep = calloc(1, sizeof *sweep);
 
     if (sweep == NULL)
         return NULL;
     sweep->region = region;
+    sweep->uid = owner != NULL && owner->work_made ? owner->work_uid : UID_UNKNOWN;
     sweep->asked = asked;
     sweep->pidfd = -1;
     sweep->progress_fd = -1;
@@ -88,7 +97,45 @@ answer(struct keeper *k, uint64_t region, int error)
                                        : "no memory for what it must be told");
 }
 
-/* Its child is no more; the next one in line may have one. */
+/* ---- Taking turns ---------------------------------------------------------------------- */
+
+static bool
+may_run(const struct keeper *k, uint32_t uid)
+{
+    uint32_t same = 0;
+
+    for (uint32_t i = 0; i < k->sweeps_running; i++)
+        same += k->sweep_uids[i] == uid;
+    return k->sweeps_running < KEEPER_SWEEPS_MAX && same < SWEEPS_PER_USER;
+}
+
+static void
+note_running(struct keeper *k, const struct sweep *sweep)
+{
+    k->sweep_uids[k->sweeps_running++] = sweep->uid;
+}
+
+/* The first in line who may run now has its turn. */
+static void
+note_ended(struct keeper *k, const struct sweep *ended)
+{
+    uint32_t at = 0;
+
+    while (k->sweep_uids[at] != ended->uid)
+        at++;
+    k->sweep_uids[at] = k->sweep_uids[--k->sweeps_running];
+    for (struct chain *link = k->sweeps.next; link != &k->sweeps; link = link->next) {
+        struct sweep *next = CHAIN_OWNER(link, struct sweep, chain);
+
+        if (next->step != SWEEP_WAITING || !may_run(k, next->uid))
+            continue;
+        next->step = SWEEP_DIRECTORY;
+        next->due_at = k->now;
+        return;
+    }
+}
+
+/* Its child is no more. */
 static void
 sweep_close(struct keeper *k, struct sweep *sweep)
 {
@@ -96,18 +143,8 @@ sweep_close(struct keeper *k, struct sweep *sweep)
         close(sweep->pidfd);
     if (sweep->progress_fd >= 0)
         close(sweep->progress_fd);
-    if (sweep->pid != 0) {
-        k->sweeps_running--;
-        for (struct chain *at = k->sweeps.next; at != &k->sweeps; at = at->next) {
-            struct sweep *next = CHAIN_OWNER(at, struct sweep, chain);
-
-            if (next->step != SWEEP_WAITING)
-                continue;
-            next->step = SWEEP_DIRECTORY;
-            next->due_at = k->now;
-            break;
-        }
-    }
+    if (sweep->pid != 0)
+        note_ended(k, sweep);
     sweep->pidfd = -1;
     sweep->progress_fd = -1;
     sweep->pid = 0;
@@ -170,7 +207,7 @@ start_child(struct keeper *k, struct sweep *sweep, const char *name)
     sweep->progress_fd = pipe_fds[0];
     sweep->step = SWEEP_CHILD;
     sweep->due_at = k->now + SWEEP_PATIENCE_NS;
-    k->sweeps_running++;
+    note_running(k, sweep);
     return keeper_watch(k, sweep->pidfd, EPOLLIN | EPOLLONESHOT,
                         WATCH_TAG(WATCH_SWEEP, sweep->region));
 }
@@ -236,7 +273,7 @@ step_directory(struct keeper *k, struct sweep *sweep)
             region->work_made = false;
         sweep->error = 0;
     } else if (!sweep->emptied && (errno == ENOTEMPTY || errno == EEXIST)) {
-        if (k->sweeps_running >= SWEEPS_AT_ONCE) {
+        if (!may_run(k, sweep->uid)) {
             sweep->step = SWEEP_WAITING;
             sweep->due_at = ASUP_NEVER;
             return;

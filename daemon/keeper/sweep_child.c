@@ -135,7 +135,11 @@ remove_content(struct sweeper *s, int fd_take, int depth)
     closedir(dir);
 }
 
-/* All the power of the owner of the directory, and no more. */
+/* The group of nobody, everywhere. */
+#define GID_NOBODY 65534
+
+/* All the power of the owner of the directory, and no more: as the owner it
+ * needs no group, and the directory's may be root's. */
 static int
 become_owner(int fd)
 {
@@ -145,7 +149,7 @@ become_owner(int fd)
         return errno;
     if (status.st_uid == 0)
         return 0; /* root's own: tasks that ran as root left it */
-    if (setgroups(0, NULL) < 0 || setresgid(status.st_gid, status.st_gid, status.st_gid) < 0 ||
+    if (setgroups(0, NULL) < 0 || setresgid(GID_NOBODY, GID_NOBODY, GID_NOBODY) < 0 ||
         setresuid(status.st_uid, status.st_uid, status.st_uid) < 0)
         return errno;
     return 0;

@@ -175,6 +175,53 @@ START_TEST(R_REG_4_hanging_removal_is_given_up)
 }
 END_TEST
 
+/* R-REG-4: a user who stops the children that remove for it keeps its own
+ * regions waiting, and nobody else's. */
+START_TEST(R_REG_4_removals_of_one_user_hold_up_nobody_else)
+{
+    enum { FIRST = 10, COUNT = 16, OTHER = 4 };
+    uint64_t region[] = {OTHER, 0};
+    const struct start other = {.uid = 1, .cwd = "/"};
+    struct start start = {.cwd = "/"};
+    const struct link_message *swept;
+
+    if (geteuid() != 0)
+        return;
+    start.uid = idle_user();
+    for (uint64_t id = OTHER; id < FIRST + COUNT; id = id < FIRST ? FIRST : id + 1) {
+        char script[128];
+
+        region[0] = id;
+        (void)snprintf(script, sizeof script,
+                       "cd $1/state/work/r%u && seq -f n%%.0f 500 | xargs touch", (unsigned)id);
+        order_start(id, region, id == OTHER ? &other : &start,
+                    (const char *const[]){"/bin/sh", "-c", script, "sh", fx.dir, NULL});
+        (void)await_facts(id, ROW_EXITED | ROW_EMPTY);
+        finish_task(id);
+    }
+    region[0] = 3;
+    order_start(2, region, &start,
+                (const char *const[]){"/bin/sh", "-c",
+                                      "touch $1/up; while :; do kill -STOP -1; done", "sh", fx.dir,
+                                      NULL});
+    await_file(in_dir("up"));
+    for (region[0] = FIRST; region[0] < FIRST + COUNT; region[0]++)
+        order_sweep(region);
+    region[0] = OTHER;
+    order_sweep(region);
+    do {
+        swept = await_kind(LINK_SWEPT);
+        ck_assert_int_eq(swept->u.swept.error, 0);
+    } while (swept->u.swept.region != OTHER);
+    order(LINK_KILL, 2);
+    finish_task(2);
+    region[0] = 3;
+    order_start(3, region, &start,
+                (const char *const[]){"/bin/sh", "-c", "kill -CONT -1", "sh", NULL});
+    finish_task(3);
+}
+END_TEST
+
 /* What an earlier life left in STATE/work is removed at the start. */
 START_TEST(R_REG_4_leftovers_of_an_earlier_life_are_removed)
 {
@@ -196,6 +243,7 @@ static const struct rule rules[] = {
     RULE(R_REG_4_mounts_are_not_crossed),
     RULE(R_REG_4_what_cannot_be_removed_is_reported),
     RULE(R_REG_4_hanging_removal_is_given_up),
+    RULE(R_REG_4_removals_of_one_user_hold_up_nobody_else),
     RULE(R_REG_4_leftovers_of_an_earlier_life_are_removed),
 };
 
