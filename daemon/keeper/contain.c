@@ -15,8 +15,10 @@
 #include "daemon/keeper/rows.h"
 #include "daemon/keeper/subreaper.h"
 
-/* Processes looked at between two readings of cgroup.procs. */
-#define SIGNAL_BATCH 64
+/* Processes looked at between two readings of cgroup.procs, if there are as
+ * many free descriptors. Every reading takes time in proportion to all of them,
+ * and nobody else is served meanwhile. */
+#define SIGNAL_BATCH 1024
 
 static void
 task_group(const struct row *row, char *out, size_t size)
@@ -354,7 +356,13 @@ signal_batch(int fd, int signal, struct pids *now, struct pids *done)
         if (pids_have(done, now->pids[i]))
             continue;
         taken[taken_count] = now->pids[i];
-        pidfds[taken_count++] = (int)syscall(SYS_pidfd_open, now->pids[i], 0);
+        pidfds[taken_count] = (int)syscall(SYS_pidfd_open, now->pids[i], 0);
+        if (pidfds[taken_count] < 0 && (errno == EMFILE || errno == ENFILE)) {
+            if (taken_count == 0)
+                return -errno;
+            break;
+        }
+        taken_count++;
     }
     rc = taken_count > 0 ? pids_read(now, fd) : 0;
     for (int i = 0; i < taken_count; i++) {
