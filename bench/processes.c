@@ -256,26 +256,29 @@ daemon_start(const char *url, int count)
     asup_client_free(c);
 }
 
-/* Sleeping tasks that have all started. */
+/* Sleeping tasks that have all started. A batch is submitted when the one
+ * before it has started, so that what waits for its start, which holds its
+ * whole command, does not count as what a running task takes. */
 static struct asup_region
 start_sleepers(struct asup_client *c, int count)
 {
     static const char *const argv[] = {"/bin/sleep", "1000", NULL};
     struct asup_region region = open_region(c);
-    struct asup_list_options list = {.region = region, .limit = 1000};
+    struct asup_list_options list = {.region = region, .limit = BATCH};
     struct asup_error_info err;
 
-    submit_all(c, region, argv, count);
-    for (;;) {
+    while (count > 0) {
+        int n = count < BATCH ? count : BATCH;
         struct asup_task_list tasks;
 
+        submit_all(c, region, argv, n);
+        count -= n;
         ok(asup_client_task_list(c, &list, &tasks, &err), &err);
-        if (tasks.count == 0)
-            break;
         for (size_t i = 0; i < tasks.count; i++)
             ok(asup_client_task_wait(c, tasks.items[i].task, ASUP_UNTIL_STARTED, -1, NULL, &err),
                &err);
-        list.after = tasks.items[tasks.count - 1].task;
+        if (tasks.count > 0)
+            list.after = tasks.items[tasks.count - 1].task;
         asup_task_list_fini(&tasks);
     }
     return region;
