@@ -78,8 +78,8 @@ listen_for_engine(void)
 void
 keeper_launch(const char *const *options)
 {
-    const char *argv[32] = {KEEPER_PROGRAM, "--foreground",     "--runtime-dir",
-                            fx.dir,         "--engine-timeout", "60"};
+    const char *argv[32] = {fx.program, "--foreground",     "--runtime-dir",
+                            fx.dir,     "--engine-timeout", "60"};
     int argc = 6;
     int pipe_fds[2];
 
@@ -95,7 +95,7 @@ keeper_launch(const char *const *options)
     if (fx.keeper == 0) {
         (void)dup2(pipe_fds[1], STDERR_FILENO);
         (void)fcntl(STDERR_FILENO, F_SETFL, 0);
-        (void)execv(KEEPER_PROGRAM, (char *const *)argv);
+        (void)execv(fx.program, (char *const *)argv);
         _exit(127);
     }
     close(pipe_fds[1]);
@@ -166,6 +166,7 @@ make_fixture(void)
     memset(&fx, 0, sizeof fx);
     (void)snprintf(fx.dir, sizeof fx.dir, "/tmp/k.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(fx.dir));
+    (void)snprintf(fx.program, sizeof fx.program, "%s", KEEPER_PROGRAM);
     fx.control_fd = fx.link_fd = fx.kill_fd = -1;
     for (int i = 0; i < TASKS_MAX; i++)
         fx.log_fd[i] = -1;
@@ -188,6 +189,20 @@ keeper_begin(void)
     keeper_begin_with((const char *const[]){"--user", NULL});
 }
 
+/* The engine's user may not reach the build directory (it may be in /root). */
+static void
+copy_program(void)
+{
+    char command[512];
+
+    (void)snprintf(command, sizeof command,
+                   "mkdir -m 755 '%s/bin' && cp '%s' \"$(dirname '%s')/asupersyncd-engine.so\" "
+                   "'%s/bin'",
+                   fx.dir, KEEPER_PROGRAM, KEEPER_PROGRAM, fx.dir);
+    ck_assert_int_eq(system(command), 0); /* NOLINT: paths of our own */
+    (void)snprintf(fx.program, sizeof fx.program, "%s/bin/asupersyncd", fx.dir);
+}
+
 void
 keeper_begin_system(const char *run_as_rules)
 {
@@ -196,6 +211,7 @@ keeper_begin_system(const char *run_as_rules)
     int fd;
 
     make_fixture();
+    copy_program();
     (void)snprintf(rules, sizeof rules, "%s/run-as.conf", fx.dir);
     (void)snprintf(state, sizeof state, "%s/state", fx.dir);
     fd = open(rules, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);

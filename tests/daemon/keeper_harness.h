@@ -20,9 +20,10 @@
 #define TASKS_MAX 256
 
 struct fixture {
-    char dir[64];   /* RUNTIME */
-    char tree[256]; /* tree/, "" without cgroups */
-    pid_t keeper;   /* 0: ended */
+    char dir[64];      /* RUNTIME */
+    char program[256]; /* what is run as the keeper */
+    char tree[256];    /* tree/, "" without cgroups */
+    pid_t keeper;      /* 0: ended */
     pid_t engine;
     int listen_fd, control_fd, link_fd, kill_fd;
     int stderr_fd; /* the keeper's */
