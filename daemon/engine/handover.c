@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -12,7 +13,7 @@
 
 #include "daemon/engine/report.h"
 
-enum { ACCEPTS_PER_TURN = 32, BACKLOG = 128 };
+enum { ACCEPTS_PER_TURN = 32, HANGUPS_PER_TURN = 32, BACKLOG = 128 };
 
 struct waiting {
     struct handover *handover;
@@ -27,6 +28,7 @@ struct waiting {
 struct handover {
     struct engine *engine;
     struct ev_io listener;
+    struct ev_io hangups; /* an epoll of those that have said their token */
     char path[128];
     struct list waiting;
 };
@@ -37,6 +39,9 @@ waiting_free(struct waiting *w, bool close_it)
     struct engine *e = w->handover->engine;
 
     ev_io_stop(e->loop, &w->readable);
+    /* The connection may live on elsewhere, and would still be watched. */
+    if (w->has_token)
+        (void)epoll_ctl(w->handover->hangups.fd, EPOLL_CTL_DEL, w->readable.fd, NULL);
     if (close_it)
         logs_close(e->logs, w->readable.fd); /* the descriptors in it may block */
     list_remove(&w->link);
@@ -59,7 +64,25 @@ on_readable(struct ev_loop *loop, struct ev_io *io, int revents)
     }
     memcpy(w->token, token, sizeof w->token);
     w->has_token = true;
+    /* It stays readable; from now on only its end is of interest. */
     ev_io_stop(loop, io);
+    (void)epoll_ctl(w->handover->hangups.fd, EPOLL_CTL_ADD, io->fd,
+                    &(struct epoll_event){.data.ptr = w});
+}
+
+/* Who leaves before its task has started takes its descriptors back: others
+ * may wait for their end, such as a shell for the output of a command that
+ * was refused. */
+static void
+on_hangup(struct ev_loop *loop, struct ev_io *io, int revents)
+{
+    struct epoll_event gone[HANGUPS_PER_TURN];
+
+    (void)loop;
+    (void)revents;
+    int count = epoll_wait(io->fd, gone, HANGUPS_PER_TURN, 0);
+    for (int i = 0; i < count; i++)
+        waiting_free(gone[i].data.ptr, true);
 }
 
 static uint32_t
@@ -158,6 +181,7 @@ handover_new(struct engine *e)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct handover *h = calloc(1, sizeof *h);
     struct stat st;
+    int hangups_fd;
     int fd = -1;
 
     if (!h)
@@ -182,6 +206,13 @@ handover_new(struct engine *e)
         report(REPORT_ERROR, "cannot listen at %s: %s", h->path, strerror(errno));
         goto fail;
     }
+    hangups_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (hangups_fd < 0) {
+        report(REPORT_ERROR, "cannot watch %s: %s", h->path, strerror(errno));
+        goto fail;
+    }
+    ev_io_init(&h->hangups, on_hangup, hangups_fd, EV_READ);
+    ev_io_start(e->loop, &h->hangups);
     ev_io_init(&h->listener, on_connection, fd, EV_READ);
     h->listener.data = h;
     ev_io_start(e->loop, &h->listener);
@@ -201,6 +232,8 @@ handover_free(struct handover *h)
     struct list *l;
     while ((l = list_take_first(&h->waiting)) != NULL)
         waiting_free(list_entry(l, struct waiting, link), true);
+    ev_io_stop(h->engine->loop, &h->hangups);
+    close(h->hangups.fd);
     ev_io_stop(h->engine->loop, &h->listener);
     close(h->listener.fd);
     unlink(h->path);

@@ -7,7 +7,8 @@
  * control buffer leaves them in the socket), and when that task of that user
  * starts, the unread connection goes on to the keeper and the child, which
  * receives them with the user's rights. A connection that nobody claims is
- * closed after a while, and a user may have only so many waiting.
+ * closed when its client leaves, or after a while, and a user may have only so
+ * many waiting.
  */
 #ifndef ASUPERSYNC_DAEMON_ENGINE_HANDOVER_H
 #define ASUPERSYNC_DAEMON_ENGINE_HANDOVER_H
