@@ -151,6 +151,11 @@ render_outcome(struct text *out, const struct look *look, const json_t *outcome)
     }
     if (get_true(outcome, "forced"))
         text_add(&words, severity == 3 ? " by the daemon" : ", killed");
+    if (severity == 3 && signal_number > 0 && get_text(error, "stage")[0] != '\0') {
+        text_add(&words, " (");
+        render_text(&words, look, error, "stage");
+        text_add(&words, ")");
+    }
     text_paint(out, look, severity >= 0 && severity < 4 ? paints[severity] : PAINT_BAD, words.data);
     text_free(&words);
 }

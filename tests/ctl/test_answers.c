@@ -125,6 +125,9 @@ START_TEST(R_OUT_3_an_outcome_maps_to_an_exit_code)
     expect_exit("{\"outcome\": \"panicked\", \"signal\": 11}", 139, "SIGSEGV");
     expect_exit("{\"outcome\": \"panicked\", \"signal\": 9, \"forced\": true}", 137,
                 "SIGKILL by the daemon");
+    expect_exit("{\"outcome\": \"panicked\", \"signal\": 9, \"forced\": true, \"error\": "
+                "{\"stage\": \"watchdog\", \"errno\": 0, \"message\": \"\"}}",
+                137, "SIGKILL by the daemon (watchdog)");
     expect_exit("{\"outcome\": \"panicked\", \"exit_code\": null, \"signal\": null}", 70,
                 "panicked");
     expect_exit("{\"outcome\": \"err\", \"exit_code\": null, \"error\": {\"stage\": \"exec\", "
