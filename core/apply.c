@@ -163,7 +163,11 @@ reason_make(struct kernel *k, const struct event *ev, const struct reason_payloa
     r->fresh = true; /* it holds its cause already */
     r->message = heap_put(&k->heap, &k->allocator, ev->text);
     index_add(&k->reason_handles, &k->allocator, i);
-    k->reason_next = ev->reason + 1;
+    /* Handles come round again after 2^32; those of long ago may still be held. */
+    k->reason_next = ev->reason;
+    do
+        k->reason_next++;
+    while (k->reason_next == 0 || reason_find(k, k->reason_next) != NULL);
 }
 
 /* ---- Outcomes ------------------------------------------------------------------------ */

@@ -3,6 +3,9 @@
  * through one function. */
 #include "core/event.h"
 
+/* In units of the time between samples. */
+enum { SAMPLE_PATIENCE = 20 };
+
 #define BIT(state) (1U << (state))
 
 /* R-TSK-2: CancelRequested and Cancelling are passed by a main process that
@@ -394,7 +397,8 @@ apply_task(struct kernel *k, const struct event *ev)
         task_charged(k, ev, t);
         break;
     case EV_TASK_SAMPLE_ORDERED:
-        t->run.sample_at = ASUP_NEVER;
+        /* An order or its answer may get lost; then it is given again. */
+        t->run.sample_at = time_add(ev->at, SAMPLE_PATIENCE * k->config.sample_ns);
         break;
     case EV_TASK_EXTENDED:
         t->kill_at = ev->value;

@@ -35,12 +35,16 @@ kernel_config_init(struct kernel_config *config)
 #undef KERNEL_LIMIT_PRESET
 }
 
+/* Times that are multiplied by small numbers. */
+#define MULTIPLIED_MAX (ASUP_NEVER / 1024)
+
 bool
 config_sensible(const struct kernel_config *c)
 {
     return c->fairness > 0 && c->start_window > 0 && c->picks_per_step > 0 && c->id_first >= 2 &&
-           c->sample_ns > 0 && c->finalizer_ns > 0 && c->session_ttl_ns > 0 &&
-           c->session_ttl_ns_max > 0 && c->limits.requests_per_session > 0;
+           c->sample_ns > 0 && c->sample_ns <= MULTIPLIED_MAX && c->ageing_ns <= MULTIPLIED_MAX &&
+           c->finalizer_ns > 0 && c->session_ttl_ns > 0 && c->session_ttl_ns_max > 0 &&
+           c->limits.requests_per_session > 0;
 }
 
 static void

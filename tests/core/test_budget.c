@@ -194,6 +194,21 @@ START_TEST(deadlines_only_get_tighter_going_down)
 }
 END_TEST
 
+/* R-BUD-3: a sample whose answer got lost is asked for again. */
+START_TEST(R_BUD_3_a_lost_sample_is_asked_for_again)
+{
+    given("region r1 cost 1000; task t1 in r1 running");
+    when("at 100ms");
+    expect("-- 100ms\n"
+           "sample t1");
+    when("at 2s");
+    expect("");
+    when("at 2100ms");
+    expect("-- 2.1s\n"
+           "sample t1");
+}
+END_TEST
+
 static const struct rule rules[] = {
     RULE(R_BUD_2_effective_is_own_met_with_the_parents),
     RULE(R_BUD_2_spending_is_charged_to_every_ancestor),
@@ -206,6 +221,7 @@ static const struct rule rules[] = {
     RULE(R_BUD_3_a_relative_limit_of_a_delayed_task),
     RULE(R_BUD_3_a_limit_passed_before_the_start),
     RULE(R_BUD_3_limits_hold_while_finishing),
+    RULE(R_BUD_3_a_lost_sample_is_asked_for_again),
     RULE(R_BUD_4_slack),
     RULE(deadlines_only_get_tighter_going_down),
 };

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/kernel.h"
+#include "core/state.h"
 #include "rules.h"
 
 enum { TASKS = 40000 };
@@ -213,7 +213,37 @@ START_TEST(memory_does_not_creep)
 }
 END_TEST
 
+/* Four thousand million reasons later their handles begin anew, and pass over
+ * those that are still held. */
+START_TEST(handles_of_reasons_come_round)
+{
+    struct kernel *k = new_kernel(100);
+    struct region_view region;
+    uint32_t handles[4];
+
+    for (int i = 0; i < 4; i++) {
+        struct step out;
+        uint64_t id = open_region(k, ASUP_ROOT_ID);
+        struct input in = {.kind = IN_REGION_END, .now = 1, .token = 1, .region = id};
+
+        if (i == 2)
+            k->reason_next = UINT32_MAX; /* as if so many had been made */
+        in.u.end.mode = ASUP_END_CANCEL;
+        in.u.end.drain_ns = ASUP_NEVER;
+        ck_assert_int_eq(kernel_step(k, &in, &out), 0);
+        ck_assert(kernel_region(k, id, &region));
+        handles[i] = region.reason;
+        ck_assert_uint_ne(handles[i], 0);
+        for (int before = 0; before < i; before++)
+            ck_assert_uint_ne(handles[before], handles[i]);
+    }
+    ck_assert_ptr_null(kernel_check(k));
+    kernel_free(k);
+}
+END_TEST
+
 static const struct rule rules[] = {
+    RULE(handles_of_reasons_come_round),
     RULE(R_REG_5_a_close_of_many_tasks),
     RULE(R_REG_5_a_close_of_many_regions),
     RULE(memory_does_not_creep),
