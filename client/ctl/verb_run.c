@@ -36,6 +36,10 @@
 /* How long to wait for the pty to be let go of after the task is gone. */
 #define DRAIN_OUTPUT_NS (500 * ASUP_NS_PER_MS)
 
+/* One wish to stop may come as two signals: timeout(1) tells its child and then
+ * its group. So until the first was answered, or for this long. */
+#define SAME_WISH_NS (100 * ASUP_NS_PER_MS)
+
 /* How often a background job looks whether it is in the foreground. */
 #define LOOK_AGAIN_NS (200 * ASUP_NS_PER_MS)
 
@@ -53,7 +57,8 @@ struct run {
     char *task;            /* NULL until submitted */
     const char *cancel_by; /* "Ctrl-C", "SIGTERM", ...; NULL: not cancelled */
     unsigned cancels;
-    uint64_t suspend_at_ns; /* 0: not asked for */
+    uint64_t signalled_at_ns; /* 0: none that is not answered yet */
+    uint64_t suspend_at_ns;   /* 0: not asked for */
     uint64_t drain_until_ns;
     bool task_ended;
     bool closing;
@@ -219,6 +224,7 @@ on_draining(void *arg, int code, const void *bytes, size_t size)
     struct text line = {0};
     json_t *tree;
 
+    run->signalled_at_ns = 0; /* answered: the next one is another wish */
     if (ctl_answer(code, bytes, size, &tree, &error) != 0 || run->done)
         return;
     if (render_draining(&words, &run->ctl->err, tree, 5) > 0 && !run->ctl->quiet) {
@@ -400,6 +406,17 @@ run_key(struct run *run, enum relay_key key)
 }
 
 static void
+run_cancel_by_signal(struct run *run, const char *by)
+{
+    uint64_t now = now_steady_ns();
+
+    if (run->signalled_at_ns != 0 && now - run->signalled_at_ns < SAME_WISH_NS)
+        return;
+    run->signalled_at_ns = now;
+    run_cancel(run, by);
+}
+
+static void
 run_signals(struct run *run)
 {
     struct signalfd_siginfo info;
@@ -407,13 +424,13 @@ run_signals(struct run *run)
     while (read(run->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         switch (info.ssi_signo) {
         case SIGINT:
-            run_cancel(run, "Ctrl-C");
+            run_cancel_by_signal(run, "Ctrl-C");
             break;
         case SIGTERM:
-            run_cancel(run, "SIGTERM");
+            run_cancel_by_signal(run, "SIGTERM");
             break;
         case SIGHUP:
-            run_cancel(run, "SIGHUP");
+            run_cancel_by_signal(run, "SIGHUP");
             break;
         case SIGQUIT: /* at once */
             run->cancels++;
