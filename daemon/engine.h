@@ -4,7 +4,7 @@
  * asupersyncd-engine.so.
  *
  * One program file serves both processes. The keeper, which is what a service
- * manager starts, stays small because everything heavy (libev, nng, msgpack,
+ * manager starts, stays small because everything heavy (libev, msgpack,
  * the kernel) is in the module, and the keeper never loads it: it forks,
  * drops to the engine's user, and executes its own file again as
  *

@@ -164,7 +164,7 @@ set_up(struct engine *e)
 
     /* A client that goes while it is answered is no reason to die. */
     signal(SIGPIPE, SIG_IGN);
-    /* Threads of nng and our own would each have a heap. */
+    /* Each thread would have a heap of its own. */
     mallopt(M_ARENA_MAX, 2);
     list_init(&e->watchers);
     list_init(&e->followers);

@@ -2,9 +2,8 @@
 /*
  * The engine as one struct, and the order in which things happen in it.
  *
- * Everything here belongs to the loop's thread. What other threads do (nng's
- * callbacks, the log thread, the report thread) ends in a queue that wakes the
- * loop.
+ * Everything here belongs to the loop's thread. What other threads do (the log
+ * thread, the report thread) ends in a queue that wakes the loop.
  *
  *   facts (link, notify, timers, logs) --> engine_feed --.
  *   requests (server -> dispatch -> op_*.c) --> engine_ask --> kernel_step
