@@ -68,6 +68,19 @@ survivors() {
 }
 nothing_survives() { [ -z "$(survivors)" ]; }
 
+# Checkout and build may lie where only root gets to, such as in /root; inside,
+# above them, that is nobody's loss.
+let_all_reach() {
+    local dir
+    dir=$(dirname "$1")
+    while [ "$dir" != / ]; do
+        [[ $(stat -c %A "$dir") == *x ]] || chmod a+rx "$dir"
+        dir=$(dirname "$dir")
+    done
+}
+let_all_reach "$TREE"
+let_all_reach "$BUILD"
+
 install_tree() {
     cp -a "$STAGE/." /
     ldconfig
