@@ -96,7 +96,8 @@ limit_regions(const struct kernel *k, uint32_t parent, uint32_t uid, size_t byte
     const struct user *u = user_or_none(k, uid);
     const struct region *r = region_at(k, parent);
     uint64_t live = 0;
-    uint64_t children_most = l->children_per_region;
+    /* "/" is everybody's: what one user may open there is no other's loss. */
+    uint64_t children_most = r->parent == NIL ? UINT64_MAX : l->children_per_region;
     struct limit_row rows[6];
 
     for (unsigned s = 0; s < ASUP_REGION_CLOSED; s++)

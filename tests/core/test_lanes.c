@@ -252,6 +252,19 @@ START_TEST(R_SCH_4_a_regions_own_limits)
 }
 END_TEST
 
+/* R-SCH-4: "/" belongs to all users, so that its children are not limited as
+ * a region's, only as those of each user and of the daemon. */
+START_TEST(R_SCH_4_one_user_does_not_fill_the_root)
+{
+    given_config()->limits.children_per_region = 2;
+    given_config()->limits.regions_per_user = 2;
+    given("region r1; region r2");
+    when("region x");
+    expect("refused busy regions-per-user");
+    given("region r3 by 2000; region r4 by 2000");
+}
+END_TEST
+
 START_TEST(R_SCH_4_regions)
 {
     given_config()->limits.children_per_region = 3;
@@ -394,6 +407,7 @@ static const struct rule rules[] = {
     RULE(R_SCH_3_the_potential_falls_to_zero),
     RULE(R_SCH_4_tasks),
     RULE(R_SCH_4_a_regions_own_limits),
+    RULE(R_SCH_4_one_user_does_not_fill_the_root),
     RULE(R_SCH_4_regions),
     RULE(R_SCH_4_depth),
     RULE(R_SCH_4_sessions),
