@@ -47,10 +47,16 @@ hooks_event(struct engine *e, const struct event *ev)
         logs_forget(e->logs, ev->task);
         return;
     case EV_REGION_CLOSE_TIMEOUT:
-        report_trouble("RegionCloseTimeout", ev->region, ev->task,
-                       "r%" PRIu64 " should be closed by now: what was killed is still there; "
-                       "asupersyncctl why r%" PRIu64 " names it",
-                       ev->region, ev->region);
+        if (ev->task != 0)
+            report_trouble("RegionCloseTimeout", ev->region, ev->task,
+                           "t%" PRIu64 " of r%" PRIu64 " was killed and is still there; "
+                           "asupersyncctl why t%" PRIu64 " says more",
+                           ev->task, ev->region, ev->task);
+        else
+            report_trouble("RegionCloseTimeout", ev->region, 0,
+                           "r%" PRIu64 " should be closed by now: what was killed is still there; "
+                           "asupersyncctl why r%" PRIu64 " names it",
+                           ev->region, ev->region);
         return;
     case EV_REGION_SWEEP_FAILED:
         report_trouble("RegionCloseTimeout", ev->region, 0,
