@@ -309,6 +309,13 @@ body_region_closed(struct proto_writer *w, struct engine *e, const struct region
     pw_end(w);
 }
 
+bool
+running_finalizer(const struct kernel *k, const struct region_view *region, struct task_view *out)
+{
+    return region->finalizer_top != 0 && kernel_task(k, region->finalizer_top, out) &&
+           out->start_ordered && out->state != ASUP_TASK_COMPLETED;
+}
+
 void
 body_task(struct proto_writer *w, struct engine *e, const struct task_view *t)
 {

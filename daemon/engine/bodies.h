@@ -25,6 +25,9 @@ void body_region_open(struct proto_writer *w, struct engine *e, const struct reg
 void body_region(struct proto_writer *w, struct engine *e, const struct region_view *r);
 /* What region.wait answers. */
 void body_region_closed(struct proto_writer *w, struct engine *e, const struct region_view *r);
+/* The finalizer of a region that runs now, which its list of tasks lacks. */
+bool
+running_finalizer(const struct kernel *k, const struct region_view *region, struct task_view *out);
 void body_task(struct proto_writer *w, struct engine *e, const struct task_view *t);
 
 /* "/web/api", NUL-terminated; returns its size. Cut when the room ends. */

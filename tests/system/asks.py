@@ -296,6 +296,9 @@ class Ask16FinalizersBoundedAndVisible(harness.DaemonTest):
         blockers = [link for link in why["chain"] if link["kind"] in ("finalizer", "task")]
         self.assertTrue(blockers)
         self.assertGreater(blockers[0]["budget_left_ns"], 0)
+        node = [c for c in d.json("tree")["children"] if c["id"] == r][0]
+        self.assertEqual([True], [t["finalizer"] for t in node["tasks"]])
+        self.assertEqual([node["tasks"][0]["id"]], [t["id"] for t in d.json("ps")["tasks"]])
         with open(d.path("end"), "w"):
             pass
         self.assertEqual("ok", d.outcome(r)["outcome"])
