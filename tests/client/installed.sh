@@ -6,6 +6,7 @@
 # one by one; and the library exports what exports.txt lists, no more.
 #
 # usage: installed.sh BUILD-DIRECTORY C-COMPILER
+# shellcheck disable=SC2046,SC2086  # pkg-config and $sanitize hold several words
 set -eu
 build=$1
 cc=$2
@@ -24,7 +25,7 @@ fail()
 # ---- Install the two components that make up the library ----------------------
 # The prefix is written into the package files, so it is the real one here.
 for component in lib dev; do
-    DESTDIR= cmake --install "$build" --prefix "$stage/usr" --component "$component" >install.log ||
+    DESTDIR='' cmake --install "$build" --prefix "$stage/usr" --component "$component" >install.log ||
         fail "installing $component: $(tail -3 install.log)"
 done
 pc=$(find "$stage/usr" -name asupersync-client.pc)
