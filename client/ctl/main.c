@@ -2,9 +2,12 @@
 /*
  * asupersyncctl: the command line of asupersyncd.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,6 +223,19 @@ wants_json(const struct ctl *ctl, int argc, char **argv)
     return false;
 }
 
+/* A standard descriptor that is closed must not become the number of another
+ * file: text for people would go to the daemon. The command of `run` finds
+ * /dev/null instead; what this command itself shows shall fail as it would
+ * have. */
+static void
+fill_closed_descriptors(bool for_command)
+{
+    for (int fd = 0; fd < 3; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) /* the lowest free one: fd itself */
+            (void)open("/dev/null", fd == 0 || !for_command ? O_RDONLY : O_WRONLY);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -230,6 +246,7 @@ main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN);
     int rc = args_parse(&ctl.args, argc, argv, &wrong);
+    fill_closed_descriptors(ctl.args.verb != NULL && ctl.args.verb->id == VERB_RUN);
     const char *no_color = getenv("NO_COLOR");
     bool color =
         !args_have(&ctl.args, OPTION_NO_COLOR) && (no_color == NULL || no_color[0] == '\0');

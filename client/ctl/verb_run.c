@@ -14,7 +14,6 @@
  * region.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -536,16 +535,6 @@ block_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* A standard descriptor that is closed here is /dev/null there. */
-static void
-fill_closed_descriptors(void)
-{
-    for (int fd = 0; fd < 3; fd++) {
-        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
-            (void)open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY); /* the lowest: fd itself */
-    }
-}
-
 int
 verb_run(struct ctl *ctl)
 {
@@ -554,7 +543,6 @@ verb_run(struct ctl *ctl)
     json_t *region = json_object();
     int rc;
 
-    fill_closed_descriptors();
     ctl->stream = true; /* one line, as the last */
     run.task_args = json_object();
     json_object_set_new(region, "parent", json_string_nocheck(request_region(ctl)));

@@ -239,6 +239,10 @@ class Runs(harness.DaemonTest):
         for closed, code in (("<&-", 3), (">&-", 3), ("2>&-", 3), ("<&- >&- 2>&-", 3)):
             self.assertEqual(code, self.shell(f"$RUN -- sh -c 'exit 3' {closed}").returncode, closed)
 
+    def test_nothing_is_written_where_no_output_is(self):
+        p = self.shell(f"{CTL} tree >&-")
+        self.assertEqual((1, True), (p.returncode, "Bad file descriptor" in p.stderr), p.stderr)
+
     def test_a_reader_that_leaves(self):
         self.assertEqual("y\n", self.shell("$RUN -- yes | head -1").stdout)
 
