@@ -83,7 +83,7 @@ reason_text(const struct why *why, uint32_t reason, char *out, size_t size)
 /* ---- Processes ------------------------------------------------------------------------ */
 
 static void
-add_process(struct why *why, uint32_t pid, bool main)
+add_process(struct why *why, uint32_t pid, const char *role)
 {
     struct procinfo info;
     struct why_link *link = add_link(why);
@@ -99,8 +99,8 @@ add_process(struct why *why, uint32_t pid, bool main)
                                                            : "unknown";
     snprintf(link->name, sizeof link->name, "%s", info.name);
     link->age_ns = started && started < why->now ? why->now - started : 0;
-    snprintf(link->note, sizeof link->note, "%s%s%s%s", main ? "main process, " : "left over, ",
-             procinfo_note(info.state), info.where[0] ? ", in " : "", info.where);
+    snprintf(link->note, sizeof link->note, "%s, %s%s%s", role, procinfo_note(info.state),
+             info.where[0] ? ", in " : "", info.where);
 }
 
 /* What lives in the task's cgroup besides its main process. */
@@ -113,10 +113,11 @@ add_processes(struct why *why, const struct task_view *task)
     char cgroup[900];
 
     if (task->pid && !task->main_ended) {
-        add_process(why, task->pid, true);
+        add_process(why, task->pid, "main process");
         return;
     }
-    if (!e->hello.cgroup[0] || !task->started)
+    /* One that hangs before its program runs has no number here yet. */
+    if (!e->hello.cgroup[0] || !task->start_ordered)
         return;
     size_t used = (size_t)snprintf(cgroup, sizeof cgroup, "%s", e->hello.cgroup);
     uint32_t depth = keeper_path(e, task->region, path);
@@ -125,7 +126,7 @@ add_processes(struct why *why, const struct task_view *task)
     snprintf(cgroup + used, sizeof cgroup - used, "/t%" PRIu64, task->id);
     size_t count = procinfo_cgroup(cgroup, pids, PROCESSES_SHOWN);
     for (size_t i = 0; i < count; i++)
-        add_process(why, pids[i], false);
+        add_process(why, pids[i], task->started ? "left over" : "being started");
 }
 
 /* ---- Tasks -------------------------------------------------------------------------------- */
