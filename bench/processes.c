@@ -366,10 +366,10 @@ main(int argc, char **argv)
         {"daemon-latency", daemon_latency}, {"daemon-idle", daemon_idle},
     };
 
-    if (argc == 4 && atoi(argv[3]) > 0)
+    if (argc == 4 && (int)strtol(argv[3], NULL, 10) > 0)
         for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
             if (strcmp(argv[1], modes[i].name) == 0) {
-                modes[i].run(argv[2], atoi(argv[3]));
+                modes[i].run(argv[2], (int)strtol(argv[3], NULL, 10));
                 return 0;
             }
     fprintf(stderr, "usage: bench-processes MODE WHERE COUNT (modes: see the source)\n");

@@ -216,9 +216,9 @@ main(int argc, char **argv)
         echo_server(argv[2]);
         return 0;
     }
-    if (argc == 5 && strcmp(argv[1], "ask") == 0 && atoi(argv[3]) > 0 &&
-        atol(argv[4]) >= atoi(argv[3])) {
-        ask(argv[2], atoi(argv[3]), atol(argv[4]));
+    if (argc == 5 && strcmp(argv[1], "ask") == 0 && (int)strtol(argv[3], NULL, 10) > 0 &&
+        strtol(argv[4], NULL, 10) >= (int)strtol(argv[3], NULL, 10)) {
+        ask(argv[2], (int)strtol(argv[3], NULL, 10), strtol(argv[4], NULL, 10));
         return 0;
     }
     fprintf(stderr, "usage: bench-roundtrip echo-server URL | ask URL DEPTH COUNT\n");
