@@ -7,6 +7,6 @@ endforeach()
 target_link_libraries(test_daemon_engine_server PRIVATE nng::nng)
 
 # What several threads share.
-foreach(part ids logs server)
+foreach(part ids logs)
     set_property(TEST daemon.engine_${part} APPEND PROPERTY LABELS tsan)
 endforeach()

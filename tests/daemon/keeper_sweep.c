@@ -222,6 +222,30 @@ START_TEST(R_REG_4_removals_of_one_user_hold_up_nobody_else)
 }
 END_TEST
 
+/* Removals that are under way when the keeper ends do not hinder it. */
+START_TEST(R_REG_4_the_end_comes_during_removals)
+{
+    enum { FIRST = 10, COUNT = 12 };
+    const struct start start = {.uid = task_uid, .cwd = "/"};
+    uint64_t region[] = {FIRST, 0};
+
+    for (; region[0] < FIRST + COUNT; region[0]++) {
+        char script[128];
+
+        (void)snprintf(script, sizeof script,
+                       "cd $1/state/work/r%u && seq -f n%%.0f 3000 | xargs touch",
+                       (unsigned)region[0]);
+        order_start(region[0], region, &start,
+                    (const char *const[]){"/bin/sh", "-c", script, "sh", fx.dir, NULL});
+        (void)await_facts(region[0], ROW_EXITED | ROW_EMPTY);
+        finish_task(region[0]);
+    }
+    for (region[0] = FIRST; region[0] < FIRST + COUNT; region[0]++)
+        order_sweep(region);
+    (void)await_kind(LINK_SWEPT);
+}
+END_TEST
+
 /* What an earlier life left in STATE/work is removed at the start. */
 START_TEST(R_REG_4_leftovers_of_an_earlier_life_are_removed)
 {
@@ -244,6 +268,7 @@ static const struct rule rules[] = {
     RULE(R_REG_4_what_cannot_be_removed_is_reported),
     RULE(R_REG_4_hanging_removal_is_given_up),
     RULE(R_REG_4_removals_of_one_user_hold_up_nobody_else),
+    RULE(R_REG_4_the_end_comes_during_removals),
     RULE(R_REG_4_leftovers_of_an_earlier_life_are_removed),
 };
 
