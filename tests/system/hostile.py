@@ -250,13 +250,16 @@ class Runs(harness.DaemonTest):
         self.assertEqual(7, self.shell("$RUN -- $RUN -- $RUN -- sh -c 'exit 7'").returncode)
 
     def test_one_wish_in_two_signals_is_no_kill(self):
-        """As timeout(1) sends them: to its child, then to its group."""
+        """As timeout(1) signals its child and then its group. Here it is stopped
+        meanwhile, so that it finds both at once; two of a kind would be one."""
         p = self.d.popen("run", "--drain", "1h", "--", ACTOR, "mark", "TERM", self.d.path("asked"),
                          "pid", self.d.path("up"), "forever", stdin=subprocess.DEVNULL,
-                         stderr=subprocess.PIPE, start_new_session=True)
+                         stderr=subprocess.PIPE)
         self.d.await_file("up")
-        p.send_signal(signal.SIGTERM)
-        os.killpg(p.pid, signal.SIGTERM)
+        p.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, p.pid, os.WSTOPPED)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):
+            p.send_signal(number)
         _, err = p.communicate(timeout=harness.PATIENCE)
         self.assertEqual(130, p.returncode)
         self.assertNotIn("killed", err.splitlines()[-1])
