@@ -4,6 +4,9 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "asupersync/values.h"
 
 /* getopt's answers: long options answer by their row, short ones by letter. */
 #define ANSWER_BASE 1000
@@ -213,6 +216,21 @@ operands_check(struct args *args, struct usage_error *error)
     return 0;
 }
 
+/* REGION -- CMD, as for defer: what is named right before the dashes, when it
+ * can only be a region. */
+static bool
+region_before_dashes(const struct args *args, int argc, char **argv)
+{
+    struct asup_ref ref;
+
+    if (optind + 2 >= argc || strcmp(argv[optind + 1], "--") != 0 || args_have(args, OPTION_IN))
+        return false;
+    if (argv[optind][0] == '/')
+        return access(argv[optind], F_OK) != 0;
+    return asup_ref_parse(argv[optind], strlen(argv[optind]), &ref) == 0 &&
+           ref.sort == ASUP_SORT_REGION;
+}
+
 /* Options stand before the command; for defer also between region and command. */
 static int
 take_command(struct args *args, int argc, char **argv, struct usage_error *error)
@@ -225,6 +243,11 @@ take_command(struct args *args, int argc, char **argv, struct usage_error *error
         args->operand_count = 1;
         if (!ended && take_options(args, argc, argv, args->verb, true, error) != 0)
             return -1;
+    }
+    if (args->verb->operands == OPERANDS_COMMAND && !ended &&
+        region_before_dashes(args, argc, argv)) {
+        args_push(args, OPTION_IN, argv[optind]);
+        optind += 2;
     }
     if (optind < argc)
         args->command = &argv[optind];

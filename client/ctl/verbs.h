@@ -26,8 +26,8 @@ enum operands {
 
 /* X(NAME, "name", operands, "operands in the synopsis") */
 #define VERB_LIST(X)                                                                               \
-    X(RUN, "run", OPERANDS_COMMAND, "[--] CMD [ARG...]")                                           \
-    X(SUBMIT, "submit", OPERANDS_COMMAND, "[--] CMD [ARG...]")                                     \
+    X(RUN, "run", OPERANDS_COMMAND, "[REGION --] CMD [ARG...]")                                    \
+    X(SUBMIT, "submit", OPERANDS_COMMAND, "[REGION --] CMD [ARG...]")                              \
     X(OPEN, "open", OPERANDS_NONE, "")                                                             \
     X(DEFER, "defer", OPERANDS_REGION_COMMAND, "REGION [--] CMD [ARG...]")                         \
     X(WAIT, "wait", OPERANDS_IDS, "ID...")                                                         \

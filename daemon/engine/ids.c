@@ -34,36 +34,65 @@ sync_directory(const char *path)
     return rc;
 }
 
+/* Always as long, so that one number can be written over another. */
+#define TEXT_SIZE 21
+
+/* A new file beside the old one, then in its place: whatever happens, one of
+ * them is whole. NULL, or what could not be done. */
+static const char *
+replace(const char *path, const char *text)
+{
+    char fresh[sizeof((struct ids *)NULL)->path + 8];
+
+    snprintf(fresh, sizeof fresh, "%s.new", path);
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return "create a file beside";
+    if (write(fd, text, TEXT_SIZE) != TEXT_SIZE || fsync(fd) != 0) {
+        int saved = errno;
+        close(fd);
+        unlink(fresh);
+        errno = saved;
+        return "write a file beside";
+    }
+    close(fd);
+    if (rename(fresh, path) != 0 || sync_directory(path) != 0)
+        return "replace";
+    return NULL;
+}
+
+/* On a full disk the file's own block is still there. So few bytes of one
+ * sector are written whole or not at all. */
+static const char *
+overwrite(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd < 0)
+        return "open";
+    bool good = write(fd, text, TEXT_SIZE) == TEXT_SIZE && fsync(fd) == 0;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return good ? NULL : "write";
+}
+
 static bool
 save(struct ids *ids, uint64_t reserved)
 {
-    char fresh[sizeof ids->path + 8];
-    char text[32];
-    int size = snprintf(text, sizeof text, "%" PRIu64 "\n", reserved);
-    const char *what = "write";
+    char text[TEXT_SIZE + 1];
 
-    snprintf(fresh, sizeof fresh, "%s.new", ids->path);
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        what = "create";
-        goto fail;
+    snprintf(text, sizeof text, "%020" PRIu64 "\n", reserved);
+    const char *failed = replace(ids->path, text);
+    if (failed && (errno == ENOSPC || errno == EDQUOT))
+        failed = overwrite(ids->path, text);
+    if (failed) {
+        report(REPORT_ERROR, "cannot %s %s: %s; no further ids can be handed out", failed,
+               ids->path, strerror(errno));
+        return false;
     }
-    if (write(fd, text, (size_t)size) != size || fsync(fd) != 0) {
-        int saved = errno;
-        close(fd);
-        errno = saved;
-        goto fail;
-    }
-    close(fd);
-    what = "rename";
-    if (rename(fresh, ids->path) != 0 || sync_directory(ids->path) != 0)
-        goto fail;
     ids->reserved = reserved;
     return true;
-fail:
-    report(REPORT_ERROR, "cannot %s %s: %s; no further ids can be handed out", what, fresh,
-           strerror(errno));
-    return false;
 }
 
 uint64_t

@@ -90,6 +90,30 @@ START_TEST(defer_takes_options_on_both_sides_of_its_region)
 }
 END_TEST
 
+START_TEST(a_region_before_the_dashes_is_where_the_command_goes)
+{
+    struct line line;
+
+    parse(&line, "submit r3 -- echo x");
+    ck_assert_int_eq(line.rc, 0);
+    ck_assert_str_eq(args_value(&line.args, OPTION_IN), "r3");
+    ck_assert_str_eq(line.args.command[0], "echo");
+    done(&line);
+    parse(&line, "run --json /no/such/program -- echo x");
+    ck_assert_str_eq(args_value(&line.args, OPTION_IN), "/no/such/program");
+    done(&line);
+    /* A program that is there, or a word that is no region, is the command. */
+    parse(&line, "run /bin/sh -- x");
+    ck_assert(!args_have(&line.args, OPTION_IN));
+    ck_assert_str_eq(line.args.command[0], "/bin/sh");
+    done(&line);
+    parse(&line, "submit --in r1 r3 -- x");
+    ck_assert_str_eq(args_value(&line.args, OPTION_IN), "r1");
+    ck_assert_str_eq(line.args.command[0], "r3");
+    done(&line);
+}
+END_TEST
+
 START_TEST(other_verbs_take_options_anywhere)
 {
     struct line line;
@@ -246,6 +270,7 @@ END_TEST
 static const struct rule rules[] = {
     RULE(options_end_where_the_command_begins),
     RULE(defer_takes_options_on_both_sides_of_its_region),
+    RULE(a_region_before_the_dashes_is_where_the_command_goes),
     RULE(other_verbs_take_options_anywhere),
     RULE(the_wrong_thing_is_answered_with_the_right_one),
     RULE(an_error_message_cannot_act_on_a_terminal),

@@ -482,6 +482,30 @@ class Crashes(unittest.TestCase):
         self.d.start()
         self.assertEqual([], self.d.cgroup_processes())
 
+    @unittest.skipUnless(os.geteuid() == 0, "mounts a small file system")
+    def test_a_full_disk_keeps_no_engine_from_starting(self):
+        d = self.d
+        os.kill(d.process.pid, signal.SIGTERM)
+        d.process.wait(harness.PATIENCE)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "none", d.state], check=True)
+        try:
+            d.start()
+            r = d.open()
+            t = d.actor(r, "fill", "1", "touch", d.path("filled"), "forever")
+            d.await_file("filled")
+            eventually(lambda: d.task(t)["log_lost_bytes"] > 0, "the disk is full")
+            first = int(r[1:])
+            os.kill(d.engine_pid(), signal.SIGKILL)
+            eventually(lambda: d.answers(), "a new engine on a full disk")
+            self.assertGreater(int(d.open()[1:]), first)
+            d.process.send_signal(signal.SIGTERM)
+            self.assertEqual(0, d.process.wait(harness.PATIENCE))
+        finally:
+            if d.process.poll() is None:
+                d.process.kill()
+                d.process.wait()
+            eventually(lambda: subprocess.run(["umount", d.state]).returncode == 0, "unmounted")
+
     def test_a_wait_rides_out_an_engine_restart(self):
         d = self.d
         r = d.open()
