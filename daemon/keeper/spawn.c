@@ -190,6 +190,9 @@ try_start(struct keeper *k, struct row *row, struct start_fds *fds, const char *
     pid_t pid;
     int rc;
 
+    *stage = "keeper";
+    if (k->rows.count > KEEPER_ROWS_MAX)
+        return -EAGAIN;
     *stage = "user";
     if (keeper_switches_user(k) ? !run_as_allows(row->uid) : row->uid != k->own_uid)
         return -EPERM;
@@ -239,7 +242,7 @@ spawn_start(struct keeper *k, uint64_t task, uint32_t uid, const uint64_t *path,
         row_send(k, row);
         goto out;
     }
-    if (k->rows.count < KEEPER_ROWS_MAX)
+    if (k->rows.count < KEEPER_ROWS_MAX + KEEPER_ROWS_SPARE)
         region = region_get(k, path, path_count);
     if (region != NULL)
         row = row_new(k, task, region);

@@ -30,6 +30,8 @@
 
 /* More rows than this and the engine is out of its mind. */
 #define KEEPER_ROWS_MAX 262144u
+/* Further rows for starts that are refused, more than the engine orders at once. */
+#define KEEPER_ROWS_SPARE 8192u
 
 /* Descriptors kept free for what must always work: killing and looking. */
 #define KEEPER_FD_RESERVE 192
