@@ -28,7 +28,7 @@
 /* "r18446744073709551615/" times the depth, and the task's own part. */
 #define KEEPER_CGROUP_PATH_MAX (22 * (KEEPER_CGROUP_DEPTH_MAX + 1) + 1)
 
-/* More rows than this and the engine is out of its mind. */
+/* So many tasks with a process at once; a start beyond it fails. */
 #define KEEPER_ROWS_MAX 262144u
 /* Further rows for starts that are refused, more than the engine orders at once. */
 #define KEEPER_ROWS_SPARE 8192u
