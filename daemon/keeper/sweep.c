@@ -385,15 +385,13 @@ sweep_leftover_work(struct keeper *k)
 void
 sweep_drop_all(struct keeper *k)
 {
-    struct chain *next;
+    while (!chain_empty(&k->sweeps)) {
+        struct sweep *sweep = CHAIN_OWNER(k->sweeps.next, struct sweep, chain);
 
-    for (struct chain *at = k->sweeps.next; at != &k->sweeps; at = next) {
-        struct sweep *sweep = CHAIN_OWNER(at, struct sweep, chain);
-
-        next = at->next;
-        sweep_close(k, sweep);
+        /* Out of the line first: whoever ends looks for the next one in it. */
+        chain_remove(&sweep->chain);
         table_remove(&k->sweep_table, &sweep->by_region);
+        sweep_close(k, sweep);
         free(sweep);
     }
-    chain_init(&k->sweeps);
 }
