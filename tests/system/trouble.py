@@ -5,6 +5,7 @@ daemon, over the real socket, by a client that keeps no manners."""
 import contextlib
 import os
 import random
+import shutil
 import signal
 import socket
 import stat
@@ -214,6 +215,61 @@ class Programs(harness.DaemonTest):
         self.d.ctl("close", self.r)
         self.assertEqual([], harness.marked(self.d.mark))
         self.assertEqual("completed", self.d.task(t)["state"])
+
+
+class Unkillable(harness.DaemonTest):
+    """A real process in uninterruptible sleep: it writes to a frozen file system, and no
+    signal reaches it until that thaws."""
+
+    config = "cleanup:\n  kill-grace: 300ms\n"
+
+    def setUp(self):
+        image, self.mount = self.d.path("image"), self.d.path("mount")
+        os.mkdir(self.mount)
+        with open(image, "wb") as f:
+            f.truncate(8 << 20)
+        for command in (["mkfs.ext4", "-q", image], ["mount", "-o", "loop", image, self.mount],
+                        ["fsfreeze", "-f", self.mount]):
+            if not shutil.which(command[0]):
+                self.skipTest(f"no {command[0]}")
+            p = subprocess.run(command, capture_output=True, text=True)
+            if p.returncode:
+                subprocess.run(["umount", self.mount], capture_output=True)
+                self.skipTest(f"{command[0]}: {p.stderr.strip()}")
+
+    def thaw(self):
+        subprocess.run(["fsfreeze", "-u", self.mount], capture_output=True)
+
+    def tearDown(self):
+        self.thaw()
+        super().tearDown()
+        eventually(lambda: subprocess.run(["umount", self.mount]).returncode == 0, "unmounted")
+
+    def test_it_is_named_holds_up_only_its_own_region_and_is_gone_when_it_can_be(self):
+        """R-REG-8: RegionCloseTimeout; nothing is abandoned silently, others go on."""
+        d = self.d
+        r = d.open("--drain", "100ms")
+        t = d.actor(r, "pid", d.path("pid"), "touch", self.mount + "/file")
+        pid = int(d.await_file("pid"))
+
+        def asleep():
+            with open(f"/proc/{pid}/stat") as f:
+                return f.read().rsplit(")", 1)[1].split()[0] == "D"
+
+        eventually(asleep, "it sleeps uninterruptibly")
+        d.ctl("close", "--no-wait", r)
+        why = eventually(lambda: [w for w in [d.json("why", r)] if w["trouble"]], "it is reported")[0]
+        self.assertIn("RegionCloseTimeout", [x["name"] for x in why["trouble"]])
+        self.assertIn(pid, [link.get("pid") for link in why["chain"]])
+        self.assertIn("uninterruptible", d.ctl("why", r).out)
+        self.assertEqual("draining", d.state_of(r))
+        d.ctl("close", "--timeout", "100ms", r, code=75)
+        other = d.open()
+        self.assertEqual("ok", d.outcome(d.actor(other, "exit", "0"), code=0)["outcome"])
+        d.ctl("close", other)
+        self.thaw()
+        d.ctl("wait", r, code=None)
+        self.assertTrue(d.outcome(t)["forced"])
 
 
 class Limits(harness.DaemonTest):
