@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "asupersync/values.h"
 
-#include <errno.h>
+#include <linux/errno.h> /* the numbers, not the variable */
 #include <string.h>
 
 /* Less, equal, greater as -1, 0, 1. */
