@@ -286,13 +286,21 @@ keep(struct logs *l, struct entry *e, const char *data, size_t size)
         tell_changed(l, e);
 }
 
+/* The keeper holds the same reading end, so closing ours does not take it out
+ * of the epoll set: its end would be told again and again. */
+static void
+close_pipe(struct logs *l, int fd)
+{
+    epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    close(fd);
+}
+
 static void
 end_pipe(struct logs *l, struct entry *e)
 {
     if (e->pipe_fd < 0)
         return;
-    epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, e->pipe_fd, NULL);
-    close(e->pipe_fd);
+    close_pipe(l, e->pipe_fd);
     e->pipe_fd = -1;
     close_file(l, e);
     if (e->lost != e->lost_told)
@@ -325,7 +333,7 @@ drain(struct logs *l, uint64_t task)
         end_pipe(l, e);
     } else {
         /* It never wrote anything: nothing of it is kept. */
-        close(fd);
+        close_pipe(l, fd);
         idmap_take(&l->entries, task);
     }
     return false;
@@ -370,13 +378,11 @@ do_forget(struct logs *l, uint64_t task)
 
     idmap_take(&l->entries, task);
     if (fd >= 0)
-        close(fd);
+        close_pipe(l, fd);
     if (!e)
         return;
-    if (e->pipe_fd >= 0) {
-        epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, e->pipe_fd, NULL);
-        close(e->pipe_fd);
-    }
+    if (e->pipe_fd >= 0)
+        close_pipe(l, e->pipe_fd);
     close_file(l, e);
     if (e->size) {
         entry_path(l, task, path, sizeof path);

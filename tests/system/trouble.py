@@ -209,6 +209,25 @@ class Programs(harness.DaemonTest):
         self.d.ctl("close", hanging)
         self.assertEqual(0, self.d.outcome(self.d.submit(self.r, "true"))["exit_code"])
 
+    def test_a_task_that_closes_its_output_costs_nothing_while_it_runs(self):
+        d = self.d
+        d.submit(self.r, "sh", "-c", f"exec >/dev/null 2>&1; touch {d.path('silent')}; exec sleep 1000")
+        d.await_file("silent")
+        engine = d.engine_pid()
+
+        def ticks():
+            with open(f"/proc/{engine}/stat") as f:
+                return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13]))
+
+        before = ticks()
+        began = time.monotonic()
+        while time.monotonic() - began < 1:
+            d.json("status")
+            time.sleep(0.05)
+        spent = (ticks() - before) / os.sysconf("SC_CLK_TCK")
+        self.assertLess(spent, 0.5, "the engine sleeps but for what it is asked")
+        d.ctl("close", self.r)
+
     def test_a_task_that_stops_itself_is_shown_and_can_be_closed(self):
         t = self.d.actor(self.r, "pid", self.d.path("stopped"), "stop", "forever")
         self.d.await_file("stopped")
