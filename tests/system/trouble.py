@@ -209,6 +209,25 @@ class Programs(harness.DaemonTest):
         self.d.ctl("close", hanging)
         self.assertEqual(0, self.d.outcome(self.d.submit(self.r, "true"))["exit_code"])
 
+    def test_a_refused_fork_is_a_failed_start_and_no_more(self):
+        group = f"/sys/fs/cgroup/pids/asup-test-{os.getpid()}"
+        try:
+            os.mkdir(group)
+            with open(group + "/pids.max", "w") as f:
+                f.write("1")
+            with open(group + "/cgroup.procs", "w") as f:
+                f.write(str(self.d.process.pid))
+        except OSError as error:
+            self.skipTest(f"processes cannot be limited here: {error}")
+        try:
+            self.assertEqual(("fork", 11), tuple(self.start("true")[k] for k in ("stage", "errno")))
+            self.d.json("status")
+        finally:
+            with open("/sys/fs/cgroup/pids/cgroup.procs", "w") as f:
+                f.write(str(self.d.process.pid))
+            os.rmdir(group)
+        self.assertEqual("ok", self.d.outcome(self.d.submit(self.r, "true"), code=0)["outcome"])
+
     def test_a_task_that_closes_its_output_costs_nothing_while_it_runs(self):
         d = self.d
         d.submit(self.r, "sh", "-c", f"exec >/dev/null 2>&1; touch {d.path('silent')}; exec sleep 1000")
