@@ -3,6 +3,7 @@
 daemon, over the real socket, by a client that keeps no manners."""
 
 import contextlib
+import ctypes
 import os
 import random
 import shutil
@@ -208,6 +209,32 @@ class Programs(harness.DaemonTest):
         self.assertEqual(0, self.d.outcome(self.d.submit(self.r, "true"))["exit_code"])
         self.d.ctl("close", hanging)
         self.assertEqual(0, self.d.outcome(self.d.submit(self.r, "true"))["exit_code"])
+
+    def test_an_exec_from_a_file_system_that_hangs_holds_up_nobody(self):
+        """A FUSE file system whose server never says a word."""
+        d = self.d
+        where = d.path("silent-fs")
+        os.mkdir(where)
+        try:
+            fuse = os.open("/dev/fuse", os.O_RDWR)
+        except OSError as error:
+            self.skipTest(f"no FUSE: {error}")
+        options = f"fd={fuse},rootmode=40000,user_id={os.getuid()},group_id={os.getgid()},allow_other"
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.mount(b"silent", where.encode(), b"fuse", 0, options.encode()) != 0:
+            os.close(fuse)
+            self.skipTest(f"cannot mount: {os.strerror(ctypes.get_errno())}")
+        try:
+            hung = [d.submit(self.r, where + "/program", options=("--cwd", "/")) for _ in range(80)]
+            other = d.open()
+            self.assertEqual("ok", d.outcome(d.submit(other, "true"), code=0)["outcome"])
+            d.ctl("close", other)
+            d.ctl("cancel", "--no-wait", self.r, "--drain", "200ms")
+            d.ctl("wait", self.r, code=None)
+            self.assertEqual({"completed"}, {d.state_of(t) for t in hung})
+        finally:
+            os.close(fuse)  # aborts whatever still hangs
+            libc.umount2(where.encode(), 2)
 
     def test_a_refused_fork_is_a_failed_start_and_no_more(self):
         group = f"/sys/fs/cgroup/pids/asup-test-{os.getpid()}"
