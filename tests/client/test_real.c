@@ -140,6 +140,20 @@ submit(struct asup_region region, const char *script)
     return task;
 }
 
+/* A script that says "ready" once its traps are set: started (execed) is earlier than that. */
+static struct asup_task
+submit_ready(struct asup_region region, const char *script)
+{
+    struct asup_task task = submit(region, script);
+    struct asup_log_chunk chunk;
+
+    OK(asup_client_task_logs(client, task, 0, 0, 20000, &chunk, &err));
+    ck_assert_uint_ge(chunk.size, 5);
+    ck_assert_mem_eq(chunk.data, "ready", 5);
+    asup_log_chunk_fini(&chunk);
+    return task;
+}
+
 static void
 close_region(struct asup_region region)
 {
@@ -244,10 +258,10 @@ END_TEST
 START_TEST(R_BUD_3_a_checkpoint_tells_of_a_cancel)
 {
     struct asup_region region = open_region(NULL);
-    struct asup_task task = submit(region, "trap '' TERM; sleep 1000 & wait; wait");
+    struct asup_task task =
+        submit_ready(region, "trap '' TERM; echo ready; sleep 1000 & wait; wait");
     struct asup_checkpoint checkpoint;
 
-    OK(asup_client_task_wait(client, task, ASUP_UNTIL_STARTED, -1, NULL, &err));
     OK(asup_client_task_checkpoint(client, task, &checkpoint, &err));
     ck_assert(!checkpoint.cancel_requested);
     asup_checkpoint_fini(&checkpoint);
@@ -416,14 +430,14 @@ END_TEST
 START_TEST(why_names_what_a_closing_region_waits_for)
 {
     struct asup_region region = open_region("slow");
-    struct asup_task task = submit(region, "trap '' TERM; while :; do sleep 1; done");
+    struct asup_task task =
+        submit_ready(region, "trap '' TERM; echo ready; while :; do sleep 1; done");
     struct asup_ref ref = {region.id, ASUP_SORT_REGION};
     char id[ASUP_REF_TEXT_SIZE];
     struct asup_why why;
     bool named = false;
 
     asup_ref_format((struct asup_ref){task.id, ASUP_SORT_TASK}, id, sizeof id);
-    OK(asup_client_task_wait(client, task, ASUP_UNTIL_STARTED, -1, NULL, &err));
     OK(asup_client_region_end(client, region, ASUP_END_CLOSE, 60 * ASUP_NS_PER_S, NULL, &err));
     OK(asup_client_why(client, ref, &why, &err));
     ck_assert_str_ne(why.summary, "");
