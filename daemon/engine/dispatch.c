@@ -40,6 +40,27 @@ op_function *const op_functions[PROTO_OP_COUNT] = {
     [PROTO_BATCH] = op_batch,
 };
 
+/* The session that a request is for, which its connection speaks for from now on. */
+static int
+find_session(struct call *c, const uint8_t *secret)
+{
+    struct engine *e = c->engine;
+    struct session *s = session_spoken(c->connection, secret);
+    int rc = 0;
+
+    if (!s) {
+        s = session_find(e, secret, c->caller.uid);
+        rc = s ? session_attach(e, s, secret, c->connection) : -ASUP_EEXPIRED;
+    }
+    if (rc == -ASUP_EEXPIRED)
+        return call_fail(c, rc, "session", "begin a new session with session.hello",
+                         "that session has ended or is not yours");
+    if (rc != 0)
+        return call_fail(c, rc, NULL, NULL, "no memory for the session");
+    c->session = s;
+    return 0;
+}
+
 static int
 check_call(struct call *c, const struct proto_request *r)
 {
@@ -49,15 +70,9 @@ check_call(struct call *c, const struct proto_request *r)
         return call_fail(c, -ASUP_EDENIED, "cx", "send nil",
                          "this daemon knows no capabilities yet");
     if (r->has_session) {
-        c->session = session_find(e, r->session, c->caller.uid);
-        int rc = c->session ? session_attach(e, c->session, c->connection) : -ASUP_EEXPIRED;
+        int rc = find_session(c, r->session);
         if (rc != 0)
-            c->session = NULL;
-        if (rc == -ASUP_EEXPIRED)
-            return call_fail(c, rc, "session", "begin a new session with session.hello",
-                             "that session has ended or is not yours");
-        if (rc != 0)
-            return call_fail(c, rc, NULL, NULL, "no memory for the session");
+            return rc;
         c->caller.session = c->session->id;
         c->repeat_id = c->request_id;
     } else if (c->op->flags & PROTO_SESSION) {

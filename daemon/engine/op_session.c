@@ -59,7 +59,7 @@ resume(struct call *c, const struct args_session_hello *a)
     call_ask(c, &in, &answer);
     if (answer.code != 0)
         return call_refused(c, &answer);
-    if (session_attach(c->engine, s, c->connection) != 0)
+    if (session_attach(c->engine, s, a->secret.data, c->connection) != 0)
         return call_fail(c, -ASUP_ENOMEM, NULL, NULL, "no memory for the session");
     write_hello(c, s, a->secret.data, true);
     return 0;
@@ -91,7 +91,7 @@ op_session_hello(struct call *c)
         return call_refused(c, &answer);
     struct session *s =
         session_add(e, answer.made.id, c->caller.uid, in.u.session_open.secret_digest);
-    if (!s || session_attach(e, s, c->connection) != 0) {
+    if (!s || session_attach(e, s, secret, c->connection) != 0) {
         /* Nobody will ever know its secret: let it end at once. */
         engine_ask(e,
                    &(struct input){.kind = IN_SESSION_BYE,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/engine/sessions.h"
 
+#include <assert.h>
 #include <sha256.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 struct attachment {
     struct session *session;
     struct connection *connection;
+    uint8_t secret[SESSION_SECRET_SIZE]; /* as this connection says it */
     struct list of_session, of_connection;
 };
 
@@ -37,7 +39,7 @@ key_of(const uint8_t digest[16])
 
 /* In a time that does not tell how much was equal. */
 static bool
-same_digest(const uint8_t a[16], const uint8_t b[16])
+same(const uint8_t a[16], const uint8_t b[16])
 {
     unsigned difference = 0;
 
@@ -75,31 +77,46 @@ session_find(struct engine *e, const uint8_t secret[SESSION_SECRET_SIZE], uint32
 {
     uint8_t digest[16];
 
+    static_assert(SESSION_SECRET_SIZE == sizeof digest, "one function compares both");
     session_digest(secret, digest);
     for (struct session *s = idmap_get(&e->sessions, key_of(digest)); s; s = s->next_same) {
-        if (s->uid == uid && same_digest(s->digest, digest))
+        if (s->uid == uid && same(s->digest, digest))
             return s;
     }
     return NULL;
 }
 
+struct session *
+session_spoken(const struct connection *c, const uint8_t secret[SESSION_SECRET_SIZE])
+{
+    if (list_empty(&c->sessions))
+        return NULL;
+    struct attachment *a = list_entry(c->sessions.next, struct attachment, of_connection);
+    return same(a->secret, secret) ? a->session : NULL;
+}
+
 int
-session_attach(struct engine *e, struct session *s, struct connection *c)
+session_attach(struct engine *e, struct session *s, const uint8_t secret[SESSION_SECRET_SIZE],
+               struct connection *c)
 {
     const uint64_t id = s->id;
     struct session_view view;
 
     for (struct list *l = c->sessions.next; l != &c->sessions; l = l->next) {
-        if (list_entry(l, struct attachment, of_connection)->session == s)
+        if (list_entry(l, struct attachment, of_connection)->session == s) {
+            list_remove(l);
+            list_prepend(&c->sessions, l);
             return 0;
+        }
     }
     struct attachment *a = calloc(1, sizeof *a);
     if (!a)
         return -ASUP_ENOMEM;
     a->session = s;
     a->connection = c;
+    memcpy(a->secret, secret, sizeof a->secret);
     list_append(&s->attachments, &a->of_session);
-    list_append(&c->sessions, &a->of_connection);
+    list_prepend(&c->sessions, &a->of_connection);
     /* With every step timers fire, and one may be that of this session. */
     if (kernel_session(e->kernel, id, &view) && !view.connected)
         engine_feed(e, &(struct input){.kind = IN_SESSION_ATTACHED, .session = id});
@@ -111,6 +128,7 @@ detach(struct attachment *a)
 {
     list_remove(&a->of_session);
     list_remove(&a->of_connection);
+    explicit_bzero(a->secret, sizeof a->secret);
     free(a);
 }
 

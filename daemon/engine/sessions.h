@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sessions as the shell sees them: which secret is which session, and which
- * connections speak for it (R-SES-1). Only a digest of the secret is kept. A
- * connection speaks for a session from the first request with its secret on;
- * when the last one is gone, the kernel starts the time to live.
+ * connections speak for it (R-SES-1). A session keeps only a digest of its
+ * secret. A connection speaks for a session from the first request with its
+ * secret on; when the last one is gone, the kernel starts the time to live.
+ *
+ * A digest for every request would be a large part of what it costs, so a
+ * connection keeps the secrets it has said, as long as it and the session are
+ * there; a request that says the last one again needs no digest.
  *
  * A batch that is not atomic is many steps with one request id, so the
  * kernel cannot know its repeat: its answer is kept here, for the last few
@@ -52,9 +56,14 @@ struct session *session_add(struct engine *e, uint64_t id, uint32_t uid, const u
 /* The session of a secret, if it belongs to that uid; else NULL. */
 struct session *
 session_find(struct engine *e, const uint8_t secret[SESSION_SECRET_SIZE], uint32_t uid);
-/* From now on the connection speaks for the session. 0, -ASUP_ENOMEM, or
+/* The session that the connection spoke for last, if that is its secret; else
+ * NULL, which says nothing about the secret. */
+struct session *
+session_spoken(const struct connection *c, const uint8_t secret[SESSION_SECRET_SIZE]);
+/* From now on the connection speaks for the session of that secret. 0, -ASUP_ENOMEM, or
  * -ASUP_EEXPIRED: its time was over in this very moment, and `s` is gone. */
-int session_attach(struct engine *e, struct session *s, struct connection *c);
+int session_attach(struct engine *e, struct session *s, const uint8_t secret[SESSION_SECRET_SIZE],
+                   struct connection *c);
 /* The connection is gone. */
 void session_detach_all(struct engine *e, struct connection *c);
 /* The kernel has ended the session. */

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "asupersync/types.h"
@@ -146,28 +145,75 @@ START_TEST(R_TSK_2_a_fact_waits_for_memory)
 }
 END_TEST
 
+static struct session *
+session_of(const uint8_t secret[SESSION_SECRET_SIZE], uint64_t ttl_ns)
+{
+    struct input in = {.kind = IN_SESSION_OPEN, .u.session_open.ttl_ns = ttl_ns};
+
+    session_digest(secret, in.u.session_open.secret_digest);
+    return session_add(&engine, made(in), 0, in.u.session_open.secret_digest);
+}
+
 /* R-SES-1: a session whose time is over in the moment in which its client
  * comes back has ended: whoever attaches it learns that. */
 START_TEST(R_SES_1_a_session_ends_while_it_is_attached)
 {
-    const uint8_t digest[16] = {1};
+    const uint8_t secret[SESSION_SECRET_SIZE] = {1};
     struct connection connection = {.uid = 0};
-    struct timespec pause = {.tv_nsec = 1000};
-    uint64_t id = made((struct input){.kind = IN_SESSION_OPEN, .u.session_open.ttl_ns = 1});
-    struct session *s = session_add(&engine, id, 0, digest);
+    struct session *s = session_of(secret, 1);
+    uint64_t id = s->id;
 
     list_init(&connection.sessions);
     engine_feed(&engine, &(struct input){.kind = IN_SESSION_LOST, .session = id});
-    nanosleep(&pause, NULL); /* the clock of the kernel is the real one here */
-    ck_assert_int_eq(session_attach(&engine, s, &connection), -ASUP_EEXPIRED);
+    /* The clock of the kernel is the real one here: let its time be over. */
+    asup_time due = kernel_next_deadline(engine.kernel);
+    ck_assert_uint_ne(due, ASUP_NEVER);
+    while (engine_now(&engine) < due)
+        continue;
+    ck_assert_int_eq(session_attach(&engine, s, secret, &connection), -ASUP_EEXPIRED);
     ck_assert(list_empty(&connection.sessions));
     ck_assert_ptr_null(idmap_get(&engine.session_ids, id));
+}
+END_TEST
+
+/* R-SES-1: a connection that says its secret again is recognised without a
+ * digest, as long as the session lives; any other secret is looked up. */
+START_TEST(R_SES_1_a_secret_is_recognised_until_its_session_ends)
+{
+    const uint8_t secrets[2][SESSION_SECRET_SIZE] = {{1}, {1, [15] = 2}};
+    struct session *sessions[2] = {session_of(secrets[0], 1000 * ASUP_NS_PER_S),
+                                   session_of(secrets[1], 1000 * ASUP_NS_PER_S)};
+    struct connection connection = {.uid = 0};
+    struct connection stranger = {.uid = 1};
+
+    list_init(&connection.sessions);
+    list_init(&stranger.sessions);
+    ck_assert_ptr_null(session_spoken(&connection, secrets[0]));
+    for (int i = 0; i < 2; i++) {
+        ck_assert_ptr_eq(session_find(&engine, secrets[i], 0), sessions[i]);
+        ck_assert_int_eq(session_attach(&engine, sessions[i], secrets[i], &connection), 0);
+        ck_assert_ptr_eq(session_spoken(&connection, secrets[i]), sessions[i]);
+        ck_assert_ptr_null(session_spoken(&connection, secrets[!i]));
+        ck_assert_ptr_null(session_spoken(&stranger, secrets[i]));
+        ck_assert_ptr_null(session_find(&engine, secrets[i], stranger.uid));
+    }
+    /* Said again, the older one is the last one. */
+    ck_assert_int_eq(session_attach(&engine, sessions[0], secrets[0], &connection), 0);
+    ck_assert_ptr_eq(session_spoken(&connection, secrets[0]), sessions[0]);
+
+    session_remove(&engine, sessions[0]->id);
+    ck_assert_ptr_null(session_spoken(&connection, secrets[0]));
+    ck_assert_ptr_null(session_find(&engine, secrets[0], 0));
+    ck_assert_ptr_eq(session_spoken(&connection, secrets[1]), sessions[1]);
+    session_remove(&engine, sessions[1]->id);
+    ck_assert(list_empty(&connection.sessions));
 }
 END_TEST
 
 static const struct rule rules[] = {
     RULE(R_TSK_2_a_fact_waits_for_memory),
     RULE(R_SES_1_a_session_ends_while_it_is_attached),
+    RULE(R_SES_1_a_secret_is_recognised_until_its_session_ends),
 };
 
 RULES_MAIN("engine step", rules, begin, end)
