@@ -47,6 +47,12 @@ reply(struct kernel *k, const struct input *in, const struct refusal *why, struc
 /* limits.c */
 bool caller_may(const struct kernel *k, const struct caller *c, uint32_t uid);
 bool caller_is_root(const struct kernel *k, const struct caller *c);
+/* Whether the caller has that right (enum asup_right) in the region (R-CAP-4). 0 or a code. */
+int authorize(const struct kernel *k, const struct caller *c, uint32_t region, uint32_t right,
+              struct refusal *why);
+/* Who holds what the caller is given: the task whose capability it shows, else its session (§4);
+ * sort NONE: nobody that could hold anything. */
+struct asup_ref caller_holder(const struct caller *c);
 int limit_tasks(const struct kernel *k, uint32_t region, uint32_t uid, bool finalizer, size_t bytes,
                 const struct admission *adm, struct refusal *why);
 int limit_regions(const struct kernel *k, uint32_t parent, uint32_t uid, size_t bytes,
@@ -152,6 +158,15 @@ void request_bind(struct kernel *k, const struct input *in, struct asup_ref made
 /* wait.c */
 int wait_request(struct kernel *k, const struct input *in, struct refusal *why, bool *parked,
                  struct asup_ref *made);
+/* Any request that may have to wait: check limits and reserve memory, then park. Nothing is
+ * decided for a parked request before its turn comes: then who serves the queue decides and
+ * emits for it in the name of w->caller, and ends it with wait_end(). */
+int wait_admit(struct kernel *k, const struct input *in, uint64_t timeout_ns, struct refusal *why);
+uint32_t wait_park(struct kernel *k, const struct input *in, enum wait_on on, uint32_t target,
+                   uint64_t timeout_ns);
+struct wait *wait_at(const struct kernel *k, uint32_t i);
+/* Take it out and answer it: `made` with code 0, else the code with its text. */
+void wait_end(struct kernel *k, uint32_t i, int code, const char *detail, struct asup_ref made);
 void wait_dropped(struct kernel *k, uint64_t token);
 void wait_fire(struct kernel *k);
 void waits_task(struct kernel *k, uint32_t task);

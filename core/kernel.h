@@ -23,6 +23,7 @@
 
 #include "asupersync/error.h"
 #include "asupersync/types.h"
+#include "core/registry.h"
 
 struct kernel;
 
@@ -55,7 +56,18 @@ struct kernel_allocator {
     X(bytes_per_user, uint64_t, (uint64_t)256 << 20, "queued-bytes-per-user")                      \
     X(depth, uint32_t, ASUP_DEPTH_MAX, "region-depth")                                             \
     X(requests_per_session, uint32_t, 4096, "requests-per-session")                                \
-    X(retained, uint32_t, 100000, "retained-outcomes")
+    X(retained, uint32_t, 100000, "retained-outcomes")                                             \
+    X(obligations_per_daemon, uint32_t, 1100000, "obligations-per-daemon")                         \
+    X(obligations_per_user, uint32_t, 100000, "obligations-per-user")                              \
+    X(channels_per_daemon, uint32_t, 100000, "channels-per-daemon")                                \
+    X(channels_per_user, uint32_t, 10000, "channels-per-user")                                     \
+    X(dead_letters_per_user, uint32_t, 10000, "dead-letters-per-user")                             \
+    X(leases_per_user, uint32_t, 10000, "leases-per-user")                                         \
+    X(offers_per_user, uint32_t, 4096, "offers-per-user")                                          \
+    X(sagas_per_region, uint32_t, 256, "sagas-per-region")                                         \
+    X(steps_per_saga, uint32_t, 256, "steps-per-saga")                                             \
+    X(capabilities_per_user, uint32_t, 10000, "capabilities-per-user")                             \
+    X(keys_per_user, uint32_t, 100000, "idempotency-keys-per-user")
 
 struct kernel_limits {
 #define KERNEL_LIMIT_FIELD(field, type, preset, name) type field;
@@ -83,6 +95,15 @@ struct kernel_config {
     uint64_t sample_ns;                   /* 100 ms R-BUD-3 */
     uint64_t ageing_ns;                   /* 100 ms of waiting weighs one priority step (§7) */
     uint64_t start_patience_ns;           /* 1 s: then a start leaves the window unanswered */
+    uint64_t futurelock_ns;               /* 60 s  R-OBL-6; ASUP_NEVER: off */
+    uint64_t lease_ttl_ns_max;            /* 24 h */
+    uint64_t ack_timeout_ns;              /* 30 s, unless the channel says otherwise */
+    uint64_t permit_timeout_ns;           /* 60 s, likewise */
+    uint64_t dead_retention_ns;           /* 7 d   dead letters */
+    uint64_t key_retention_ns;            /* 24 h  R-IDM-1 */
+    uint32_t nacks_max;                   /* 16    R-OBL: then a message is a dead letter */
+    uint32_t timeouts_max;                /* 16 */
+    bool strict;                          /* a leak counts Panicked, not Err (R-POL-1) */
     uint32_t fairness;                    /* L = 16 R-SCH-2 */
     uint32_t start_window;                /* starts ordered and not yet answered, at most; 64 */
     uint32_t picks_per_step;              /* lane picks a step, at most; 256 */
@@ -111,6 +132,36 @@ enum input_kind {
     IN_TASK_CHECKPOINT, /* spends one poll and acknowledges a cancel */
     IN_TASK_PROGRESS,   /* spends cost */
     IN_FINALIZER_DEFER,
+    IN_OBLIGATION_RESERVE,  /* an I/O operation */
+    IN_OBLIGATION_COMMIT,   /* an I/O operation is complete */
+    IN_OBLIGATION_ABORT,    /* of any kind: gives a permit back, nacks, releases, cancels */
+    IN_OBLIGATION_TRANSFER, /* to another holder (R-OBL-2) */
+    IN_CHANNEL_OPEN,
+    IN_CHANNEL_SEAL,    /* no more intake */
+    IN_CHANNEL_RESERVE, /* made: a permit; parks while the channel is full */
+    IN_CHANNEL_SEND,    /* into a permit, or (obligation 0) reserve and send in one step */
+    IN_CHANNEL_RECEIVE, /* made: an ack; parks while nothing is queued */
+    IN_CHANNEL_ACK,
+    IN_CHANNEL_NACK,
+    IN_CHANNEL_EXTEND, /* an ack's time starts anew */
+    IN_DEAD_RETRY,     /* back into its channel, or another one */
+    IN_DEAD_DISCARD,
+    IN_LEASE_ACQUIRE, /* made: a lease; parks while another holds it */
+    IN_LEASE_RENEW,
+    IN_LEASE_RELEASE,
+    IN_WORKER_OFFER,
+    IN_WORKER_WITHDRAW, /* one offer, or all */
+    IN_WORKER_DRAIN,    /* nothing new; what it has it finishes */
+    IN_WORKER_START,    /* calls it took begin; says which may */
+    IN_WORKER_NEXT,     /* up to n calls and cancels in one answer; parks while there are none */
+    IN_CALL_COMPLETE,
+    IN_SAGA_BEGIN,
+    IN_SAGA_STEP,
+    IN_SAGA_COMPLETE,
+    IN_SAGA_ABORT,
+    IN_SAGA_RESOLVE, /* an operator's answer to NeedsAttention */
+    IN_CX_DERIVE,
+    IN_CX_REVOKE,
     IN_WAIT,
     IN_SHUTDOWN,
     IN_BATCH, /* several of REGION_OPEN, REGION_END, TASK_SUBMIT, TASK_CANCEL,
@@ -135,12 +186,18 @@ enum input_kind {
     IN_TASK_SAMPLED,   /* CPU time so far, the answer to FX_SAMPLE */
     IN_TASK_LOG_LOST,  /* some of its output could not be kept */
     IN_REGION_SWEPT,   /* answer to FX_SWEEP: cgroup and work directory */
+    IN_JOURNAL_STATE,  /* the journal failed, or works again: admission follows */
+    IN_TASK_LOST,      /* RESUMED only: the keeper knows nothing of a task it was told to start */
+    IN_RESUMED,        /* the fold of the journal is complete, the keeper's rows are told:
+                          effects still owed go out again */
 };
 
 /* Who asks. Until capabilities are built, a caller may touch what has its own
  * uid; uid 0 and root_uid may touch everything (R-CAP-2). */
 struct caller {
     uint64_t session; /* 0: none */
+    uint64_t task;    /* whose own capability the request shows; 0: none */
+    uint64_t cx;      /* derived capability the request shows; 0: none */
     uint32_t uid;
 };
 
@@ -153,16 +210,13 @@ struct budget_request {
     uint8_t priority;      /* 0: unset */
 };
 
-struct bytes {
-    const void *data;
-    size_t size;
-};
-
 /* A process to run. The spec is opaque here: it is kept until the start is
  * answered and handed back with FX_START. */
 struct task_params {
     struct bytes label; /* 0 to ASUP_LABEL_MAX bytes, for people */
-    struct bytes spec;
+    struct bytes spec;  /* a call: its input */
+    struct bytes call;  /* name of the computation; empty: a process */
+    struct retry_params retry;
     struct budget_request budget;
     uint32_t run_uid;      /* whom it runs as; other than caller.uid only for uid 0 */
     uint64_t delay_ns;     /* stays Created that long; 0: none */
@@ -184,6 +238,8 @@ struct region_params {
     uint32_t quorum;                      /* k for ASUP_POLICY_QUORUM, else 0 */
     uint32_t tasks_max;                   /* 0: the configured limit; may only be smaller */
     uint32_t children_max;                /* likewise */
+    bool is_volatile;                     /* R-DUR-1 */
+    bool strict;                          /* a leak counts Panicked (R-POL-1) */
     bool soft;                            /* R-REG-8 */
     bool attach;                          /* ends with the caller's session (R-SES-1) */
     const struct task_params *finalizers; /* registered in this order, with it or not at all */
@@ -224,7 +280,64 @@ struct input {
     uint64_t region;      /* where it applies (parent for REGION_OPEN) */
     uint64_t task;
     uint64_t session; /* RESUME, ATTACHED, LOST */
+    uint64_t subject; /* OBLIGATION_*, CHANNEL_*, DEAD_*, LEASE_RENEW, LEASE_RELEASE, SAGA_*,
+                         CX_REVOKE: id of the obligation, channel, message, saga, capability */
+    struct bytes key; /* idempotency key, scoped by uid and region (R-IDM-1); empty: none */
+    uint64_t key_retention_ns; /* 0: the configured one */
     union {
+        struct io_params io;
+        struct asup_ref transfer; /* the new holder */
+        struct channel_params channel_open;
+        struct {
+            uint64_t timeout_ns; /* how long to park; 0: not at all */
+        } reserve;               /* CHANNEL_RESERVE */
+        struct {
+            uint64_t channel; /* with subject 0: where to */
+            struct bytes data;
+        } send;
+        struct {
+            uint64_t timeout_ns;
+            uint64_t ack_timeout_ns; /* 0: the channel's */
+        } receive;
+        struct {
+            struct bytes note; /* 0 to ASUP_MESSAGE_MAX bytes */
+        } nack;
+        struct {
+            uint64_t channel; /* 0: the one it came from */
+        } dead_retry;
+        struct {
+            struct lease_params lease; /* RENEW: ttl_ns only */
+            uint64_t timeout_ns;
+        } acquire;
+        struct offer_params offer;
+        struct {
+            struct bytes name; /* empty: all */
+        } withdraw;
+        struct {
+            const uint64_t *tasks;
+            uint32_t count;
+            int *codes; /* count results */
+        } start;
+        struct {
+            uint32_t most; /* calls wanted, at least 1 */
+            uint64_t timeout_ns;
+        } next;
+        struct completion complete;
+        struct {
+            struct bytes name; /* empty: its id */
+        } saga_begin;
+        struct saga_step_params saga_step;
+        struct {
+            uint8_t how; /* enum saga_resolution */
+        } resolve;
+        struct derive_params derive;
+        struct {
+            bool failed;
+        } journal;
+        struct {
+            bool same_keeper; /* tasks live on: START goes out again where it is owed */
+            bool same_boot;   /* else nothing of the former one lives */
+        } resumed;
         struct {
             uint8_t secret_digest[16];
             uint64_t ttl_ns; /* 0: the configured one */
@@ -333,7 +446,54 @@ struct input {
     X(TASK_FORGOTTEN, "task-forgotten")                                                            \
     X(FINALIZER_REGISTERED, "finalizer-registered")                                                \
     X(FINALIZER_BEGUN, "finalizer-begun")                                                          \
-    X(FINALIZER_DONE, "finalizer-done")
+    X(FINALIZER_DONE, "finalizer-done")                                                            \
+    X(OBLIGATION_RESERVED, "obligation-reserved")                                                  \
+    X(OBLIGATION_COMMITTED, "obligation-committed")                                                \
+    X(OBLIGATION_ABORTED, "obligation-aborted")                                                    \
+    X(OBLIGATION_LEAKED, "obligation-leaked")                                                      \
+    X(OBLIGATION_TRANSFERRED, "obligation-transferred")                                            \
+    X(OBLIGATION_RENEWED, "obligation-renewed")                                                    \
+    X(FUTURELOCK, "futurelock")                                                                    \
+    X(CHANNEL_OPENED, "channel-opened")                                                            \
+    X(CHANNEL_SEALED, "channel-sealed")                                                            \
+    X(CHANNEL_CLOSED, "channel-closed")                                                            \
+    X(MESSAGE_SENT, "message-sent")                                                                \
+    X(MESSAGE_RECEIVED, "message-received")                                                        \
+    X(MESSAGE_CONSUMED, "message-consumed")                                                        \
+    X(MESSAGE_RETURNED, "message-returned")                                                        \
+    X(MESSAGE_DEAD, "message-dead")                                                                \
+    X(MESSAGE_RETRIED, "message-retried")                                                          \
+    X(MESSAGE_DISCARDED, "message-discarded")                                                      \
+    X(LEASE_GRANTED, "lease-granted")                                                              \
+    X(LEASE_ENDED, "lease-ended")                                                                  \
+    X(LEASE_FREE, "lease-free")                                                                    \
+    X(WORKER_OFFERED, "worker-offered")                                                            \
+    X(WORKER_WITHDRAWN, "worker-withdrawn")                                                        \
+    X(WORKER_DRAINED, "worker-drained")                                                            \
+    X(WORKER_LOST, "worker-lost")                                                                  \
+    X(CALL_TAKEN, "call-taken")                                                                    \
+    X(CALL_STARTED, "call-started")                                                                \
+    X(CALL_GIVEN_BACK, "call-given-back")                                                          \
+    X(CALL_RETRIED, "call-retried")                                                                \
+    X(SAGA_BEGUN, "saga-begun")                                                                    \
+    X(SAGA_STEP_BEGUN, "saga-step-begun")                                                          \
+    X(SAGA_STEP_DONE, "saga-step-done")                                                            \
+    X(SAGA_STEP_FAILED, "saga-step-failed")                                                        \
+    X(SAGA_COMPENSATING, "saga-compensating")                                                      \
+    X(SAGA_STEP_UNDOING, "saga-step-undoing")                                                      \
+    X(SAGA_STEP_UNDONE, "saga-step-undone")                                                        \
+    X(SAGA_NEEDS_ATTENTION, "saga-needs-attention")                                                \
+    X(SAGA_RESOLVED, "saga-resolved")                                                              \
+    X(SAGA_ENDED, "saga-ended")                                                                    \
+    X(SAGA_FORGOTTEN, "saga-forgotten")                                                            \
+    X(CAPABILITY_GRANTED, "capability-granted")                                                    \
+    X(CAPABILITY_REVOKED, "capability-revoked")                                                    \
+    X(CAPABILITY_DEAD, "capability-dead")                                                          \
+    X(KEY_BOUND, "key-bound")                                                                      \
+    X(KEY_COMPLETED, "key-completed")                                                              \
+    X(KEY_FORGOTTEN, "key-forgotten")                                                              \
+    X(JOURNAL_STATE, "journal-state")                                                              \
+    X(RESUMED, "resumed")
 
 enum event_kind {
 #define KERNEL_EVENT_ENUM(name, wire) EV_##name,
@@ -368,11 +528,17 @@ struct event {
     uint64_t region;  /* subject's region; the region itself for REGION_* */
     uint64_t task;    /* TASK_*, FINALIZER_*; the decider for REGION_DECIDED; what cannot be
                          killed for REGION_CLOSE_TIMEOUT, 0: the region as a whole; else 0 */
-    uint64_t session; /* SESSION_*; attached session for REGION_OPENED; else 0 */
-    uint64_t value;   /* one number, by kind: parent id (REGION_OPENED), pid (STARTED),
-                         drain end T (CANCEL_REQUESTED), ms (CHARGED), end (EXTENDED),
-                         bytes (LOG_LOST), errno (SWEEP_FAILED), signal (CANCEL_SENT),
-                         P in ns (OVERCOMMITTED), a deciding region (DECIDED) */
+    uint64_t session; /* SESSION_*; attached session for REGION_OPENED; WORKER_*, CALL_*: the
+                         worker's; else 0 */
+    uint64_t subject; /* id of the obligation, channel, message, saga or capability it is about:
+                         OBLIGATION_*, LEASE_*, CHANNEL_*, MESSAGE_* (the message), SAGA_*,
+                         CAPABILITY_*; else 0 */
+    struct asup_ref holder; /* OBLIGATION_*, LEASE_*, MESSAGE_*: who holds, sent or received */
+    bool durable;   /* goes into the journal: not volatile by its kind or its region (R-DUR-1) */
+    uint64_t value; /* one number, by kind: parent id (REGION_OPENED), pid (STARTED),
+                       drain end T (CANCEL_REQUESTED), ms (CHARGED), end (EXTENDED),
+                       bytes (LOG_LOST), errno (SWEEP_FAILED), signal (CANCEL_SENT),
+                       P in ns (OVERCOMMITTED), a deciding region (DECIDED) */
     const struct kernel_outcome *outcome; /* MAIN_ENDED, COMPLETED, CLOSED, START_FAILED,
                                              REGION_DECIDED; else NULL */
     uint32_t reason;                      /* CANCEL_REQUESTED, ESCALATED: handle; else 0 */
@@ -398,13 +564,17 @@ enum effect_kind {
 
 struct effect {
     enum effect_kind kind;
-    uint64_t token;       /* REPLY */
-    int code;             /* REPLY: 0 or -ASUP_E... */
-    struct asup_ref made; /* REPLY: what was made, touched or waited for */
-    const char *limit;    /* REPLY with ASUP_EBUSY: the limit's name; else NULL */
-    const char *detail;   /* REPLY refused: what was wrong, for people, else NULL;
-                             0 and detail: advice (overcommitted responsiveness) */
-    uint64_t region;      /* START, SWEEP */
+    uint64_t token;              /* REPLY */
+    int code;                    /* REPLY: 0 or -ASUP_E... */
+    struct asup_ref made;        /* REPLY: what was made, touched or waited for */
+    const struct asup_ref *list; /* REPLY to WORKER_NEXT: calls given (tasks), then cancels;
+                                    to BATCH: see there */
+    uint32_t list_count;
+    uint32_t list_calls; /* of those, how many are calls */
+    const char *limit;   /* REPLY with ASUP_EBUSY: the limit's name; else NULL */
+    const char *detail;  /* REPLY refused: what was wrong, for people, else NULL;
+                            0 and detail: advice (overcommitted responsiveness) */
+    uint64_t region;     /* START, SWEEP */
     uint64_t task;
     uint32_t uid;      /* START, SWEEP: whom it runs as */
     int32_t signal;    /* SIGNAL */
@@ -547,6 +717,36 @@ struct session_view {
     uint32_t regions;     /* attached */
 };
 bool kernel_session(const struct kernel *k, uint64_t id, struct session_view *out);
+
+/* The registry. Each fills in *out and returns true, or false: there is none. */
+bool kernel_obligation(const struct kernel *k, uint64_t id, struct obligation_view *out);
+bool kernel_channel(const struct kernel *k, uint64_t id, struct channel_view *out);
+bool kernel_message(const struct kernel *k, uint64_t id, struct message_view *out);
+bool
+kernel_lease(const struct kernel *k, uint64_t region, struct bytes name, struct lease_view *out);
+bool kernel_worker(const struct kernel *k, uint64_t session, struct worker_view *out);
+bool kernel_call(const struct kernel *k, uint64_t task, struct call_view *out);
+bool kernel_saga(const struct kernel *k, uint64_t id, struct saga_view *out);
+bool
+kernel_saga_step(const struct kernel *k, uint64_t saga, uint32_t step, struct saga_step_view *out);
+bool kernel_capability(const struct kernel *k, uint64_t id, struct capability_view *out);
+/* The channel of that name in a region; 0: none. */
+uint64_t kernel_channel_find(const struct kernel *k, uint64_t region, struct bytes name);
+
+/* What a region owns, and what a holder holds, by id: the first above `after`;
+ * 0: no more. O(log n) or a short walk each. */
+uint64_t kernel_obligation_next(const struct kernel *k, uint64_t region, uint64_t after);
+uint64_t kernel_held_next(const struct kernel *k, struct asup_ref holder, uint64_t after);
+uint64_t kernel_channel_next(const struct kernel *k, uint64_t region, uint64_t after);
+uint64_t kernel_saga_next(const struct kernel *k, uint64_t region, uint64_t after);
+uint64_t kernel_capability_next(const struct kernel *k, uint64_t region, uint64_t after);
+/* Dead letters of all channels, oldest first. */
+uint64_t kernel_dead_next(const struct kernel *k, uint64_t after);
+/* Workers, by session id. */
+uint64_t kernel_worker_next(const struct kernel *k, uint64_t after);
+/* Leases, held or cooling, of a region: an opaque cursor, 0 begins and ends. */
+uint64_t
+kernel_lease_next(const struct kernel *k, uint64_t region, uint64_t cursor, struct lease_view *out);
 
 /* Completed tasks and closed regions still retained, oldest first. Start with
  * 0; returns the next cursor, 0 at the end. */

@@ -15,6 +15,26 @@ caller_may(const struct kernel *k, const struct caller *c, uint32_t uid)
     return c->uid == uid || caller_is_root(k, c);
 }
 
+int
+authorize(const struct kernel *k, const struct caller *c, uint32_t region, uint32_t right,
+          struct refusal *why)
+{
+    (void)right;
+    if (!caller_may(k, c, region_at(k, region)->uid))
+        return REFUSE(why, ASUP_EDENIED, "the region belongs to another user");
+    return 0;
+}
+
+struct asup_ref
+caller_holder(const struct caller *c)
+{
+    if (c->task != 0)
+        return (struct asup_ref){.id = c->task, .sort = ASUP_SORT_TASK};
+    if (c->session != 0)
+        return (struct asup_ref){.id = c->session, .sort = ASUP_SORT_SESSION};
+    return (struct asup_ref){0};
+}
+
 /* ---- Limits -------------------------------------------------------------------------- */
 
 struct limit_row {

@@ -240,16 +240,19 @@ struct reason {
 };
 
 /* A parked request: a promise to answer. It changes nothing and is no state. */
+enum wait_on { WAIT_ON_TASK, WAIT_ON_REGION };
+
 struct wait {
     uint64_t id; /* order of parking */
     uint64_t token;
     asup_time timeout_at;
-    uint32_t uid;
-    uint32_t target; /* index of task or region */
+    struct caller caller;
+    uint64_t number; /* by what it waits for; see there */
+    uint32_t target; /* index of what it waits for */
     uint32_t next, prev;
     uint32_t timer_place;
     uint8_t until;
-    bool on_region;
+    uint8_t on; /* enum wait_on */
 };
 
 /* ---- The kernel ------------------------------------------------------------------ */

@@ -7,7 +7,7 @@
  */
 #include "core/decide.h"
 
-static struct wait *
+struct wait *
 wait_at(const struct kernel *k, uint32_t i)
 {
     return arena_at(&k->waits, i);
@@ -17,25 +17,21 @@ wait_at(const struct kernel *k, uint32_t i)
 static uint32_t *
 list_of(struct kernel *k, const struct wait *w)
 {
-    return w->on_region ? &region_at(k, w->target)->wait_first : &task_at(k, w->target)->wait_first;
+    switch ((enum wait_on)w->on) {
+    case WAIT_ON_REGION:
+        return &region_at(k, w->target)->wait_first;
+    case WAIT_ON_TASK:
+        break;
+    }
+    return &task_at(k, w->target)->wait_first;
 }
 
-/* Take it out and answer it, unless nobody is there. */
 static void
-wait_end(struct kernel *k, uint32_t i, int code, bool answer)
+wait_drop(struct kernel *k, uint32_t i)
 {
     struct wait *w = arena_at(&k->waits, i);
     uint32_t *first = list_of(k, w);
 
-    if (answer) {
-        struct effect *fx = effect_add(k, FX_REPLY);
-
-        fx->token = w->token;
-        fx->code = code;
-        fx->detail = code == 0 ? NULL : "it has not happened yet";
-        fx->made.sort = w->on_region ? ASUP_SORT_REGION : ASUP_SORT_TASK;
-        fx->made.id = w->on_region ? region_at(k, w->target)->id : task_at(k, w->target)->id;
-    }
     if (i == *first)
         *first = w->next;
     else
@@ -45,9 +41,29 @@ wait_end(struct kernel *k, uint32_t i, int code, bool answer)
     else if (*first != NIL)
         wait_at(k, *first)->prev = w->prev;
     timer_set(&k->wait_timers, &k->allocator, TIMER_WAIT, i, ASUP_NEVER);
-    user_get(k, w->uid)->waits--;
+    user_get(k, w->caller.uid)->waits--;
     index_drop(&k->wait_tokens, i);
     arena_give(&k->waits, i);
+}
+
+void
+wait_end(struct kernel *k, uint32_t i, int code, const char *detail, struct asup_ref made)
+{
+    struct effect *fx = effect_add(k, FX_REPLY);
+
+    fx->token = wait_at(k, i)->token;
+    fx->code = code;
+    fx->detail = detail;
+    fx->made = made;
+    wait_drop(k, i);
+}
+
+static struct asup_ref
+target_of(const struct kernel *k, const struct wait *w)
+{
+    return w->on == WAIT_ON_REGION
+               ? (struct asup_ref){.id = region_at(k, w->target)->id, .sort = ASUP_SORT_REGION}
+               : (struct asup_ref){.id = task_at(k, w->target)->id, .sort = ASUP_SORT_TASK};
 }
 
 static bool
@@ -73,22 +89,25 @@ waits_task(struct kernel *k, uint32_t task)
 
         next = w->next;
         if (task_reached(t, w->until))
-            wait_end(k, i, 0, true);
+            wait_end(k, i, 0, NULL, target_of(k, w));
     }
 }
 
 void
 waits_region(struct kernel *k, uint32_t region)
 {
+    const struct asup_ref made = {.id = region_at(k, region)->id, .sort = ASUP_SORT_REGION};
+
     while (region_at(k, region)->wait_first != NIL)
-        wait_end(k, region_at(k, region)->wait_first, 0, true);
+        wait_end(k, region_at(k, region)->wait_first, 0, NULL, made);
 }
 
 void
 wait_fire(struct kernel *k)
 {
     while (timers_next(&k->wait_timers) <= k->now)
-        wait_end(k, k->wait_timers.items[0].record, -ASUP_ETIMEDOUT, true);
+        wait_end(k, k->wait_timers.items[0].record, -ASUP_ETIMEDOUT, "it has not happened yet",
+                 (struct asup_ref){0});
 }
 
 void
@@ -97,7 +116,7 @@ wait_dropped(struct kernel *k, uint64_t token)
     uint32_t i = index_find(&k->wait_tokens, token);
 
     if (i != NIL)
-        wait_end(k, i, 0, false);
+        wait_drop(k, i);
 }
 
 static bool
@@ -112,8 +131,21 @@ wait_reserve(struct kernel *k)
            index_reserve(&k->user_ids, &k->allocator, 1) && reserve(k, &need);
 }
 
-static void
-wait_park(struct kernel *k, const struct input *in, uint32_t target)
+int
+wait_admit(struct kernel *k, const struct input *in, uint64_t timeout_ns, struct refusal *why)
+{
+    if (timeout_ns == 0)
+        return REFUSE(why, ASUP_ETIMEDOUT, "it has not happened yet");
+    if (limit_waits(k, in->caller.uid, why) != 0)
+        return why->code;
+    if (!wait_reserve(k))
+        return REFUSE(why, ASUP_ENOMEM, "no memory for another wait");
+    return 0;
+}
+
+uint32_t
+wait_park(struct kernel *k, const struct input *in, enum wait_on on, uint32_t target,
+          uint64_t timeout_ns)
 {
     uint32_t i = arena_take(&k->waits, &k->allocator);
     struct wait *w = arena_at(&k->waits, i);
@@ -121,11 +153,10 @@ wait_park(struct kernel *k, const struct input *in, uint32_t target)
 
     w->id = ++k->wait_id_next;
     w->token = in->token;
-    w->timeout_at = time_add(k->now, in->u.wait.timeout_ns);
-    w->uid = in->caller.uid;
+    w->timeout_at = time_add(k->now, timeout_ns);
+    w->caller = in->caller;
     w->target = target;
-    w->until = in->u.wait.until;
-    w->on_region = in->u.wait.on_region;
+    w->on = (uint8_t)on;
     w->next = NIL;
     first = list_of(k, w);
     if (*first == NIL) {
@@ -137,7 +168,8 @@ wait_park(struct kernel *k, const struct input *in, uint32_t target)
     wait_at(k, *first)->prev = i;
     index_add(&k->wait_tokens, &k->allocator, i);
     timer_set(&k->wait_timers, &k->allocator, TIMER_WAIT, i, w->timeout_at);
-    user_get(k, w->uid)->waits++;
+    user_get(k, w->caller.uid)->waits++;
+    return i;
 }
 
 int
@@ -160,13 +192,10 @@ wait_request(struct kernel *k, const struct input *in, struct refusal *why, bool
     *made = (struct asup_ref){.id = id, .sort = on_region ? ASUP_SORT_REGION : ASUP_SORT_TASK};
     if (on_region ? !region_live(region_at(k, i)) : task_reached(task_at(k, i), in->u.wait.until))
         return 0;
-    if (in->u.wait.timeout_ns == 0)
-        return REFUSE(why, ASUP_ETIMEDOUT, "it has not happened yet");
-    if (limit_waits(k, in->caller.uid, why) != 0)
+    if (wait_admit(k, in, in->u.wait.timeout_ns, why) != 0)
         return why->code;
-    if (!wait_reserve(k))
-        return REFUSE(why, ASUP_ENOMEM, "no memory for another wait");
-    wait_park(k, in, i);
+    i = wait_park(k, in, on_region ? WAIT_ON_REGION : WAIT_ON_TASK, i, in->u.wait.timeout_ns);
+    wait_at(k, i)->until = in->u.wait.until;
     *parked = true;
     return 0;
 }

@@ -35,7 +35,10 @@
     X(NOTCONN, 15, "not-connected", 503, 1, "the daemon could not be reached")                     \
     X(GAP, 16, "gap", 410, 0, "the events asked for are no longer kept")                           \
     X(INTERRUPTED, 17, "interrupted", 499, 1, "the call was interrupted by its own caller")        \
-    X(INTERNAL, 18, "internal", 500, 0, "the daemon hit a fault of its own")
+    X(INTERNAL, 18, "internal", 500, 0, "the daemon hit a fault of its own")                       \
+    X(ENDED, 19, "ended", 410, 0, "the channel is sealed and has nothing more")                    \
+    X(REVOKED, 20, "revoked", 403, 0, "the capability was revoked")                                \
+    X(RESOLVED, 21, "resolved", 409, 0, "the obligation was resolved already")
 
 enum asup_error_code {
 #define ASUP_ERROR_ENUM(name, number, wire, http, retry, text) ASUP_E##name = (number),

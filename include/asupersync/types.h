@@ -19,7 +19,7 @@ extern "C" {
 /* ---- Identifiers ------------------------------------------------------
  * 64 bits, handed out in increasing order, never reused, 0 means none. Each
  * sort has its own type, so the compiler tells a region from a task, and its
- * own text form: r12, t7, s3. */
+ * own text form: r12, t7, s3, o9, c4, m21, g2, x5. */
 
 struct asup_region {
     uint64_t id;
@@ -30,6 +30,21 @@ struct asup_task {
 struct asup_session {
     uint64_t id;
 };
+struct asup_obligation {
+    uint64_t id;
+};
+struct asup_channel {
+    uint64_t id;
+};
+struct asup_message {
+    uint64_t id;
+};
+struct asup_saga {
+    uint64_t id;
+};
+struct asup_capability {
+    uint64_t id;
+};
 
 /** The sorts of identifiers; the value is the letter of the text form. */
 enum asup_sort {
@@ -37,6 +52,11 @@ enum asup_sort {
     ASUP_SORT_REGION = 'r',
     ASUP_SORT_TASK = 't',
     ASUP_SORT_SESSION = 's',
+    ASUP_SORT_OBLIGATION = 'o',
+    ASUP_SORT_CHANNEL = 'c',
+    ASUP_SORT_MESSAGE = 'm',
+    ASUP_SORT_SAGA = 'g',
+    ASUP_SORT_CAPABILITY = 'x',
 };
 
 /** Any identifier together with its sort. */
@@ -200,6 +220,50 @@ enum asup_policy {
 #undef ASUP_POLICY_ENUM
 };
 #define ASUP_POLICY_COUNT 6
+
+/* ---- Obligations (R-OBL-1) ------------------------------------------------ */
+
+/* X(NAME, number, "wire-name") */
+#define ASUP_OBLIGATION_KIND_LIST(X)                                                               \
+    X(SEND_PERMIT, 0, "send-permit")                                                               \
+    X(ACK, 1, "ack")                                                                               \
+    X(LEASE, 2, "lease")                                                                           \
+    X(IO_OP, 3, "io-op")
+
+enum asup_obligation_kind {
+#define ASUP_STATE_ENUM(name, number, wire) ASUP_OBLIGATION_##name = (number),
+    ASUP_OBLIGATION_KIND_LIST(ASUP_STATE_ENUM)
+#undef ASUP_STATE_ENUM
+};
+#define ASUP_OBLIGATION_KIND_COUNT 4
+
+/* ---- Rights of a capability (R-CAP-1) ---------------------------------------- */
+
+/* X(NAME, bit, "wire-name") */
+#define ASUP_RIGHT_LIST(X)                                                                         \
+    X(SPAWN, 0, "spawn")                                                                           \
+    X(CANCEL, 1, "cancel")                                                                         \
+    X(CLOSE, 2, "close")                                                                           \
+    X(OBSERVE, 3, "observe")                                                                       \
+    X(TIME, 4, "time")                                                                             \
+    X(RANDOM, 5, "random")                                                                         \
+    X(TRACE, 6, "trace")                                                                           \
+    X(CHANNEL, 7, "channel")                                                                       \
+    X(LEASE, 8, "lease")                                                                           \
+    X(IO, 9, "io")                                                                                 \
+    X(SAGA, 10, "saga")                                                                            \
+    X(SERVE, 11, "serve")                                                                          \
+    X(DELEGATE, 12, "delegate")                                                                    \
+    X(ADMIN, 13, "admin")
+
+enum asup_right {
+#define ASUP_RIGHT_ENUM(name, bit, wire) ASUP_RIGHT_##name = 1 << (bit),
+    ASUP_RIGHT_LIST(ASUP_RIGHT_ENUM)
+#undef ASUP_RIGHT_ENUM
+};
+#define ASUP_RIGHT_COUNT 14
+/** Every right but `admin`: what a task's own capability carries. */
+#define ASUP_RIGHTS_TASK ((1 << 13) - 1)
 
 /** How a region is ended (R-REG-3). */
 enum asup_end_mode {
