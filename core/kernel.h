@@ -187,7 +187,7 @@ enum input_kind {
     IN_TASK_LOG_LOST,  /* some of its output could not be kept */
     IN_REGION_SWEPT,   /* answer to FX_SWEEP: cgroup and work directory */
     IN_JOURNAL_STATE,  /* the journal failed, or works again: admission follows */
-    IN_TASK_LOST,      /* RESUMED only: the keeper knows nothing of a task it was told to start */
+    IN_TASK_LOST,      /* before RESUMED: the keeper knows nothing of a task that had started */
     IN_RESUMED,        /* the fold of the journal is complete, the keeper's rows are told:
                           effects still owed go out again */
 };
@@ -335,9 +335,10 @@ struct input {
             bool failed;
         } journal;
         struct {
-            bool same_keeper; /* tasks live on: START goes out again where it is owed */
-            bool same_boot;   /* else nothing of the former one lives */
-        } resumed;
+            bool same_keeper;  /* tasks live on: START goes out again where it is owed */
+            bool same_boot;    /* else nothing of the former one lives */
+            uint64_t id_first; /* ids go on from here at least; 0: from what is known */
+        } resumed;             /* see durable.h */
         struct {
             uint8_t secret_digest[16];
             uint64_t ttl_ns; /* 0: the configured one */
@@ -397,10 +398,10 @@ struct input {
 
 /* ---- Events (§8) ---------------------------------------------------------- */
 
-/* X(NAME, "wire-name"). What each carries is told beside struct event. Volatile,
- * many and small: REQUEST_BOUND, TASK_CHECKPOINTED, TASK_CHARGED,
- * TASK_SAMPLE_ORDERED, TASK_WATCHDOG_FED. TICK is for shells that trace time; the
- * kernel emits none, since time alone changes nothing. */
+/* X(NAME, "wire-name"). What each carries is told beside struct event; which are
+ * durable, in durable.h. TICK is for shells that trace time; the kernel emits
+ * none, since time alone changes nothing. A new one needs a row in
+ * codec_events.c. */
 #define KERNEL_EVENT_LIST(X)                                                                       \
     X(CONFIG, "config")                                                                            \
     X(TICK, "tick")                                                                                \
@@ -492,6 +493,10 @@ struct input {
     X(KEY_BOUND, "key-bound")                                                                      \
     X(KEY_COMPLETED, "key-completed")                                                              \
     X(KEY_FORGOTTEN, "key-forgotten")                                                              \
+    X(REASON_MADE, "reason-made")                                                                  \
+    X(REGION_CHARGED, "region-charged")                                                            \
+    X(REGION_LOST, "region-lost")                                                                  \
+    X(TASK_RERUN, "task-rerun")                                                                    \
     X(JOURNAL_STATE, "journal-state")                                                              \
     X(RESUMED, "resumed")
 
@@ -574,6 +579,8 @@ struct effect {
     const char *limit;   /* REPLY with ASUP_EBUSY: the limit's name; else NULL */
     const char *detail;  /* REPLY refused: what was wrong, for people, else NULL;
                             0 and detail: advice (overcommitted responsiveness) */
+    uint64_t after;      /* output commit: goes out when this event is on disk, see durable.h;
+                            0: at once */
     uint64_t region;     /* START, SWEEP */
     uint64_t task;
     uint32_t uid;      /* START, SWEEP: whom it runs as */
@@ -654,6 +661,7 @@ struct region_view {
     uint8_t state, policy;
     uint32_t quorum;
     bool sealed, cancelled, soft, shutdown, decided;
+    bool is_volatile;          /* R-DUR-1 */
     bool close_timeout;        /* RegionCloseTimeout was reported */
     int32_t sweep_error;       /* errno of the last failed sweep, or 0 */
     struct asup_budget budget; /* own */
