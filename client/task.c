@@ -124,12 +124,15 @@ checkpoint_answer(struct asup_client *c, enum proto_op_id op, const union proto_
 {
     struct asup_checkpoint checkpoint;
     struct typed answer;
+    uint64_t mask_left;
     int rc = typed_call(c, op, args, -1, &answer, err);
 
     if (rc != 0)
         return rc;
     checkpoint.cancel_requested = proto_get_bool(&answer.body, "cancel_requested", false);
     checkpoint.drain_left_ns = proto_get_uint(&answer.body, "drain_left_ns", ASUP_NEVER);
+    mask_left = proto_get_uint(&answer.body, "mask_left", 0);
+    checkpoint.mask_left = mask_left > UINT32_MAX ? UINT32_MAX : (uint32_t)mask_left;
     rc = info_reason(proto_get(&answer.body, "reason"), answer.memory, &checkpoint.reason);
     if (rc != 0)
         return typed_unreadable(&answer, rc, err);
@@ -138,22 +141,37 @@ checkpoint_answer(struct asup_client *c, enum proto_op_id op, const union proto_
     return 0;
 }
 
-int
-asup_client_task_checkpoint(struct asup_client *c, struct asup_task task,
-                            struct asup_checkpoint *out, struct asup_error_info *err)
+static int
+checkpoint_ask(struct asup_client *c, struct asup_task task, bool masked,
+               struct asup_checkpoint *out, struct asup_error_info *err)
 {
     union proto_args args;
 
     if (task.id == 0 || out == NULL)
         return error_invalid(err, "task", "a task and a place for the answer are needed");
     args_begin(PROTO_TASK_CHECKPOINT, &args);
-    args.task.task = task.id;
+    args.task_checkpoint.task = task.id;
+    args.task_checkpoint.masked = masked;
     return checkpoint_answer(c, PROTO_TASK_CHECKPOINT, &args, out, err);
 }
 
 int
-asup_client_task_progress(struct asup_client *c, struct asup_task task, uint64_t cost,
-                          struct asup_checkpoint *out, struct asup_error_info *err)
+asup_client_task_checkpoint(struct asup_client *c, struct asup_task task,
+                            struct asup_checkpoint *out, struct asup_error_info *err)
+{
+    return checkpoint_ask(c, task, false, out, err);
+}
+
+int
+asup_client_task_checkpoint_masked(struct asup_client *c, struct asup_task task,
+                                   struct asup_checkpoint *out, struct asup_error_info *err)
+{
+    return checkpoint_ask(c, task, true, out, err);
+}
+
+static int
+progress_ask(struct asup_client *c, struct asup_task task, uint64_t cost, bool masked,
+             struct asup_checkpoint *out, struct asup_error_info *err)
 {
     union proto_args args;
 
@@ -162,7 +180,22 @@ asup_client_task_progress(struct asup_client *c, struct asup_task task, uint64_t
     args_begin(PROTO_TASK_PROGRESS, &args);
     args.task_progress.task = task.id;
     args.task_progress.cost = cost;
+    args.task_progress.masked = masked;
     return checkpoint_answer(c, PROTO_TASK_PROGRESS, &args, out, err);
+}
+
+int
+asup_client_task_progress(struct asup_client *c, struct asup_task task, uint64_t cost,
+                          struct asup_checkpoint *out, struct asup_error_info *err)
+{
+    return progress_ask(c, task, cost, false, out, err);
+}
+
+int
+asup_client_task_progress_masked(struct asup_client *c, struct asup_task task, uint64_t cost,
+                                 struct asup_checkpoint *out, struct asup_error_info *err)
+{
+    return progress_ask(c, task, cost, true, out, err);
 }
 
 /* An id of that sort from the environment; 0: none. */

@@ -118,7 +118,7 @@ apply_created(struct kernel *k, const struct event *ev)
     t->run.watchdog_ns = p->watchdog_ns;
     t->run.response_ns = p->response_ns;
     t->run.watchdog_at = t->run.response_at = t->run.sample_at = ASUP_NEVER;
-    t->run.mask_depth = p->mask_depth;
+    t->run.mask_depth = t->run.mask_left = p->mask_depth;
     t->label = heap_put(&k->heap, &k->allocator, ev->text);
     t->spec = heap_put(&k->heap, &k->allocator, (struct bytes){p + 1, p->spec_size});
     t->uid = ev->uid;

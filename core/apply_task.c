@@ -195,6 +195,13 @@ task_checkpointed(struct kernel *k, const struct event *ev, struct task *t)
 }
 
 static void
+task_masked(const struct event *ev, struct task *t)
+{
+    must(t->run.mask_left > 0 && ev->value == t->run.mask_left - 1);
+    t->run.mask_left--;
+}
+
+static void
 task_charged(struct kernel *k, const struct event *ev, struct task *t)
 {
     const struct charge_payload *p = ev->payload;
@@ -392,6 +399,9 @@ apply_task(struct kernel *k, const struct event *ev)
         break;
     case EV_TASK_CHECKPOINTED:
         task_checkpointed(k, ev, t);
+        break;
+    case EV_TASK_MASKED:
+        task_masked(ev, t);
         break;
     case EV_TASK_CHARGED:
         task_charged(k, ev, t);

@@ -101,8 +101,43 @@ charge_cost(struct kernel *k, uint32_t i, uint64_t cost, uint32_t cpu_ms, bool s
         charge_follow(k, i, false, cost);
 }
 
+static bool
+is_masked(const struct input *in)
+{
+    return (in->kind == IN_TASK_CHECKPOINT && in->u.checkpoint.masked) ||
+           (in->kind == IN_TASK_PROGRESS && in->u.progress.masked);
+}
+
+/* A repeat spends nothing and observes nothing; nor does it tell of a cancel
+ * that nothing has acknowledged. */
+bool
+task_spend_masked(const struct kernel *k, const struct input *in)
+{
+    uint32_t i = in->task != 0 && is_masked(in) ? task_of_id(k, in->task) : NIL;
+
+    return i != NIL && (task_at(k, i)->flags & TASK_ACKED) == 0;
+}
+
+/* R-TSK-3: a mask holds as long as there is one left to spend; else the report
+ * observes a cancel (R-TSK-2), one that it brought about included. */
+static bool
+report_observe(struct kernel *k, const struct input *in, uint32_t i)
+{
+    const struct task *t = task_at(k, i);
+    struct event ev = event_of_task(EV_TASK_MASKED, k, i);
+
+    if (is_masked(in) && t->run.mask_left > 0) {
+        ev.value = t->run.mask_left - 1;
+        emit(k, ev);
+        return true;
+    }
+    if (t->state == ASUP_TASK_CANCEL_REQUESTED)
+        emit(k, event_of_task(EV_TASK_CANCEL_ACKED, k, i));
+    return false;
+}
+
 struct asup_ref
-task_spend(struct kernel *k, const struct input *in)
+task_spend(struct kernel *k, const struct input *in, struct refusal *why)
 {
     uint32_t i = task_of_id(k, in->task);
     const struct task *t = task_at(k, i);
@@ -115,12 +150,10 @@ task_spend(struct kernel *k, const struct input *in)
         emit(k, event_of_task(EV_TASK_CHECKPOINTED, k, i));
         if (working)
             charge_follow(k, i, true, 1);
-        /* A checkpoint observes a cancel (R-TSK-2), its own included. */
-        if (t->state == ASUP_TASK_CANCEL_REQUESTED)
-            emit(k, event_of_task(EV_TASK_CANCEL_ACKED, k, i));
-        if (t->kill_at <= k->now)
-            work_task(k, i);
     }
+    why->masked = report_observe(k, in, i);
+    if (in->kind == IN_TASK_CHECKPOINT && t->kill_at <= k->now)
+        work_task(k, i);
     return (struct asup_ref){.id = in->task, .sort = ASUP_SORT_TASK};
 }
 

@@ -17,6 +17,7 @@ struct refusal {
     int code;           /* 0 or -ASUP_E... */
     const char *detail; /* for people, or NULL */
     const char *limit;  /* name of the limit, or NULL */
+    bool masked;        /* granted, and a mask held (R-TSK-3) */
 };
 
 #define REFUSE(why, error, text)                                                                   \
@@ -111,7 +112,9 @@ void task_advance(struct kernel *k, uint32_t i);
 
 /* budget.c */
 int task_spend_check(struct kernel *k, const struct input *in, struct refusal *why);
-struct asup_ref task_spend(struct kernel *k, const struct input *in);
+struct asup_ref task_spend(struct kernel *k, const struct input *in, struct refusal *why);
+/* Whether the answer to a repeat says that the mask held. */
+bool task_spend_masked(const struct kernel *k, const struct input *in);
 void task_sampled(struct kernel *k, uint32_t i, uint64_t cpu_ns);
 
 /* policy.c */

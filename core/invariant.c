@@ -187,6 +187,8 @@ check_task(const struct kernel *k, uint32_t i, struct tally *tally)
         HOLDS((t->flags & (TASK_BEGUN | TASK_ORDERED)) == TASK_BEGUN, "lane-unique");
     if ((t->flags & TASK_FINALIZER) != 0)
         HOLDS(t->reason == 0, "mask-bounded");
+    if ((t->flags & TASK_ENDED) == 0)
+        HOLDS(t->run.mask_left <= t->run.mask_depth, "mask-bounded");
     HOLDS((t->timer_place == 0) == (task_deadline(t) == ASUP_NEVER), "time-monotone");
     return check_task_order(t);
 }

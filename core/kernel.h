@@ -129,8 +129,8 @@ enum input_kind {
     IN_REGION_END,
     IN_TASK_SUBMIT,
     IN_TASK_CANCEL,
-    IN_TASK_CHECKPOINT, /* spends one poll and acknowledges a cancel */
-    IN_TASK_PROGRESS,   /* spends cost */
+    IN_TASK_CHECKPOINT, /* spends one poll and observes a cancel, unless it is masked */
+    IN_TASK_PROGRESS,   /* spends cost and observes likewise */
     IN_FINALIZER_DEFER,
     IN_OBLIGATION_RESERVE,  /* an I/O operation */
     IN_OBLIGATION_COMMIT,   /* an I/O operation is complete */
@@ -224,7 +224,7 @@ struct task_params {
     uint64_t leftover_ns;  /* ASUP_NEVER: the configured one */
     uint64_t watchdog_ns;  /* 0: none */
     uint64_t response_ns;  /* declared longest time between checkpoints; 0: none (R-TSK-8) */
-    uint32_t mask_depth;   /* declared with it */
+    uint32_t mask_depth;   /* declared masked checkpoints: its allowance (R-TSK-3) */
     int32_t cancel_signal; /* 1 to 64 */
     bool leftover_wait;    /* leftover: wait */
     bool notify;           /* speaks the notify protocol */
@@ -269,6 +269,18 @@ struct process_exit {
     uint64_t cpu_ns;
     uint64_t memory_peak;
 };
+
+/* Masks (R-TSK-3). The mask depth that a task declared is its allowance, given
+ * once. A masked report (checkpoint or progress) spends one of it, cancelled or
+ * not; while there was one to spend the mask holds: the report spends what it
+ * spends otherwise, but a cancel is neither told (FX_REPLY says `masked`) nor
+ * acknowledged by it. With nothing left it is a report like any other.
+ *
+ * A mask defers what the task observes, nothing else: reason, T, the kill at T,
+ * the end of the cleanup polls and the cancel signal come as they would. A
+ * process speaks when it was submitted with `notify`, `response_ns` or
+ * `mask_depth`; for one that speaks the signal's delivery acknowledges nothing,
+ * for all others it does, whatever they mask (R-TSK-2). */
 
 struct input {
     enum input_kind kind;
@@ -352,7 +364,11 @@ struct input {
             struct bytes message;
         } cancel;
         struct {
+            bool masked; /* R-TSK-3, see below */
+        } checkpoint;
+        struct {
             uint64_t cost;
+            bool masked;
         } progress;
         struct {
             uint64_t timeout_ns; /* ASUP_NEVER: for ever; 0: poll */
@@ -433,6 +449,7 @@ struct input {
     X(TASK_CANCEL_SENT, "task-cancel-sent")                                                        \
     X(TASK_CANCEL_ACKED, "task-cancel-acked")                                                      \
     X(TASK_CHECKPOINTED, "task-checkpointed")                                                      \
+    X(TASK_MASKED, "task-masked")                                                                  \
     X(TASK_CHARGED, "task-charged")                                                                \
     X(TASK_SAMPLE_ORDERED, "task-sample-ordered")                                                  \
     X(TASK_EXTENDED, "task-extended")                                                              \
@@ -543,6 +560,7 @@ struct event {
     uint64_t value; /* one number, by kind: parent id (REGION_OPENED), pid (STARTED),
                        drain end T (CANCEL_REQUESTED), ms (CHARGED), end (EXTENDED),
                        bytes (LOG_LOST), errno (SWEEP_FAILED), signal (CANCEL_SENT),
+                       masks left (MASKED),
                        P in ns (OVERCOMMITTED), a deciding region (DECIDED) */
     const struct kernel_outcome *outcome; /* MAIN_ENDED, COMPLETED, CLOSED, START_FAILED,
                                              REGION_DECIDED; else NULL */
@@ -576,6 +594,7 @@ struct effect {
                                     to BATCH: see there */
     uint32_t list_count;
     uint32_t list_calls; /* of those, how many are calls */
+    bool masked;         /* REPLY to a masked report: the mask held, tell of no cancel */
     const char *limit;   /* REPLY with ASUP_EBUSY: the limit's name; else NULL */
     const char *detail;  /* REPLY refused: what was wrong, for people, else NULL;
                             0 and detail: advice (overcommitted responsiveness) */
@@ -693,7 +712,8 @@ struct task_view {
     struct asup_budget effective; /* met with every ancestor's (R-BUD-2) */
     uint32_t polls_spent;
     uint64_t cost_spent;
-    asup_time kill_at; /* when it will be killed; ASUP_NEVER: not planned */
+    uint32_t mask_depth, mask_left; /* R-TSK-3; both 0 once its main process ended */
+    asup_time kill_at;              /* when it will be killed; ASUP_NEVER: not planned */
     uint64_t slack_ns; /* effective limit - now at the last step; ASUP_NEVER: no limit */
     uint64_t log_lost; /* bytes */
     uint32_t reason;   /* handle; 0: not cancelled */

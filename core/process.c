@@ -265,6 +265,14 @@ fact_extend(struct kernel *k, const struct input *in, uint32_t i)
     emit(k, ev);
 }
 
+/* The notify protocol, or the library: only who checks points declares how
+ * often, or that it masks them. */
+static bool
+task_speaks(const struct task *t)
+{
+    return (t->flags & TASK_NOTIFY) != 0 || t->run.response_ns != 0 || t->run.mask_depth != 0;
+}
+
 static void
 fact_acked(struct kernel *k, uint32_t i)
 {
@@ -281,8 +289,8 @@ fact_running(struct kernel *k, const struct input *in, uint32_t i)
         return;
     switch (in->kind) {
     case IN_TASK_SIGNALLED:
-        /* Who speaks the notify protocol says itself when it observes. */
-        if (in->u.signalled.delivered && (t->flags & TASK_NOTIFY) == 0)
+        /* Who speaks says itself when it observes. */
+        if (in->u.signalled.delivered && !task_speaks(t))
             fact_acked(k, i);
         break;
     case IN_TASK_STOPPING:

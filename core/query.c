@@ -182,6 +182,8 @@ kernel_task(const struct kernel *k, uint64_t id, struct task_view *out)
                    .cost_quota = t->cost_quota},
         .polls_spent = t->polls_spent,
         .cost_spent = t->cost_spent,
+        .mask_depth = (t->flags & TASK_ENDED) == 0 ? t->run.mask_depth : 0,
+        .mask_left = (t->flags & TASK_ENDED) == 0 ? t->run.mask_left : 0,
         .kill_at = task_live(t) && (t->flags & TASK_ESCALATED) == 0 ? t->kill_at : ASUP_NEVER,
         .slack_ns = ASUP_NEVER,
         .log_lost = t->log_lost,

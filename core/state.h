@@ -73,6 +73,7 @@ struct task {
             asup_time response_at;
             asup_time sample_at; /* while it starts: when it is TASK_SLOW */
             uint32_t mask_depth;
+            uint32_t mask_left;     /* R-TSK-3 */
             uint32_t cleanup_polls; /* left, once cancelled (R-CAN-2) */
         } run;
         struct {

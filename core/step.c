@@ -172,8 +172,10 @@ reply(struct kernel *k, const struct input *in, const struct refusal *why, struc
     fx->code = why->code;
     fx->detail = why->detail;
     fx->limit = why->limit;
-    if (why->code == 0)
+    if (why->code == 0) {
         fx->made = made;
+        fx->masked = why->masked;
+    }
 }
 
 static int
@@ -250,7 +252,7 @@ request_do(struct kernel *k, const struct input *in, struct refusal *why)
     case IN_SHUTDOWN:
         return shutdown_begin(k, in);
     default:
-        return task_spend(k, in);
+        return task_spend(k, in, why);
     }
 }
 
@@ -266,7 +268,7 @@ request(struct kernel *k, const struct input *in)
     } else if (in->kind == IN_WAIT) {
         (void)wait_request(k, in, &why, &parked, &made);
     } else if (request_lookup(k, in, &made, &why) != 0) {
-        /* granted before, or refused */
+        why.masked = why.code == 0 && task_spend_masked(k, in);
     } else if (in->kind == IN_BATCH) {
         (void)batch_request(k, in, &why, &made);
     } else if (request_check(k, in, &why) == 0) {

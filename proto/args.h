@@ -182,9 +182,12 @@ struct args_task_wait {
     uint64_t timeout_ns; /* ASUP_NEVER: for ever; 0: poll */
     uint32_t until;      /* enum proto_until */
 };
-/* task.stat and task.checkpoint */
 struct args_task {
     uint64_t task;
+};
+struct args_task_checkpoint {
+    uint64_t task;
+    bool masked;
 };
 struct args_task_list {
     struct proto_target region; /* "/" when absent */
@@ -196,6 +199,7 @@ struct args_task_list {
 struct args_task_progress {
     uint64_t task;
     uint64_t cost;
+    bool masked;
 };
 struct args_task_logs {
     uint64_t task;
@@ -234,7 +238,8 @@ union proto_args {
     struct args_submit submit; /* also finalizer.defer */
     struct args_task_cancel task_cancel;
     struct args_task_wait task_wait;
-    struct args_task task; /* task.stat, task.checkpoint */
+    struct args_task task; /* task.stat */
+    struct args_task_checkpoint task_checkpoint;
     struct args_task_list task_list;
     struct args_task_progress task_progress;
     struct args_task_logs task_logs;

@@ -103,7 +103,8 @@ static const struct proto_field process_fields[] = {
              "Declared longest time between two checkpoints.", RANGE(1, PROTO_DURATION_MAX),
              PRESET(0)),
     UINT(proto_process, mask_depth, "mask_depth",
-         "Declared number of checkpoints it may mask in a row.", RANGE(0, UINT32_MAX), PRESET(0)),
+         "Declared number of masked checkpoints: its mask allowance, given once.",
+         RANGE(0, UINT32_MAX), PRESET(0)),
     BUDGET(proto_process, budget, "budget",
            "Its budget; of a finalizer, timeout_ns is the time it may take."),
 };
@@ -210,10 +211,17 @@ static const struct proto_field task_list_fields[] = {
     ID(args_task_list, after, "after", "Go on after this task.", ASUP_SORT_TASK),
     UINT(args_task_list, limit, "limit", "How many at most.", RANGE(1, 1000), PRESET(1000)),
 };
+#define MASKED_DOC                                                                                 \
+    "Spend one of the task's mask allowance, and hear of no cancel while there is one."
+static const struct proto_field task_checkpoint_fields[] = {
+    ID(args_task_checkpoint, task, "task", "The task.", ASUP_SORT_TASK, REQUIRED),
+    BOOL(args_task_checkpoint, masked, "masked", MASKED_DOC),
+};
 static const struct proto_field task_progress_fields[] = {
     ID(args_task_progress, task, "task", "The task.", ASUP_SORT_TASK, REQUIRED),
     UINT(args_task_progress, cost, "cost", "Cost spent since the last report.", REQUIRED,
          RANGE(0, INT64_MAX)),
+    BOOL(args_task_progress, masked, "masked", MASKED_DOC),
 };
 static const struct proto_field task_logs_fields[] = {
     ID(args_task_logs, task, "task", "The task.", ASUP_SORT_TASK, REQUIRED),
@@ -260,6 +268,7 @@ ARGS(task_cancel);
 ARGS(task_wait);
 ARGS(task);
 ARGS(task_list);
+ARGS(task_checkpoint);
 ARGS(task_progress);
 ARGS(task_logs);
 ARGS(events_watch);
@@ -304,9 +313,10 @@ const struct proto_op proto_ops[PROTO_OP_COUNT] = {
        task_list),
     OP(TASK_CHECKPOINT, "task.checkpoint",
        "Spend one poll, and learn whether to stop: that acknowledges a cancel.", PROTO_BATCHED, "",
-       task),
-    OP(TASK_PROGRESS, "task.progress", "Report cost that was spent.", PROTO_MUTATES | PROTO_BATCHED,
-       "", task_progress),
+       task_checkpoint),
+    OP(TASK_PROGRESS, "task.progress",
+       "Report cost that was spent, and learn whether to stop: that acknowledges a cancel.",
+       PROTO_MUTATES | PROTO_BATCHED, "", task_progress),
     OP(TASK_LOGS, "task.logs", "Read a task's output.", PROTO_PARKS, "observe", task_logs),
     OP(FINALIZER_DEFER, "finalizer.defer",
        "Register a program that runs when the region has drained.", ADMITS, "spawn", submit),

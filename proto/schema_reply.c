@@ -199,6 +199,7 @@ static const struct proto_reply_field task_checkpoint[] = {
     {"cancel_requested", "bool", "It shall stop."},
     {"reason", "R|nil", "Why."},
     {"drain_left_ns", "uint|nil", "Until it will be killed."},
+    {"mask_left", "uint", "What is left of its mask allowance."},
     END,
 };
 static const struct proto_reply_field task_logs[] = {

@@ -195,6 +195,8 @@ report_to(struct call *c, struct input *in)
         return call_refused(c, &answer);
     if ((rc = call_task(c, in->task, &task)) != 0)
         return rc;
+    if (answer.masked)
+        task.reason = 0;
     pw_map(c->w);
     pw_key(c->w, "cancel_requested");
     pw_bool(c->w, task.reason != 0);
@@ -202,6 +204,8 @@ report_to(struct call *c, struct input *in)
     body_reason(c->w, e->kernel, task.reason);
     pw_key(c->w, "drain_left_ns");
     pw_time(c->w, task.reason ? time_left(task.kill_at, engine_now(e)) : ASUP_NEVER);
+    pw_key(c->w, "mask_left");
+    pw_uint(c->w, task.mask_left);
     pw_end(c->w);
     return 0;
 }
@@ -209,7 +213,11 @@ report_to(struct call *c, struct input *in)
 int
 op_task_checkpoint(struct call *c)
 {
-    return report_to(c, &(struct input){.kind = IN_TASK_CHECKPOINT, .task = c->args->task.task});
+    const struct args_task_checkpoint *a = &c->args->task_checkpoint;
+
+    return report_to(c, &(struct input){.kind = IN_TASK_CHECKPOINT,
+                                        .task = a->task,
+                                        .u.checkpoint.masked = a->masked});
 }
 
 int
@@ -217,8 +225,9 @@ op_task_progress(struct call *c)
 {
     const struct args_task_progress *a = &c->args->task_progress;
 
-    return report_to(
-        c, &(struct input){.kind = IN_TASK_PROGRESS, .task = a->task, .u.progress.cost = a->cost});
+    return report_to(c, &(struct input){.kind = IN_TASK_PROGRESS,
+                                        .task = a->task,
+                                        .u.progress = {.cost = a->cost, .masked = a->masked}});
 }
 
 /* ---- List --------------------------------------------------------------------------------------

@@ -118,6 +118,7 @@ struct answer {
     bool given; /* false: it waits, FX_REPLY comes later */
     int code;
     struct asup_ref made;
+    bool masked;       /* a mask held: no cancel is told (R-TSK-3) */
     const char *limit; /* a literal of the kernel */
     char detail[256];  /* "": none */
 };

@@ -55,6 +55,7 @@ event_is_kept(enum event_kind kind)
     case EV_TICK:
     case EV_REQUEST_BOUND:
     case EV_TASK_CHECKPOINTED:
+    case EV_TASK_MASKED:
     case EV_TASK_SAMPLE_ORDERED:
     case EV_TASK_CHARGED:
     case EV_TASK_WATCHDOG_FED:
@@ -98,6 +99,7 @@ answer_take(struct answer *a, const struct effect *fx)
     a->given = true;
     a->code = fx->code;
     a->made = fx->made;
+    a->masked = fx->masked;
     a->limit = fx->limit;
     a->detail[0] = '\0';
     if (fx->detail) {

@@ -5,7 +5,8 @@
  * it happens, together with what decides who may see it: the owner's uid and
  * the regions above it. The window is bounded by count and by bytes; what
  * falls out at the old end is gone, and who asks for it is told so (gap).
- * Ticks, checkpoints, charges and watchdog feeds are volatile and not kept.
+ * Ticks, checkpoints, masks, charges and watchdog feeds are volatile and not
+ * kept.
  */
 #ifndef ASUPERSYNC_DAEMON_ENGINE_WINDOW_H
 #define ASUPERSYNC_DAEMON_ENGINE_WINDOW_H

@@ -328,9 +328,24 @@ ASUP_API int asup_client_task_list(struct asup_client *c, const struct asup_list
 ASUP_API int asup_client_task_checkpoint(struct asup_client *c, struct asup_task task,
                                          struct asup_checkpoint *out, struct asup_error_info *err);
 
-/** As asup_client_task_checkpoint(), and report progress that cost @p cost units. */
+/** As asup_client_task_checkpoint(), but report progress that cost @p cost units
+ *  and spend no poll. */
 ASUP_API int asup_client_task_progress(struct asup_client *c, struct asup_task task, uint64_t cost,
                                        struct asup_checkpoint *out, struct asup_error_info *err);
+
+/**
+ * The same where a cancel must not be heard yet: spend one of the allowance
+ * that the task declared as its mask depth. While there is one to spend the
+ * answer tells of no cancel, and acknowledges none; after that it is a
+ * checkpoint like any other (R-TSK-3). The kill at the end of the drain time
+ * comes all the same.
+ */
+ASUP_API int
+asup_client_task_checkpoint_masked(struct asup_client *c, struct asup_task task,
+                                   struct asup_checkpoint *out, struct asup_error_info *err);
+ASUP_API int
+asup_client_task_progress_masked(struct asup_client *c, struct asup_task task, uint64_t cost,
+                                 struct asup_checkpoint *out, struct asup_error_info *err);
 
 /**
  * Read what a task has written to its standard output and error.

@@ -88,7 +88,7 @@ struct asup_process {
     uint64_t delay_ns;     /**< stays Created that long; 0: none */
     const char *label;     /**< for people, at most ASUP_LABEL_MAX bytes; NULL: argv[0] */
     uint64_t response_ns;  /**< declared time between checkpoints; 0: none (R-TSK-8) */
-    uint32_t mask_depth;   /**< declared with it */
+    uint32_t mask_depth;   /**< mask allowance: masked checkpoints (R-TSK-3) */
     struct asup_budget_request budget; /**< for a finalizer its time-out is how long it may take */
 };
 
@@ -203,6 +203,7 @@ struct asup_checkpoint {
     bool cancel_requested;
     uint64_t drain_left_ns;     /**< until it will be killed; ASUP_NEVER: not planned */
     struct asup_reason *reason; /**< NULL unless cancel_requested */
+    uint32_t mask_left;         /**< left of its mask allowance (R-TSK-3) */
 };
 ASUP_API void asup_checkpoint_fini(struct asup_checkpoint *checkpoint);
 

@@ -276,6 +276,50 @@ START_TEST(R_BUD_3_a_checkpoint_tells_of_a_cancel)
 }
 END_TEST
 
+START_TEST(R_TSK_3_masked_checkpoints_defer_the_cancel)
+{
+    const char *const argv[] = {"sh", "-c",
+                                "trap '' TERM; echo ready; while :; do sleep 1000; done", NULL};
+    struct asup_region region = open_region(NULL);
+    struct asup_process process;
+    struct asup_checkpoint checkpoint;
+    struct asup_log_chunk chunk;
+    struct asup_task task;
+    struct asup_task_info info;
+
+    asup_process_init(&process);
+    process.argv = argv;
+    process.mask_depth = 2;
+    OK(asup_client_task_submit(client, region, &process, &task, &err));
+    OK(asup_client_task_logs(client, task, 0, 0, 20000, &chunk, &err));
+    ck_assert_mem_eq(chunk.data, "ready", 5); /* its trap is set */
+    asup_log_chunk_fini(&chunk);
+    OK(asup_client_region_end(client, region, ASUP_END_CANCEL, 20 * ASUP_NS_PER_S, "enough", &err));
+    OK(asup_client_task_checkpoint_masked(client, task, &checkpoint, &err));
+    ck_assert(!checkpoint.cancel_requested);
+    ck_assert_ptr_null(checkpoint.reason);
+    ck_assert_uint_eq(checkpoint.drain_left_ns, ASUP_NEVER);
+    ck_assert_uint_eq(checkpoint.mask_left, 1);
+    asup_checkpoint_fini(&checkpoint);
+    OK(asup_client_task_progress_masked(client, task, 3, &checkpoint, &err));
+    ck_assert(!checkpoint.cancel_requested);
+    ck_assert_uint_eq(checkpoint.mask_left, 0);
+    asup_checkpoint_fini(&checkpoint);
+    OK(asup_client_task_stat(client, task, &info, &err));
+    ck_assert_int_eq(info.state, ASUP_TASK_CANCEL_REQUESTED);
+    asup_task_info_fini(&info);
+    OK(asup_client_task_checkpoint_masked(client, task, &checkpoint, &err));
+    ck_assert(checkpoint.cancel_requested);
+    ck_assert_str_eq(checkpoint.reason->message, "enough");
+    asup_checkpoint_fini(&checkpoint);
+    OK(asup_client_task_stat(client, task, &info, &err));
+    ck_assert_int_eq(info.state, ASUP_TASK_CANCELLING);
+    asup_task_info_fini(&info);
+    OK(asup_client_region_end(client, region, ASUP_END_CANCEL, 0, NULL, &err)); /* now */
+    OK(asup_client_region_wait(client, region, -1, NULL, &err));
+}
+END_TEST
+
 START_TEST(standard_streams_are_handed_over)
 {
     struct asup_region region = open_region(NULL);
@@ -536,6 +580,7 @@ static const struct rule rules[] = {
     RULE(R_TSK_7_a_wait_ends_with_its_time_and_can_be_repeated),
     RULE(many_tasks_are_admitted_at_once_or_not_at_all),
     RULE(R_BUD_3_a_checkpoint_tells_of_a_cancel),
+    RULE(R_TSK_3_masked_checkpoints_defer_the_cancel),
     RULE(standard_streams_are_handed_over),
     RULE(R_REG_2_a_region_is_found_and_refuses_when_it_may_not),
     RULE(R_FIN_1_finalizers_run_last_in_first_out),

@@ -607,11 +607,17 @@ answer_rest(struct fake *f, struct fake_request *r)
         pw_bool(&w, true);
     } else if (fake_asks(r, PROTO_TASK_PROGRESS)) {
         ck_assert_uint_eq(r->decoded.call.args->task_progress.cost, 50);
+        ck_assert(!r->decoded.call.args->task_progress.masked);
         pw_key(&w, "cancel_requested");
         pw_bool(&w, true);
         put_uint(&w, "drain_left_ns", 99);
         pw_key(&w, "reason");
         pw_reason(&w, &parent_reason);
+    } else if (fake_asks(r, PROTO_TASK_CHECKPOINT)) {
+        ck_assert(r->decoded.call.args->task_checkpoint.masked);
+        pw_key(&w, "cancel_requested");
+        pw_bool(&w, false);
+        put_uint(&w, "mask_left", 3);
     } else if (fake_asks(r, PROTO_WHY)) {
         put_text(&w, "id", "r3");
         put_text(&w, "state", "draining");
@@ -669,6 +675,13 @@ START_TEST(output_checkpoints_why_and_status_are_read)
     ck_assert(checkpoint.cancel_requested);
     ck_assert_uint_eq(checkpoint.drain_left_ns, 99);
     ck_assert_uint_eq(asup_reason_root(checkpoint.reason)->key.kind, ASUP_CANCEL_SHUTDOWN);
+    ck_assert_uint_eq(checkpoint.mask_left, 0);
+    asup_checkpoint_fini(&checkpoint);
+
+    ck_assert_int_eq(asup_client_task_checkpoint_masked(client, t7, &checkpoint, &err), 0);
+    ck_assert(!checkpoint.cancel_requested);
+    ck_assert_ptr_null(checkpoint.reason);
+    ck_assert_uint_eq(checkpoint.mask_left, 3);
     asup_checkpoint_fini(&checkpoint);
 
     ck_assert_int_eq(asup_client_why(client, ref, &why, &err), 0);

@@ -299,10 +299,12 @@ any_request(void)
     case 2:
     case 3:
         in.kind = IN_TASK_CHECKPOINT;
+        in.u.checkpoint.masked = dice(2) == 0;
         break;
     case 4:
         in.kind = IN_TASK_PROGRESS;
         in.u.progress.cost = dice(20);
+        in.u.progress.masked = dice(2) == 0;
         break;
     case 5:
     case 6:

@@ -32,8 +32,8 @@
  * Asking
  *     close R [drain D] [message W]     finish R [drain D]
  *     cancel R|T [drain D] [message W]
- *     shutdown [within D]               T checkpoints
- *     T progresses N                    S keepalive
+ *     shutdown [within D]               T checkpoints [masked]
+ *     T progresses N [masked]           S keepalive
  *     S bye                             S resumes
  *     W waits for R|T [started|ready] [timeout D]
  *     batch N                           the next N requests go as one

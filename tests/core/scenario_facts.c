@@ -90,6 +90,8 @@ verb_of_task(struct thing *t, const char *verb, struct words *w)
         in.task = t->id;
         if (in.kind == IN_TASK_PROGRESS)
             in.u.progress.cost = take_number(w);
+        if (took(w, "masked"))
+            *(in.kind == IN_TASK_PROGRESS ? &in.u.progress.masked : &in.u.checkpoint.masked) = true;
         while (more(w) && option_of_request(w, &in)) {
         }
     } else

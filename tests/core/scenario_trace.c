@@ -276,6 +276,8 @@ trace_reply(const struct effect *fx)
         trace_line("answered %s", name_of(fx->made.sort, fx->made.id).text);
     if (fx->code == 0 && fx->detail != NULL)
         trace_line("advised");
+    if (fx->masked)
+        trace_line("masked");
 }
 
 static void

@@ -83,7 +83,7 @@ open_something(int number)
     default:
         if (parent != NULL)
             say("task t%d in %s %s %s %s", number, parent, drain[dice(3)], limit[dice(6)],
-                dice(4) == 0 ? "delay 3s" : (dice(4) == 0 ? "leftover-wait" : "notify"));
+                dice(4) == 0 ? "delay 3s" : (dice(4) == 0 ? "leftover-wait" : "notify mask 2"));
         return;
     }
 }
@@ -103,10 +103,24 @@ end_something(void)
 static void
 happen_to_a_task(void)
 {
-    static const char *const what[] = {"exits 0",      "exits 3",      "dies 15",    "main-exits 0",
-                                       "main-exits 1", "main-dies 11", "empty",      "ready",
-                                       "stopping",     "extends 5s",   "feeds",      "used 40",
-                                       "checkpoints",  "progresses 3", "log-lost 9", "lost"};
+    static const char *const what[] = {"exits 0",
+                                       "exits 3",
+                                       "dies 15",
+                                       "main-exits 0",
+                                       "main-exits 1",
+                                       "main-dies 11",
+                                       "empty",
+                                       "ready",
+                                       "stopping",
+                                       "extends 5s",
+                                       "feeds",
+                                       "used 40",
+                                       "checkpoints",
+                                       "progresses 3",
+                                       "log-lost 9",
+                                       "lost",
+                                       "checkpoints masked",
+                                       "progresses 3 masked"};
     const char *name = any(ASUP_SORT_TASK);
     struct thing *t = name != NULL ? thing_get(name) : NULL;
 
@@ -117,7 +131,7 @@ happen_to_a_task(void)
             say(dice(5) == 0 ? "%s start-fails exec 2" : "%s starts", name);
         return;
     }
-    say("%s %s", name, what[dice(16)]);
+    say("%s %s", name, what[dice(18)]);
 }
 
 static void
