@@ -132,7 +132,6 @@ keeper_flush(struct engine *e)
 #define ROW_EXPECTED ((uint64_t)1 << 63)
 #define ROW_FACT_BITS 16
 static_assert(ROW_EMPTY < 1 << ROW_FACT_BITS, "facts fit beside the version");
-static_assert(sizeof(uintptr_t) == sizeof(uint64_t), "a row fits into a number");
 
 static uint64_t
 row_pack(uint32_t version, uint32_t facts)
@@ -143,16 +142,16 @@ row_pack(uint32_t version, uint32_t facts)
 bool
 keeper_expect(struct engine *e, uint64_t task)
 {
-    return idmap_put_number(&e->rows, task, row_pack(0, 0));
+    return idpages_put(&e->rows, task, row_pack(0, 0));
 }
 
 bool
 keeper_forget(struct engine *e, uint64_t task)
 {
-    bool expected = idmap_number(&e->rows, task) != 0;
+    bool expected = idpages_get(&e->rows, task) != 0;
 
     if (expected)
-        (void)idmap_take(&e->rows, task);
+        (void)idpages_take(&e->rows, task);
     return expected;
 }
 /* ------------------------------------------------------------------------------- */
@@ -218,7 +217,7 @@ on_row(struct engine *e, const struct link_row *row, int fd)
 {
     struct link_message ack = {.kind = LINK_ACK,
                                .u.ack = {.task = row->task, .version = row->version}};
-    uint64_t known = idmap_number(&e->rows, row->task);
+    uint64_t known = idpages_get(&e->rows, row->task);
 
     if (!known) {
         if (fd >= 0)
@@ -233,7 +232,7 @@ on_row(struct engine *e, const struct link_row *row, int fd)
     uint32_t facts = (uint32_t)known & ((1u << ROW_FACT_BITS) - 1);
     if (row->version > version) {
         /* Before feeding, which may end in FORGET. */
-        (void)idmap_put_number(&e->rows, row->task, row_pack(row->version, facts | row->facts));
+        (void)idpages_put(&e->rows, row->task, row_pack(row->version, facts | row->facts));
         feed_start(e, row, row->facts & ~facts);
         feed_end(e, row, row->facts & ~facts);
     }

@@ -215,7 +215,7 @@ tear_down(struct engine *e)
     idmap_fini(&e->session_ids);
     idmap_fini(&e->sessions);
     idmap_fini(&e->parked_uids);
-    idmap_fini(&e->rows);
+    idpages_fini(&e->rows);
     logs_free(e->logs);
     window_fini(&e->window);
     proto_writer_fini(&e->writer);

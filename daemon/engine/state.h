@@ -27,7 +27,7 @@
 #include "core/kernel.h"
 #include "daemon/config.h"
 #include "daemon/engine.h"
-#include "daemon/engine/idmap.h"
+#include "daemon/engine/idpages.h"
 #include "daemon/engine/ids.h"
 #include "daemon/engine/list.h"
 #include "daemon/engine/logs.h"
@@ -91,7 +91,7 @@ struct engine {
 
     struct keeper_link *keeper;
     bool table_complete;   /* LINK_TABLE_END came */
-    struct idmap rows;     /* task -> what is known of its row, a number */
+    struct idpages rows;   /* task -> what is known of its row, a number */
     bool trim_due;         /* much memory was freed: give it back */
     struct idmap notifies; /* task -> struct notify */
     struct handover *handover;

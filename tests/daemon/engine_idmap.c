@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The map from ids to pointers, against the plainest one there is: an array. */
-#include "daemon/engine/idmap.h"
+/* The maps from ids, against the plainest one there is: an array. */
+#include "daemon/engine/idpages.h"
 #include "rules.h"
 
 enum { KEYS = 500, TURNS = 200000 };
@@ -57,9 +57,49 @@ START_TEST(an_empty_map_gives_memory_back)
 }
 END_TEST
 
+START_TEST(pages_do_what_an_array_does)
+{
+    struct idpages map = {0};
+    uint64_t plain[KEYS] = {0};
+    uint64_t state = 54321;
+    size_t pages = 0;
+
+    for (int i = 0; i < TURNS; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        size_t k = (size_t)(state >> 33) % KEYS;
+        if (state >> 63) {
+            plain[k] = (uint64_t)i + 1;
+            ck_assert(idpages_put(&map, k, plain[k]));
+        } else {
+            ck_assert_uint_eq(idpages_take(&map, k), plain[k]);
+            plain[k] = 0;
+        }
+        ck_assert_uint_eq(idpages_get(&map, k), plain[k]);
+    }
+    for (size_t k = 0; k < KEYS; k++)
+        ck_assert_uint_eq(idpages_get(&map, k), plain[k]);
+    /* A page is there as long as it holds a number. */
+    for (size_t k = 0; k < KEYS; k += IDPAGE_SIZE) {
+        bool used = false;
+        for (size_t i = k; i < k + IDPAGE_SIZE && i < KEYS; i++)
+            used = used || plain[i];
+        pages += used;
+    }
+    ck_assert_uint_eq(map.pages.count, pages);
+    for (size_t k = 0; k < KEYS; k++)
+        ck_assert_uint_eq(idpages_take(&map, k), plain[k]);
+    ck_assert_uint_eq(map.pages.count, 0);
+    ck_assert(idpages_put(&map, UINT64_MAX, 7));
+    ck_assert_uint_eq(idpages_get(&map, UINT64_MAX), 7);
+    ck_assert_uint_eq(idpages_get(&map, 15), 0);
+    idpages_fini(&map);
+}
+END_TEST
+
 static const struct rule rules[] = {
     RULE(it_does_what_an_array_does),
     RULE(an_empty_map_gives_memory_back),
+    RULE(pages_do_what_an_array_does),
 };
 
 RULES_MAIN("engine idmap", rules, NULL, NULL)
