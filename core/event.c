@@ -2,7 +2,7 @@
 #include "core/event.h"
 
 static const char *const kind_names[EV_KIND_COUNT] = {
-#define KERNEL_EVENT_NAME(name, wire) wire,
+#define KERNEL_EVENT_NAME(name, wire, touches) wire,
     KERNEL_EVENT_LIST(KERNEL_EVENT_NAME)
 #undef KERNEL_EVENT_NAME
 };

@@ -81,6 +81,12 @@ struct decided_payload {
     bool won;
 };
 
+/* REGION_CLOSED: what it takes leave of; 0: none */
+struct closed_payload {
+    uint64_t parent;
+    uint64_t session;
+};
+
 /* TASK_CHARGED */
 struct charge_payload {
     uint32_t cpu_ms;   /* of what is charged, CPU time */

@@ -414,111 +414,114 @@ struct input {
 
 /* ---- Events (§8) ---------------------------------------------------------- */
 
-/* X(NAME, "wire-name"). What each carries is told beside struct event; which are
- * durable, in durable.h. TICK is for shells that trace time; the kernel emits
- * none, since time alone changes nothing. A new one needs a row in
- * codec_events.c. */
+/* X(NAME, "wire-name", what it touches): the one table of events. What each carries
+ * is told beside struct event, what the words of the third column mean in
+ * core/resources.h (OWN_ALL where in doubt), which are durable in durable.h. TICK
+ * is for shells that trace time; the kernel emits none, since time alone changes
+ * nothing. A new one needs a row in codec_events.c and, with a payload, a case in
+ * trace_same.c. */
 #define KERNEL_EVENT_LIST(X)                                                                       \
-    X(CONFIG, "config")                                                                            \
-    X(TICK, "tick")                                                                                \
-    X(SESSION_OPENED, "session-opened")                                                            \
-    X(SESSION_LOST, "session-lost")                                                                \
-    X(SESSION_ATTACHED, "session-attached")                                                        \
-    X(SESSION_ENDED, "session-ended")                                                              \
-    X(REQUEST_BOUND, "request-bound")                                                              \
-    X(REGION_OPENED, "region-opened")                                                              \
-    X(REGION_SEALED, "region-sealed")                                                              \
-    X(REGION_CANCEL_REQUESTED, "region-cancel-requested")                                          \
-    X(REGION_DECIDED, "region-decided")                                                            \
-    X(REGION_DRAINING, "region-draining")                                                          \
-    X(REGION_FINALIZING, "region-finalizing")                                                      \
-    X(REGION_SWEEP_ORDERED, "region-sweep-ordered")                                                \
-    X(REGION_SWEEP_FAILED, "region-sweep-failed")                                                  \
-    X(REGION_CLOSED, "region-closed")                                                              \
-    X(REGION_CLOSE_TIMEOUT, "region-close-timeout")                                                \
-    X(REGION_OVERCOMMITTED, "region-overcommitted")                                                \
-    X(REGION_FORGOTTEN, "region-forgotten")                                                        \
-    X(TASK_CREATED, "task-created")                                                                \
-    X(TASK_DUE, "task-due")                                                                        \
-    X(TASK_START_ORDERED, "task-start-ordered")                                                    \
-    X(TASK_START_SLOW, "task-start-slow")                                                          \
-    X(TASK_STARTED, "task-started")                                                                \
-    X(TASK_START_FAILED, "task-start-failed")                                                      \
-    X(TASK_READY, "task-ready")                                                                    \
-    X(TASK_CANCEL_REQUESTED, "task-cancel-requested")                                              \
-    X(TASK_CANCEL_SENT, "task-cancel-sent")                                                        \
-    X(TASK_CANCEL_ACKED, "task-cancel-acked")                                                      \
-    X(TASK_CHECKPOINTED, "task-checkpointed")                                                      \
-    X(TASK_MASKED, "task-masked")                                                                  \
-    X(TASK_CHARGED, "task-charged")                                                                \
-    X(TASK_SAMPLE_ORDERED, "task-sample-ordered")                                                  \
-    X(TASK_EXTENDED, "task-extended")                                                              \
-    X(TASK_WATCHDOG_FED, "task-watchdog-fed")                                                      \
-    X(TASK_WATCHDOG_MISSED, "task-watchdog-missed")                                                \
-    X(TASK_ESCALATED, "task-escalated")                                                            \
-    X(TASK_MAIN_ENDED, "task-main-ended")                                                          \
-    X(TASK_EMPTIED, "task-emptied")                                                                \
-    X(TASK_COMPLETED, "task-completed")                                                            \
-    X(TASK_BROKE_WORD, "task-broke-word")                                                          \
-    X(TASK_LOG_LOST, "task-log-lost")                                                              \
-    X(TASK_FORGOTTEN, "task-forgotten")                                                            \
-    X(FINALIZER_REGISTERED, "finalizer-registered")                                                \
-    X(FINALIZER_BEGUN, "finalizer-begun")                                                          \
-    X(FINALIZER_DONE, "finalizer-done")                                                            \
-    X(OBLIGATION_RESERVED, "obligation-reserved")                                                  \
-    X(OBLIGATION_COMMITTED, "obligation-committed")                                                \
-    X(OBLIGATION_ABORTED, "obligation-aborted")                                                    \
-    X(OBLIGATION_LEAKED, "obligation-leaked")                                                      \
-    X(OBLIGATION_TRANSFERRED, "obligation-transferred")                                            \
-    X(OBLIGATION_RENEWED, "obligation-renewed")                                                    \
-    X(FUTURELOCK, "futurelock")                                                                    \
-    X(CHANNEL_OPENED, "channel-opened")                                                            \
-    X(CHANNEL_SEALED, "channel-sealed")                                                            \
-    X(CHANNEL_CLOSED, "channel-closed")                                                            \
-    X(MESSAGE_SENT, "message-sent")                                                                \
-    X(MESSAGE_RECEIVED, "message-received")                                                        \
-    X(MESSAGE_CONSUMED, "message-consumed")                                                        \
-    X(MESSAGE_RETURNED, "message-returned")                                                        \
-    X(MESSAGE_DEAD, "message-dead")                                                                \
-    X(MESSAGE_RETRIED, "message-retried")                                                          \
-    X(MESSAGE_DISCARDED, "message-discarded")                                                      \
-    X(LEASE_GRANTED, "lease-granted")                                                              \
-    X(LEASE_ENDED, "lease-ended")                                                                  \
-    X(LEASE_FREE, "lease-free")                                                                    \
-    X(WORKER_OFFERED, "worker-offered")                                                            \
-    X(WORKER_WITHDRAWN, "worker-withdrawn")                                                        \
-    X(WORKER_DRAINED, "worker-drained")                                                            \
-    X(WORKER_LOST, "worker-lost")                                                                  \
-    X(CALL_TAKEN, "call-taken")                                                                    \
-    X(CALL_STARTED, "call-started")                                                                \
-    X(CALL_GIVEN_BACK, "call-given-back")                                                          \
-    X(CALL_RETRIED, "call-retried")                                                                \
-    X(SAGA_BEGUN, "saga-begun")                                                                    \
-    X(SAGA_STEP_BEGUN, "saga-step-begun")                                                          \
-    X(SAGA_STEP_DONE, "saga-step-done")                                                            \
-    X(SAGA_STEP_FAILED, "saga-step-failed")                                                        \
-    X(SAGA_COMPENSATING, "saga-compensating")                                                      \
-    X(SAGA_STEP_UNDOING, "saga-step-undoing")                                                      \
-    X(SAGA_STEP_UNDONE, "saga-step-undone")                                                        \
-    X(SAGA_NEEDS_ATTENTION, "saga-needs-attention")                                                \
-    X(SAGA_RESOLVED, "saga-resolved")                                                              \
-    X(SAGA_ENDED, "saga-ended")                                                                    \
-    X(SAGA_FORGOTTEN, "saga-forgotten")                                                            \
-    X(CAPABILITY_GRANTED, "capability-granted")                                                    \
-    X(CAPABILITY_REVOKED, "capability-revoked")                                                    \
-    X(CAPABILITY_DEAD, "capability-dead")                                                          \
-    X(KEY_BOUND, "key-bound")                                                                      \
-    X(KEY_COMPLETED, "key-completed")                                                              \
-    X(KEY_FORGOTTEN, "key-forgotten")                                                              \
-    X(REASON_MADE, "reason-made")                                                                  \
-    X(REGION_CHARGED, "region-charged")                                                            \
-    X(REGION_LOST, "region-lost")                                                                  \
-    X(TASK_RERUN, "task-rerun")                                                                    \
-    X(JOURNAL_STATE, "journal-state")                                                              \
-    X(RESUMED, "resumed")
+    X(CONFIG, "config", OWN_CONFIG)                                                                \
+    X(TICK, "tick", OWN_TIME)                                                                      \
+    X(SESSION_OPENED, "session-opened", OWN_SESSION | OWN_SESSIONS)                                \
+    X(SESSION_LOST, "session-lost", OWN_SESSION)                                                   \
+    X(SESSION_ATTACHED, "session-attached", OWN_SESSION)                                           \
+    X(SESSION_ENDED, "session-ended", OWN_SESSION | OWN_SESSIONS | OWN_REQUESTS)                   \
+    X(REQUEST_BOUND, "request-bound", OWN_SESSION | OWN_REQUESTS)                                  \
+    X(REGION_OPENED, "region-opened", OWN_REGION | OWN_PARENT | OWN_REGIONS | SHARE_SESSION)       \
+    X(REGION_SEALED, "region-sealed", OWN_REGION)                                                  \
+    X(REGION_CANCEL_REQUESTED, "region-cancel-requested", OWN_REGION | OWN_REASONS)                \
+    X(REGION_DECIDED, "region-decided", OWN_REGION | SHARE_DECIDER)                                \
+    X(REGION_DRAINING, "region-draining", OWN_REGION)                                              \
+    X(REGION_FINALIZING, "region-finalizing", OWN_REGION)                                          \
+    X(REGION_SWEEP_ORDERED, "region-sweep-ordered", OWN_REGION)                                    \
+    X(REGION_SWEEP_FAILED, "region-sweep-failed", OWN_REGION)                                      \
+    X(REGION_CLOSED, "region-closed", OWN_REGION | OWN_PARENT | OWN_RETAINED | SHARE_SESSION)      \
+    X(REGION_CLOSE_TIMEOUT, "region-close-timeout", OWN_REGION | OWN_TASK)                         \
+    X(REGION_OVERCOMMITTED, "region-overcommitted", OWN_REGION)                                    \
+    X(REGION_FORGOTTEN, "region-forgotten", OWN_REGION | OWN_REGIONS)                              \
+    X(TASK_CREATED, "task-created", OWN_TASK | OWN_REGION | OWN_TASKS | OWN_READY | SHARE_LANES)   \
+    X(TASK_DUE, "task-due", OWN_TASK | SHARE_REGION | OWN_READY | SHARE_LANES)                     \
+    X(TASK_START_ORDERED, "task-start-ordered", OWN_TASK | SHARE_REGION | OWN_LANES)               \
+    X(TASK_START_SLOW, "task-start-slow", OWN_TASK | SHARE_REGION | SHARE_LANES)                   \
+    X(TASK_STARTED, "task-started", OWN_TASK | SHARE_REGION | OWN_SIGNALS | SHARE_LANES)           \
+    X(TASK_START_FAILED, "task-start-failed", OWN_TASK | SHARE_REGION | SHARE_LANES)               \
+    X(TASK_READY, "task-ready", OWN_TASK | SHARE_REGION)                                           \
+    X(TASK_CANCEL_REQUESTED, "task-cancel-requested",                                              \
+      OWN_TASK | SHARE_REGION | OWN_REASONS | OWN_SIGNALS | SHARE_LANES)                           \
+    X(TASK_CANCEL_SENT, "task-cancel-sent", OWN_TASK | SHARE_REGION | OWN_LANES)                   \
+    X(TASK_CANCEL_ACKED, "task-cancel-acked", OWN_TASK | SHARE_REGION)                             \
+    X(TASK_CHECKPOINTED, "task-checkpointed", OWN_TASK | SHARE_REGION)                             \
+    X(TASK_MASKED, "task-masked", OWN_TASK | SHARE_REGION)                                         \
+    X(TASK_CHARGED, "task-charged", OWN_TASK | SHARE_REGION)                                       \
+    X(TASK_SAMPLE_ORDERED, "task-sample-ordered", OWN_TASK | SHARE_REGION)                         \
+    X(TASK_EXTENDED, "task-extended", OWN_TASK | SHARE_REGION)                                     \
+    X(TASK_WATCHDOG_FED, "task-watchdog-fed", OWN_TASK | SHARE_REGION)                             \
+    X(TASK_WATCHDOG_MISSED, "task-watchdog-missed", OWN_TASK | SHARE_REGION)                       \
+    X(TASK_ESCALATED, "task-escalated", OWN_TASK | SHARE_REGION | SHARE_LANES)                     \
+    X(TASK_MAIN_ENDED, "task-main-ended", OWN_TASK | SHARE_REGION | OWN_SIGNALS | SHARE_LANES)     \
+    X(TASK_EMPTIED, "task-emptied", OWN_TASK | SHARE_REGION | SHARE_LANES)                         \
+    X(TASK_COMPLETED, "task-completed", OWN_TASK | OWN_REGION | OWN_RETAINED | SHARE_LANES)        \
+    X(TASK_BROKE_WORD, "task-broke-word", OWN_TASK | SHARE_REGION)                                 \
+    X(TASK_LOG_LOST, "task-log-lost", OWN_TASK | SHARE_REGION)                                     \
+    X(TASK_FORGOTTEN, "task-forgotten", OWN_TASK | SHARE_REGION | OWN_TASKS)                       \
+    X(FINALIZER_REGISTERED, "finalizer-registered", OWN_TASK | OWN_REGION | OWN_TASKS)             \
+    X(FINALIZER_BEGUN, "finalizer-begun", OWN_TASK | SHARE_REGION | OWN_FINALIZERS | SHARE_LANES)  \
+    X(FINALIZER_DONE, "finalizer-done", OWN_TASK | OWN_REGION | OWN_RETAINED)                      \
+    X(OBLIGATION_RESERVED, "obligation-reserved", OWN_ALL)                                         \
+    X(OBLIGATION_COMMITTED, "obligation-committed", OWN_ALL)                                       \
+    X(OBLIGATION_ABORTED, "obligation-aborted", OWN_ALL)                                           \
+    X(OBLIGATION_LEAKED, "obligation-leaked", OWN_ALL)                                             \
+    X(OBLIGATION_TRANSFERRED, "obligation-transferred", OWN_ALL)                                   \
+    X(OBLIGATION_RENEWED, "obligation-renewed", OWN_ALL)                                           \
+    X(FUTURELOCK, "futurelock", OWN_ALL)                                                           \
+    X(CHANNEL_OPENED, "channel-opened", OWN_ALL)                                                   \
+    X(CHANNEL_SEALED, "channel-sealed", OWN_ALL)                                                   \
+    X(CHANNEL_CLOSED, "channel-closed", OWN_ALL)                                                   \
+    X(MESSAGE_SENT, "message-sent", OWN_ALL)                                                       \
+    X(MESSAGE_RECEIVED, "message-received", OWN_ALL)                                               \
+    X(MESSAGE_CONSUMED, "message-consumed", OWN_ALL)                                               \
+    X(MESSAGE_RETURNED, "message-returned", OWN_ALL)                                               \
+    X(MESSAGE_DEAD, "message-dead", OWN_ALL)                                                       \
+    X(MESSAGE_RETRIED, "message-retried", OWN_ALL)                                                 \
+    X(MESSAGE_DISCARDED, "message-discarded", OWN_ALL)                                             \
+    X(LEASE_GRANTED, "lease-granted", OWN_ALL)                                                     \
+    X(LEASE_ENDED, "lease-ended", OWN_ALL)                                                         \
+    X(LEASE_FREE, "lease-free", OWN_ALL)                                                           \
+    X(WORKER_OFFERED, "worker-offered", OWN_ALL)                                                   \
+    X(WORKER_WITHDRAWN, "worker-withdrawn", OWN_ALL)                                               \
+    X(WORKER_DRAINED, "worker-drained", OWN_ALL)                                                   \
+    X(WORKER_LOST, "worker-lost", OWN_ALL)                                                         \
+    X(CALL_TAKEN, "call-taken", OWN_ALL)                                                           \
+    X(CALL_STARTED, "call-started", OWN_ALL)                                                       \
+    X(CALL_GIVEN_BACK, "call-given-back", OWN_ALL)                                                 \
+    X(CALL_RETRIED, "call-retried", OWN_ALL)                                                       \
+    X(SAGA_BEGUN, "saga-begun", OWN_ALL)                                                           \
+    X(SAGA_STEP_BEGUN, "saga-step-begun", OWN_ALL)                                                 \
+    X(SAGA_STEP_DONE, "saga-step-done", OWN_ALL)                                                   \
+    X(SAGA_STEP_FAILED, "saga-step-failed", OWN_ALL)                                               \
+    X(SAGA_COMPENSATING, "saga-compensating", OWN_ALL)                                             \
+    X(SAGA_STEP_UNDOING, "saga-step-undoing", OWN_ALL)                                             \
+    X(SAGA_STEP_UNDONE, "saga-step-undone", OWN_ALL)                                               \
+    X(SAGA_NEEDS_ATTENTION, "saga-needs-attention", OWN_ALL)                                       \
+    X(SAGA_RESOLVED, "saga-resolved", OWN_ALL)                                                     \
+    X(SAGA_ENDED, "saga-ended", OWN_ALL)                                                           \
+    X(SAGA_FORGOTTEN, "saga-forgotten", OWN_ALL)                                                   \
+    X(CAPABILITY_GRANTED, "capability-granted", OWN_ALL)                                           \
+    X(CAPABILITY_REVOKED, "capability-revoked", OWN_ALL)                                           \
+    X(CAPABILITY_DEAD, "capability-dead", OWN_ALL)                                                 \
+    X(KEY_BOUND, "key-bound", OWN_ALL)                                                             \
+    X(KEY_COMPLETED, "key-completed", OWN_ALL)                                                     \
+    X(KEY_FORGOTTEN, "key-forgotten", OWN_ALL)                                                     \
+    X(REASON_MADE, "reason-made", OWN_ALL)                                                         \
+    X(REGION_CHARGED, "region-charged", OWN_ALL)                                                   \
+    X(REGION_LOST, "region-lost", OWN_ALL)                                                         \
+    X(TASK_RERUN, "task-rerun", OWN_ALL)                                                           \
+    X(JOURNAL_STATE, "journal-state", OWN_ALL)                                                     \
+    X(RESUMED, "resumed", OWN_ALL)
 
 enum event_kind {
-#define KERNEL_EVENT_ENUM(name, wire) EV_##name,
+#define KERNEL_EVENT_ENUM(name, wire, touches) EV_##name,
     KERNEL_EVENT_LIST(KERNEL_EVENT_ENUM)
 #undef KERNEL_EVENT_ENUM
         EV_KIND_COUNT

@@ -244,8 +244,14 @@ region_close(struct kernel *k, uint32_t i)
     struct kernel_outcome o = policy_outcome(k, r);
     struct event ev = event_of_region(EV_REGION_CLOSED, k, i);
     uint32_t parent = r->parent;
+    struct closed_payload p = {
+        .parent = r->parent_id,
+        .session = r->session == NIL ? 0 : session_at(k, r->session)->id,
+    };
 
     ev.outcome = &o;
+    ev.payload = &p;
+    ev.payload_size = sizeof p;
     emit(k, ev);
     waits_region(k, i);
     if (parent == NIL) {

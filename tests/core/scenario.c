@@ -8,6 +8,7 @@
 #include "asupersync/values.h"
 
 struct scenario S;
+void (*scenario_event_hook)(const struct event *ev);
 
 void
 scenario_fail(const char *format, ...)
@@ -314,6 +315,8 @@ check_events(const struct step *out, uint64_t potential_before)
         if (ev->kind == EV_SESSION_OPENED)
             pending_bind(ASUP_SORT_SESSION, ev->session);
         kernel_apply(S.shadow, ev);
+        if (scenario_event_hook != NULL)
+            scenario_event_hook(ev);
     }
     S.memory_left = memory_left;
     if (!admitted && kernel_potential(S.kernel) > potential_before)

@@ -108,6 +108,9 @@ struct task_view task_of(const char *name);
 /* A hash over every event so far, all fields and bytes. */
 uint64_t events_hash(void);
 
+/* Called with every event, unless NULL. */
+extern void (*scenario_event_hook)(const struct event *ev);
+
 /* An instant of the scenario as kernel time, and back. */
 asup_time instant(const char *duration);
 asup_time since_start(asup_time at);

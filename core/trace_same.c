@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* Whether two events of two traces say the same, field by field: payloads have
+ * gaps, and ids are known by their names. */
+#include "core/trace_form.h"
+
+#define SAME(field) (a->field == b->field)
+
+static bool
+same_name(const struct pair *p, enum resource_sort sort, uint64_t a, uint64_t b)
+{
+    return name_of(p->left, sort, a) == name_of(p->right, sort, b);
+}
+
+static bool
+same_ref(const struct pair *p, const struct asup_ref *a, const struct asup_ref *b)
+{
+    return SAME(sort) &&
+           name_by_sort(p->left, a->sort, a->id) == name_by_sort(p->right, b->sort, b->id);
+}
+
+/* An id that the text begins with; the size of it, 0: none. */
+static size_t
+text_id(const struct bytes *text, struct asup_ref *ref)
+{
+    const char *at = text->data;
+    size_t size = 1;
+
+    *ref = (struct asup_ref){0};
+    if (text->size < 2)
+        return 0;
+    ref->sort = at[0];
+    for (; size < text->size && size < 20 && at[size] >= '0' && at[size] <= '9'; size++)
+        ref->id = ref->id * 10 + (uint64_t)(at[size] - '0');
+    return size > 1 ? size : 0;
+}
+
+static bool
+same_bytes(const void *a, size_t size_a, const void *b, size_t size_b)
+{
+    return size_a == size_b && (size_a == 0 || memcmp(a, b, size_a) == 0);
+}
+
+static bool
+same_text(const struct pair *p)
+{
+    const struct bytes *a = &p->a->text;
+    const struct bytes *b = &p->b->text;
+    struct asup_ref id_a;
+    struct asup_ref id_b;
+    size_t past_a = text_id(a, &id_a);
+    size_t past_b = text_id(b, &id_b);
+
+    if (same_bytes(a->data, a->size, b->data, b->size))
+        return true;
+    return past_a > 0 && past_b > 0 && same_ref(p, &id_a, &id_b) &&
+           same_bytes((const char *)a->data + past_a, a->size - past_a,
+                      (const char *)b->data + past_b, b->size - past_b);
+}
+
+static bool
+same_value(const struct pair *p)
+{
+    switch (p->a->kind) {
+    case EV_REGION_OPENED:
+    case EV_REGION_DECIDED:
+        return same_name(p, RESOURCE_REGION, p->a->value, p->b->value);
+    case EV_TASK_STARTED:
+        return true; /* a pid */
+    default:
+        return p->a->value == p->b->value;
+    }
+}
+
+static bool
+same_outcome(const struct pair *p)
+{
+    const struct kernel_outcome *a = p->a->outcome;
+    const struct kernel_outcome *b = p->b->outcome;
+
+    if (a == NULL || b == NULL)
+        return a == b;
+    return SAME(key.severity) && SAME(key.at) && SAME(origin_sort) &&
+           name_by_sort(p->left, a->origin_sort, a->key.origin) ==
+               name_by_sort(p->right, b->origin_sort, b->key.origin) &&
+           SAME(forced) && SAME(lost) && SAME(exit_code) && SAME(signal) && SAME(error) &&
+           strncmp(a->stage, b->stage, sizeof a->stage) == 0 &&
+           same_name(p, RESOURCE_REASON, a->reason, b->reason) && SAME(wall_ns) && SAME(cpu_ns) &&
+           SAME(memory_peak);
+}
+
+static bool
+same_budget(const struct asup_budget *a, const struct asup_budget *b)
+{
+    return SAME(limit_at) && SAME(limit_kind) && SAME(poll_quota) && SAME(cost_quota) &&
+           SAME(priority);
+}
+
+static bool
+same_session(const struct session_payload *a, const struct session_payload *b)
+{
+    return SAME(ttl_ns) && SAME(expires_at) && SAME(pid) && SAME(connected) &&
+           memcmp(a->secret_digest, b->secret_digest, sizeof a->secret_digest) == 0;
+}
+
+static bool
+same_request(const struct pair *p, const struct request_payload *a, const struct request_payload *b)
+{
+    const struct asup_ref *made_a = (const struct asup_ref *)(a + 1);
+    const struct asup_ref *made_b = (const struct asup_ref *)(b + 1);
+
+    if (!SAME(id) || !SAME(count) || !same_ref(p, &a->made, &b->made))
+        return false;
+    for (uint32_t i = 0; i < a->count; i++) {
+        if (!same_ref(p, &made_a[i], &made_b[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool
+same_region(const struct region_payload *a, const struct region_payload *b)
+{
+    return same_budget(&a->budget, &b->budget) && SAME(drain_ns) && SAME(quorum) &&
+           SAME(tasks_max) && SAME(children_max) && SAME(policy) && SAME(soft);
+}
+
+static bool
+same_task(const struct task_payload *a, const struct task_payload *b)
+{
+    return same_budget(&a->budget, &b->budget) && SAME(due_at) && SAME(drain_ns) &&
+           SAME(leftover_ns) && SAME(watchdog_ns) && SAME(response_ns) && SAME(run_uid) &&
+           SAME(mask_depth) && SAME(cancel_signal) && SAME(leftover_wait) && SAME(notify) &&
+           same_bytes(a + 1, a->spec_size, b + 1, b->spec_size);
+}
+
+static bool
+same_reason(const struct pair *p, const struct reason_payload *a, const struct reason_payload *b)
+{
+    return SAME(key.kind) && SAME(key.at) && SAME(origin_sort) &&
+           name_by_sort(p->left, a->origin_sort, a->key.origin) ==
+               name_by_sort(p->right, b->origin_sort, b->key.origin) &&
+           SAME(is_new) && SAME(limit_passed) && same_name(p, RESOURCE_REASON, a->cause, b->cause);
+}
+
+static bool
+same_cancel(const struct pair *p, const struct cancel_payload *a, const struct cancel_payload *b)
+{
+    return same_reason(p, &a->reason, &b->reason) && SAME(drain_pass) && SAME(cleanup_ns) &&
+           SAME(hard) && SAME(hurry) && SAME(promised);
+}
+
+static bool
+same_charge(const struct charge_payload *a, const struct charge_payload *b)
+{
+    return SAME(cpu_ms) && SAME(sampled) && SAME(to_ancestors);
+}
+
+static bool
+same_closed(const struct pair *p, const struct closed_payload *a, const struct closed_payload *b)
+{
+    return same_name(p, RESOURCE_REGION, a->parent, b->parent) &&
+           same_name(p, RESOURCE_SESSION, a->session, b->session);
+}
+
+static bool
+same_config(const struct kernel_config *a, const struct kernel_config *b)
+{
+    bool same = true;
+
+#define LIMIT_SAME(field, type, preset, name) same = same && SAME(limits.field);
+    KERNEL_LIMIT_LIST(LIMIT_SAME)
+#undef LIMIT_SAME
+    for (size_t i = 0; i < sizeof a->allowance / sizeof a->allowance[0]; i++)
+        same = same && SAME(allowance[i].drain_ns) && SAME(allowance[i].polls);
+    return same && SAME(leftover_ns) && SAME(finalizer_ns) && SAME(finalizer_hurry_ns) &&
+           SAME(retention_ns) && SAME(session_ttl_ns) && SAME(session_ttl_ns_max) &&
+           SAME(kill_grace_ns) && SAME(sample_ns) && SAME(ageing_ns) && SAME(start_patience_ns) &&
+           SAME(fairness) && SAME(start_window) && SAME(picks_per_step) && SAME(root_uid) &&
+           SAME(id_first);
+}
+
+static bool
+same_payload(const struct pair *p)
+{
+    const void *a = p->a->payload;
+    const void *b = p->b->payload;
+
+    /* Payloads of one kind are of one size, but for specs and batches. */
+    if (p->a->payload_size != p->b->payload_size)
+        return false;
+    if (p->a->payload_size == 0)
+        return true;
+    switch (p->a->kind) {
+    case EV_CONFIG:
+        return same_config(a, b);
+    case EV_SESSION_OPENED:
+    case EV_SESSION_LOST:
+    case EV_SESSION_ATTACHED:
+        return same_session(a, b);
+    case EV_REQUEST_BOUND:
+        return same_request(p, a, b);
+    case EV_REGION_OPENED:
+        return same_region(a, b);
+    case EV_REGION_CANCEL_REQUESTED:
+        return same_cancel(p, a, b);
+    case EV_REGION_DECIDED:
+        return ((const struct decided_payload *)a)->won == ((const struct decided_payload *)b)->won;
+    case EV_REGION_CLOSED:
+        return same_closed(p, a, b);
+    case EV_TASK_CREATED:
+    case EV_FINALIZER_REGISTERED:
+        return same_task(a, b);
+    case EV_TASK_CANCEL_REQUESTED:
+        return same_reason(p, a, b);
+    case EV_TASK_CHARGED:
+        return same_charge(a, b);
+    default:
+        must(false); /* a payload of which nothing is known here */
+        return false;
+    }
+}
+
+bool
+same_event(const struct pair *p)
+{
+    const struct event *a = p->a;
+    const struct event *b = p->b;
+
+    return SAME(kind) && SAME(at) && SAME(uid) && same_name(p, RESOURCE_TASK, a->task, b->task) &&
+           same_name(p, RESOURCE_REGION, a->region, b->region) &&
+           same_name(p, RESOURCE_SESSION, a->session, b->session) &&
+           same_name(p, RESOURCE_REASON, a->reason, b->reason) && same_value(p) && same_text(p) &&
+           same_outcome(p) && same_payload(p);
+}
