@@ -28,7 +28,7 @@ text_id(const struct bytes *text, struct asup_ref *ref)
     *ref = (struct asup_ref){0};
     if (text->size < 2)
         return 0;
-    ref->sort = at[0];
+    ref->sort = (unsigned char)at[0];
     for (; size < text->size && size < 20 && at[size] >= '0' && at[size] <= '9'; size++)
         ref->id = ref->id * 10 + (uint64_t)(at[size] - '0');
     return size > 1 ? size : 0;
