@@ -22,6 +22,29 @@
 
 #define AT(field) offsetof(struct config, field)
 
+/* What each limit of the kernel holds down; beyond it the answer is busy (R-SCH-4),
+ * unless it says otherwise. */
+#define LIMIT_HELP_tasks_per_daemon "tasks that have not ended, of all users together"
+#define LIMIT_HELP_tasks_per_user "tasks that have not ended, of one user"
+#define LIMIT_HELP_tasks_per_region "tasks that have not ended in one region"
+#define LIMIT_HELP_regions_per_daemon "regions that are not closed, of all users together"
+#define LIMIT_HELP_regions_per_user "regions that are not closed, of one user"
+#define LIMIT_HELP_children_per_region                                                             \
+    "regions that are not closed directly below one, except the root"
+#define LIMIT_HELP_finalizers_per_region "finalizers that one region may have (R-REG-6)"
+#define LIMIT_HELP_sessions_per_daemon "sessions, of all users together"
+#define LIMIT_HELP_sessions_per_user "sessions of one user"
+#define LIMIT_HELP_waits_per_daemon "requests that wait for something, of all users together"
+#define LIMIT_HELP_waits_per_user "requests of one user that wait for something"
+#define LIMIT_HELP_bytes_per_daemon                                                                \
+    "names, labels, commands and environments that are kept, of all users together"
+#define LIMIT_HELP_bytes_per_user "names, labels, commands and environments kept for one user"
+#define LIMIT_HELP_depth "how deep regions may lie below the root"
+#define LIMIT_HELP_requests_per_session                                                            \
+    "latest requests of a session that are recognised when they are repeated (R-IDM-1)"
+#define LIMIT_HELP_retained                                                                        \
+    "outcomes that are kept of what has ended; beyond it the oldest are forgotten (R-TSK-6)"
+
 #define ALLOWANCE(tier, name, text)                                                                \
     {"cleanup." name ".drain",                                                                     \
      CONFIG_DURATION,                                                                              \
@@ -37,13 +60,8 @@
 
 const struct config_key config_keys[] = {
 #define LIMIT_KEY(field, type, preset, name)                                                       \
-    {"limits." name,                                                                               \
-     LIMIT_TYPE_##type,                                                                            \
-     AT(kernel.limits.field),                                                                      \
-     1,                                                                                            \
-     LIMIT_MAX_##type,                                                                             \
-     false,                                                                                        \
-     "answers busy beyond it (R-SCH-4)"},
+    {"limits." name, LIMIT_TYPE_##type, AT(kernel.limits.field), 1, LIMIT_MAX_##type,              \
+     false,          LIMIT_HELP_##field},
     KERNEL_LIMIT_LIST(LIMIT_KEY)
 #undef LIMIT_KEY
         ALLOWANCE(0, "user", "a request by a person or a close"),
@@ -72,6 +90,8 @@ const struct config_key config_keys[] = {
      "waiting that long weighs as much as one step of priority"},
     {"scheduling.start-window", CONFIG_COUNT, AT(kernel.start_window), 1, 4096, false,
      "processes being started at once"},
+    {"scheduling.start-patience", CONFIG_DURATION, AT(kernel.start_patience_ns), ASUP_NS_PER_MS,
+     HOUR, false, "a start that takes longer no longer keeps others from starting"},
     {"scheduling.picks-per-step", CONFIG_COUNT, AT(kernel.picks_per_step), 1, 65536, false,
      "runnable entries taken in one step"},
     {"scheduling.sample", CONFIG_DURATION, AT(kernel.sample_ns), ASUP_NS_PER_MS, HOUR, false,

@@ -47,6 +47,29 @@ START_TEST(an_empty_file_is_all_defaults)
 }
 END_TEST
 
+/* Whoever reads the file that is installed learns what each key is about. */
+START_TEST(every_key_has_a_sentence_of_its_own)
+{
+    for (size_t i = 0; i < config_key_count; i++) {
+        ck_assert_uint_gt(strlen(config_keys[i].help), 8);
+        for (size_t j = 0; j < i; j++)
+            ck_assert_msg(strcmp(config_keys[i].help, config_keys[j].help) != 0,
+                          "%s and %s say the same", config_keys[i].path, config_keys[j].path);
+    }
+}
+END_TEST
+
+/* How long a start that hangs takes a place is for the operator. */
+START_TEST(patience_with_a_start_can_be_set)
+{
+    ck_assert_int_eq(parse(""), 0);
+    ck_assert_uint_eq(config.kernel.start_patience_ns, ASUP_NS_PER_S);
+    ck_assert_int_eq(parse("scheduling:\n  start-patience: 200ms\n"), 0);
+    ck_assert_uint_eq(config.kernel.start_patience_ns, 200 * ASUP_NS_PER_MS);
+    expect_error("scheduling: {start-patience: 0}\n", "scheduling.start-patience");
+}
+END_TEST
+
 START_TEST(values_are_taken)
 {
     ck_assert_int_eq(parse("retention: 1h30m\n"
@@ -219,6 +242,8 @@ END_TEST
 
 static const struct rule rules[] = {
     RULE(an_empty_file_is_all_defaults),
+    RULE(every_key_has_a_sentence_of_its_own),
+    RULE(patience_with_a_start_can_be_set),
     RULE(values_are_taken),
     RULE(errors_name_line_and_column),
     RULE(unknown_keys_are_refused_with_a_guess),
