@@ -109,13 +109,9 @@ effect_execute(struct engine *e, const struct effect *fx)
             start_failed(e, fx->task, stage, error);
         }
         return;
-    case FX_SIGNAL: {
-        struct link_message m = {.kind = LINK_SIGNAL,
-                                 .u.signal = {.task = fx->task, .signal = fx->signal}};
-        /* Lost for want of memory: the kill at T makes up for it. */
-        (void)keeper_send(e, &m, -1);
+    case FX_SIGNAL:
+        keeper_signal(e, fx->task, fx->signal);
         return;
-    }
     case FX_KILL:
         keeper_say_task(e, LINK_KILL, fx->task);
         return;

@@ -51,6 +51,25 @@ idpages_take(struct idpages *map, uint64_t id)
     return number;
 }
 
+bool
+idpages_next(const struct idpages *map, size_t *cursor, uint64_t *id_out, uint64_t *number_out)
+{
+    /* Slot of the map and place in its page as one number. */
+    for (; *cursor / IDPAGE_SIZE < map->pages.capacity; (*cursor)++) {
+        const struct idmap_slot *slot = &map->pages.slots[*cursor / IDPAGE_SIZE];
+        const uint64_t *page = slot->value;
+        size_t at = *cursor % IDPAGE_SIZE;
+
+        if (!slot->key || !page[at])
+            continue;
+        *id_out = (slot->key - 1) * IDPAGE_SIZE + at;
+        *number_out = page[at];
+        (*cursor)++;
+        return true;
+    }
+    return false;
+}
+
 void
 idpages_fini(struct idpages *map)
 {

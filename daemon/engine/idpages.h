@@ -23,6 +23,9 @@ uint64_t idpages_get(const struct idpages *map, uint64_t id);
 bool idpages_put(struct idpages *map, uint64_t id, uint64_t number);
 /* Take out; returns what was there, or 0. */
 uint64_t idpages_take(struct idpages *map, uint64_t id);
+/* Every number once while no id comes or goes: start with *cursor = 0. */
+bool
+idpages_next(const struct idpages *map, size_t *cursor, uint64_t *id_out, uint64_t *number_out);
 void idpages_fini(struct idpages *map);
 
 #endif

@@ -25,6 +25,7 @@ enum {
 struct keeper_link {
     struct link link;
     struct ev_io readable, writable;
+    bool signals_owed; /* the rows say which */
 };
 
 /* The keeper is gone. Nothing it started may survive: the tree's cgroup.kill
@@ -127,10 +128,12 @@ keeper_flush(struct engine *e)
 
 /* ---- Rows ----
  * What is known of a row is one number: that it is expected, the version seen
- * last, and its facts. */
+ * last, its facts, and the signal that there was no memory to send. */
 
 #define ROW_EXPECTED ((uint64_t)1 << 63)
 #define ROW_FACT_BITS 16
+#define ROW_SIGNAL_SHIFT 48
+#define ROW_SIGNAL_MASK ((uint64_t)127 << ROW_SIGNAL_SHIFT)
 static_assert(ROW_EMPTY < 1 << ROW_FACT_BITS, "facts fit beside the version");
 
 static uint64_t
@@ -154,6 +157,39 @@ keeper_forget(struct engine *e, uint64_t task)
         (void)idpages_take(&e->rows, task);
     return expected;
 }
+
+void
+keeper_signal(struct engine *e, uint64_t task, int32_t signal)
+{
+    struct link_message m = {.kind = LINK_SIGNAL, .u.signal = {.task = task, .signal = signal}};
+    uint64_t known = idpages_get(&e->rows, task);
+
+    if (!known)
+        return; /* never started, or forgotten */
+    known &= ~ROW_SIGNAL_MASK;
+    if (!keeper_send(e, &m, -1)) {
+        known |= (uint64_t)signal << ROW_SIGNAL_SHIFT;
+        e->keeper->signals_owed = true;
+    }
+    (void)idpages_put(&e->rows, task, known); /* replaces */
+}
+
+void
+keeper_send_owed(struct engine *e)
+{
+    size_t cursor = 0;
+    uint64_t task;
+    uint64_t known;
+
+    if (!e->keeper->signals_owed)
+        return;
+    e->keeper->signals_owed = false;
+    while (!e->keeper->signals_owed && idpages_next(&e->rows, &cursor, &task, &known)) {
+        if (known & ROW_SIGNAL_MASK)
+            keeper_signal(e, task, (int32_t)((known & ROW_SIGNAL_MASK) >> ROW_SIGNAL_SHIFT));
+    }
+}
+
 /* ------------------------------------------------------------------------------- */
 
 static void
@@ -232,7 +268,8 @@ on_row(struct engine *e, const struct link_row *row, int fd)
     uint32_t facts = (uint32_t)known & ((1u << ROW_FACT_BITS) - 1);
     if (row->version > version) {
         /* Before feeding, which may end in FORGET. */
-        (void)idpages_put(&e->rows, row->task, row_pack(row->version, facts | row->facts));
+        (void)idpages_put(&e->rows, row->task,
+                          row_pack(row->version, facts | row->facts) | (known & ROW_SIGNAL_MASK));
         feed_start(e, row, row->facts & ~facts);
         feed_end(e, row, row->facts & ~facts);
     }
@@ -332,6 +369,7 @@ on_writable(struct ev_loop *loop, struct ev_io *w, int revents)
     (void)revents;
     if (link_flush(&e->keeper->link) == -EPIPE)
         keeper_gone(e);
+    keeper_send_owed(e);
     if (!link_wants_write(&e->keeper->link))
         ev_io_stop(loop, w);
 }

@@ -30,5 +30,10 @@ void keeper_flush(struct engine *e);
 bool keeper_expect(struct engine *e, uint64_t task);
 /* Its row may go; true when it was expected. */
 bool keeper_forget(struct engine *e, uint64_t task);
+/* The cancel signal for a task whose rows are expected. One that there is no
+ * memory to send is owed with its row, so it needs none, and sent by
+ * keeper_send_owed, as soon as the link has room or a second later. */
+void keeper_signal(struct engine *e, uint64_t task, int32_t signal);
+void keeper_send_owed(struct engine *e);
 
 #endif

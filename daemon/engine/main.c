@@ -57,6 +57,7 @@ on_second(struct ev_loop *loop, struct ev_timer *w, int revents)
     handover_expire(e->handover, now);
     (void)ids_extend(&e->ids, kernel_id_last(e->kernel));
     keeper_status(e);
+    keeper_send_owed(e);
     shutdown_asked(e, e->shutdown_wanted);
     if (e->trim_due) {
         e->trim_due = false;

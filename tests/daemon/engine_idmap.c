@@ -86,6 +86,18 @@ START_TEST(pages_do_what_an_array_does)
         pages += used;
     }
     ck_assert_uint_eq(map.pages.count, pages);
+    size_t cursor = 0;
+    size_t left = 0;
+    uint64_t id;
+    uint64_t number;
+    for (size_t k = 0; k < KEYS; k++)
+        left += plain[k] != 0;
+    while (idpages_next(&map, &cursor, &id, &number)) {
+        ck_assert_uint_lt(id, KEYS);
+        ck_assert_uint_eq(number, plain[id]);
+        left--;
+    }
+    ck_assert_uint_eq(left, 0);
     for (size_t k = 0; k < KEYS; k++)
         ck_assert_uint_eq(idpages_take(&map, k), plain[k]);
     ck_assert_uint_eq(map.pages.count, 0);

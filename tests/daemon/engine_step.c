@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Steps: a fact that the kernel has no memory for is not lost, and none
- * overtakes another. */
+ * overtakes another; nor is an order to the keeper. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,7 +15,17 @@
 
 static struct engine engine;
 static bool memory_refused;
+static bool malloc_refused; /* also to libcheck: no assertions meanwhile */
 static int keeper_end;
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+
+void *
+__wrap_malloc(size_t size)
+{
+    return malloc_refused ? NULL : __real_malloc(size);
+}
 
 static void *
 resize(void *ctx, void *ptr, size_t size_old, size_t size_new)
@@ -77,6 +87,7 @@ end(void)
     kernel_free(engine.kernel);
     idmap_fini(&engine.session_ids);
     idmap_fini(&engine.sessions);
+    idpages_fini(&engine.rows);
     keeper_close(&engine);
     ev_loop_destroy(engine.loop);
     close(engine.options.link_fd);
@@ -210,7 +221,63 @@ START_TEST(R_SES_1_a_secret_is_recognised_until_its_session_ends)
 }
 END_TEST
 
+/* How many signals the keeper got, all of them for that task, and nothing more. */
+static int
+signals_received(uint64_t task, int32_t signal)
+{
+    struct link_message m;
+    int count = 0;
+    int fd;
+
+    while (link_receive(keeper_end, &m, &fd) == 1) {
+        if (m.kind != LINK_SIGNAL)
+            continue;
+        ck_assert_uint_eq(m.u.signal.task, task);
+        ck_assert_int_eq(m.u.signal.signal, signal);
+        count++;
+    }
+    return count;
+}
+
+/* R-TSK-2: a keeper that is slow while there is no memory to remember what it
+ * is owed costs no task its cancel signal. */
+START_TEST(R_TSK_2_a_signal_is_owed_until_there_is_memory)
+{
+    const struct effect order = {.kind = FX_SIGNAL, .task = 7, .signal = 15};
+    struct link_message beat = {.kind = LINK_HEARTBEAT};
+
+    ck_assert(keeper_expect(&engine, 6));
+    ck_assert(keeper_expect(&engine, 7));
+    malloc_refused = true;
+    while (keeper_send(&engine, &beat, -1))
+        continue; /* until the socket takes no more */
+    effect_execute(&engine, &order);
+    keeper_send_owed(&engine);
+    malloc_refused = false;
+    ck_assert_int_eq(signals_received(7, 15), 0);
+
+    keeper_send_owed(&engine); /* as every second, and when the link has room */
+    ck_assert_int_eq(signals_received(7, 15), 1);
+    keeper_send_owed(&engine);
+    ck_assert_int_eq(signals_received(7, 15), 0);
+
+    /* What has ended in between is owed nothing. */
+    malloc_refused = true;
+    while (keeper_send(&engine, &beat, -1))
+        continue;
+    effect_execute(&engine, &order);
+    malloc_refused = false;
+    ck_assert(keeper_forget(&engine, 7));
+    ck_assert_int_eq(signals_received(7, 15), 0);
+    keeper_send_owed(&engine);
+    effect_execute(&engine, &order);
+    ck_assert_int_eq(signals_received(7, 15), 0);
+    ck_assert(keeper_forget(&engine, 6));
+}
+END_TEST
+
 static const struct rule rules[] = {
+    RULE(R_TSK_2_a_signal_is_owed_until_there_is_memory),
     RULE(R_TSK_2_a_fact_waits_for_memory),
     RULE(R_SES_1_a_session_ends_while_it_is_attached),
     RULE(R_SES_1_a_secret_is_recognised_until_its_session_ends),
