@@ -44,6 +44,18 @@
     "latest requests of a session that are recognised when they are repeated (R-IDM-1)"
 #define LIMIT_HELP_retained                                                                        \
     "outcomes that are kept of what has ended; beyond it the oldest are forgotten (R-TSK-6)"
+#define LIMIT_HELP_obligations_per_daemon "obligations that are held, of all users together"
+#define LIMIT_HELP_obligations_per_user                                                            \
+    "obligations that stand in the ledgers of one user (R-OBL-7)"
+#define LIMIT_HELP_channels_per_daemon "channels whose region is not closed, of all users together"
+#define LIMIT_HELP_channels_per_user "channels of one user"
+#define LIMIT_HELP_dead_letters_per_user "dead letters that are kept for one user"
+#define LIMIT_HELP_leases_per_user "leases that are held in the regions of one user"
+#define LIMIT_HELP_offers_per_user "workers of one user, each with its offer"
+#define LIMIT_HELP_sagas_per_region "sagas on the stack of one region"
+#define LIMIT_HELP_steps_per_saga "steps of one saga"
+#define LIMIT_HELP_capabilities_per_user "derived capabilities of one user that are alive (R-CAP-1)"
+#define LIMIT_HELP_keys_per_user "idempotency keys that are remembered for one user (R-IDM-1)"
 
 #define ALLOWANCE(tier, name, text)                                                                \
     {"cleanup." name ".drain",                                                                     \
