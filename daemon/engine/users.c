@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/engine/users.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -47,6 +46,36 @@ users_name(uint32_t uid, char *out)
     return out;
 }
 
+/* Digits are a number, whatever the database calls so. */
+static bool
+is_number(const char *text, size_t size, uint32_t *uid_out)
+{
+    uint64_t number = 0;
+
+    if (size == 0)
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+        number = number * 10 + (uint64_t)(text[i] - '0');
+        if (number >= UINT32_MAX)
+            number = UINT32_MAX;
+    }
+    *uid_out = (uint32_t)number;
+    return true;
+}
+
+bool
+users_is(const char *text, size_t size, uint32_t uid)
+{
+    char name[USER_NAME_SIZE];
+    uint32_t number;
+
+    if (is_number(text, size, &number))
+        return number == uid;
+    return strlen(users_name(uid, name)) == size && memcmp(name, text, size) == 0;
+}
+
 bool
 users_find(const char *text, size_t size, uint32_t *uid_out)
 {
@@ -57,14 +86,10 @@ users_find(const char *text, size_t size, uint32_t *uid_out)
 
     if (size == 0 || size >= sizeof name)
         return false;
+    if (is_number(text, size, uid_out))
+        return *uid_out != UINT32_MAX;
     memcpy(name, text, size);
     name[size] = '\0';
-    if (strspn(name, "0123456789") == size) {
-        errno = 0;
-        unsigned long long number = strtoull(name, NULL, 10);
-        *uid_out = (uint32_t)number;
-        return errno == 0 && number < UINT32_MAX;
-    }
     if (getpwnam_r(name, &entry, room, sizeof room, &found) != 0 || !found)
         return false;
     *uid_out = entry.pw_uid;
