@@ -119,15 +119,16 @@ info_budget(const msgpack_object *from, struct asup_budget_left *out)
     out->priority = (uint8_t)proto_get_uint(from, "priority", 0);
 }
 
-/* An outcome that may not be there yet. */
+/* Why it ends and how it ended, each of which may not be there yet. */
 static int
-info_maybe_outcome(const msgpack_object *map, struct proto_memory *m, bool *has,
-                   struct asup_outcome *out)
+info_end(const msgpack_object *map, struct proto_memory *m, struct asup_reason **reason,
+         bool *has_outcome, struct asup_outcome *outcome)
 {
-    const msgpack_object *outcome = proto_get(map, "outcome");
+    const msgpack_object *end = proto_get(map, "outcome");
+    int rc = info_reason(proto_get(map, "reason"), m, reason);
 
-    *has = outcome != NULL;
-    return outcome != NULL ? info_outcome(outcome, m, out) : 0;
+    *has_outcome = rc == 0 && end != NULL;
+    return *has_outcome ? info_outcome(end, m, outcome) : rc;
 }
 
 /* The number of a wire name in `map`; a name that is none is malformed. */
@@ -189,9 +190,7 @@ info_task(const msgpack_object *from, struct proto_memory *m, struct asup_task_i
     out->log_lost = proto_get_uint(from, "log_lost_bytes", 0);
     info_budget(proto_get(from, "budget"), &out->budget);
     if (rc == 0)
-        rc = info_reason(proto_get(from, "reason"), m, &out->reason);
-    if (rc == 0)
-        rc = info_maybe_outcome(from, m, &out->has_outcome, &out->outcome);
+        rc = info_end(from, m, &out->reason, &out->has_outcome, &out->outcome);
     if (rc != 0)
         asup_task_info_fini(out);
     return rc;
@@ -252,9 +251,7 @@ info_region(const msgpack_object *from, struct proto_memory *m, struct asup_regi
     out->finalizers = proto_get_uint(from, "finalizers", 0);
     info_budget(proto_get(from, "budget"), &out->budget);
     if (rc == 0)
-        rc = info_reason(proto_get(from, "reason"), m, &out->reason);
-    if (rc == 0)
-        rc = info_maybe_outcome(from, m, &out->has_outcome, &out->outcome);
+        rc = info_end(from, m, &out->reason, &out->has_outcome, &out->outcome);
     if (rc != 0)
         asup_region_info_fini(out);
     return rc;
@@ -296,9 +293,7 @@ info_event(const msgpack_object *from, struct proto_memory *m, struct asup_event
     if (out->event == NULL || out->path == NULL || out->text == NULL)
         rc = -ASUP_ENOMEM;
     if (rc == 0)
-        rc = info_reason(proto_get(from, "reason"), m, &out->reason);
-    if (rc == 0)
-        rc = info_maybe_outcome(from, m, &out->has_outcome, &out->outcome);
+        rc = info_end(from, m, &out->reason, &out->has_outcome, &out->outcome);
     if (rc != 0)
         asup_event_fini(out);
     return rc;

@@ -159,17 +159,27 @@ run_lost(struct run *run, const struct asup_error_info *error)
     run_fail(run, EXIT_LOST);
 }
 
+/* The body of an answer about what runs already; NULL: what is wrong has been told. */
+static json_t *
+run_answer(struct run *run, int code, const void *bytes, size_t size)
+{
+    struct asup_error_info error;
+    json_t *body;
+
+    if (ctl_answer(code, bytes, size, &body, &error) == 0)
+        return body;
+    run_lost(run, &error);
+    return NULL;
+}
+
 static void
 on_closed(void *arg, int code, const void *bytes, size_t size)
 {
     struct run *run = arg;
-    struct asup_error_info error;
-    json_t *body;
+    json_t *body = run_answer(run, code, bytes, size);
 
-    if (ctl_answer(code, bytes, size, &body, &error) != 0) {
-        run_lost(run, &error);
+    if (body == NULL)
         return;
-    }
     const json_t *outcome = json_object_get(body, "outcome");
     run->exit_code = outcome_exit_code(outcome);
     run->done = true;
@@ -189,13 +199,10 @@ static void
 on_finish(void *arg, int code, const void *bytes, size_t size)
 {
     struct run *run = arg;
-    struct asup_error_info error;
-    json_t *body;
+    json_t *body = run_answer(run, code, bytes, size);
 
-    if (ctl_answer(code, bytes, size, &body, &error) != 0) {
-        run_lost(run, &error);
+    if (body == NULL)
         return;
-    }
     json_decref(body);
     run_call(run, "region.wait", json_pack("{s:s}", "region", run->region), on_closed);
 }
@@ -279,13 +286,10 @@ static void
 on_ended(void *arg, int code, const void *bytes, size_t size)
 {
     struct run *run = arg;
-    struct asup_error_info error;
-    json_t *body;
+    json_t *body = run_answer(run, code, bytes, size);
 
-    if (ctl_answer(code, bytes, size, &body, &error) != 0) {
-        run_lost(run, &error);
+    if (body == NULL)
         return;
-    }
     json_decref(body);
     run->task_ended = true;
     run->drain_until_ns = now_steady_ns() + DRAIN_OUTPUT_NS;
