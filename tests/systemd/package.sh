@@ -7,6 +7,8 @@
 users alice
 # Images for containers forbid that packages start services.
 rm -f /usr/sbin/policy-rc.d
+# A machine that has it from elsewhere would be asked what to do with its files.
+rm -rf /etc/asupersync
 # And nobody will look for the pages by their words here.
 rm -f /var/lib/man-db/auto-update
 
