@@ -56,6 +56,7 @@ link_message_size(uint32_t kind)
     case LINK_HEARTBEAT:
     case LINK_STOPPING:
     case LINK_RELOADED:
+    case LINK_REREAD:
     case LINK_QUIESCENT:
         return PAYLOAD_NONE;
     }

@@ -33,7 +33,7 @@
 
 enum link_kind {
     /* keeper -> engine */
-    LINK_HELLO = 1, /* first message: u.hello */
+    LINK_HELLO = 1, /* first message, and the answer to LINK_REREAD: u.hello */
     LINK_TABLE_END, /* every row there was has been sent once */
     LINK_ROW,       /* u.row; with the log pipe's read end the first time it is started */
     LINK_SAMPLED,   /* u.sampled: answer to LINK_SAMPLE */
@@ -48,6 +48,7 @@ enum link_kind {
     LINK_STOPPING,  /* a structured shutdown has begun: STOPPING=1 */
     LINK_EXTEND,    /* u.extend: EXTEND_TIMEOUT_USEC= */
     LINK_RELOADED,  /* reload done: READY=1 again */
+    LINK_REREAD,    /* daemon.reload came: read the run-as rules again, as for SIGHUP */
     LINK_START,     /* u.start, with the spec memfd */
     LINK_STDIO,     /* u.task, with the unread stdio connection; before its START */
     LINK_SIGNAL,    /* u.signal */

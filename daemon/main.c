@@ -25,6 +25,7 @@
 #include "daemon/keeper/keeper.h"
 #include "daemon/keeper/log.h"
 #include "daemon/keeper/notify.h"
+#include "daemon/keeper/run_as.h"
 #include "daemon/link.h"
 
 #define SYSTEM_RUNTIME_DIR "/run/asupersync"
@@ -53,7 +54,7 @@ static const char usage[] =
     "  --engine-timeout N     seconds without a sign of life from the engine (10)\n"
     "  --containment KIND     auto, cgroup2, or subreaper (best effort)\n"
     "  --foreground           stay in the foreground, log to standard error\n"
-    "  --check-config         read the configuration, say what is wrong with it\n"
+    "  --check-config         read the configuration and rules, say what is wrong\n"
     "  --help, --version\n"
     "\n"
     "Without --foreground it goes to the background once it is ready, unless a\n"
@@ -403,9 +404,17 @@ static int
 check_config(const struct arguments *a)
 {
     int (*check)(const char *, bool);
+    char message[512];
 
     *(void **)&check = find_in_engine("engine_check_config");
-    return check(a->config_path, false);
+    int rc = check(a->config_path, false);
+    /* As who the daemon would be: only root's reads rules. */
+    if (!a->user_mode && geteuid() == 0 &&
+        run_as_load(a->run_as_path, message, sizeof message) != 0) {
+        (void)fprintf(stderr, "%s\n", message);
+        rc = KEEPER_EXIT_CONFIG;
+    }
+    return rc;
 }
 
 /* ---- The keeper ------------------------------------------------------------------------- */

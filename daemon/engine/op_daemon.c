@@ -181,6 +181,7 @@ op_daemon_reload(struct call *c)
         return call_fail(c, -ASUP_EINVALID, NULL, "the daemon's log tells each with its line",
                          "the configuration has %d error%s; the old one stays in force", errors,
                          errors == 1 ? "" : "s");
+    keeper_say(c->engine, LINK_REREAD);
     return done(c);
 }
 

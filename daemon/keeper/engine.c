@@ -267,6 +267,15 @@ engine_shut_down(struct keeper *k)
 }
 
 void
+engine_tell(struct keeper *k)
+{
+    struct link_message message = {.kind = LINK_HELLO};
+
+    fill_hello(k, &message);
+    (void)engine_send(k, &message, -1);
+}
+
+void
 engine_reload(struct keeper *k)
 {
     struct link_message message = {.kind = LINK_RELOAD};

@@ -38,6 +38,8 @@ void engine_fault(struct keeper *k, const char *what);
 /* LINK_SHUTDOWN, LINK_RELOAD; kept for the next engine where there is none. */
 void engine_shut_down(struct keeper *k);
 void engine_reload(struct keeper *k);
+/* LINK_HELLO once more: what it says may have changed. */
+void engine_tell(struct keeper *k);
 
 /* LINK_READY, LINK_HEARTBEAT, LINK_QUIESCENT came. */
 void engine_became_ready(struct keeper *k);

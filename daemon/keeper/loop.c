@@ -180,13 +180,19 @@ set_up(struct keeper *k)
 
 /* ---- Turning -------------------------------------------------------------------------- */
 
+void
+keeper_reread(struct keeper *k)
+{
+    if (load_rules(k) != 0)
+        log_error("the run-as rules from before stay in force");
+    identity_forget_all();
+}
+
 static void
 reload(struct keeper *k)
 {
     notify_send("RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(k->now / 1000));
-    if (load_rules(k) != 0)
-        log_error("the run-as rules from before stay in force");
-    identity_forget_all();
+    keeper_reread(k);
     engine_reload(k);
 }
 

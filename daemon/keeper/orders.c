@@ -217,6 +217,10 @@ orders_take(struct keeper *k, const struct link_message *message, int fd_take, b
     case LINK_RELOADED:
         reloaded();
         break;
+    case LINK_REREAD:
+        keeper_reread(k);
+        engine_tell(k);
+        break;
     case LINK_QUIESCENT:
         engine_quiescent(k);
         break;

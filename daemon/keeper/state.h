@@ -183,6 +183,8 @@ int keeper_watch(struct keeper *k, int fd, uint32_t events, uint64_t tag);
 
 /* The loop ends with this status after the current turn. */
 void keeper_finish(struct keeper *k, int status);
+/* Read the run-as rules and forget what is known of users. */
+void keeper_reread(struct keeper *k);
 
 static inline bool
 keeper_switches_user(const struct keeper *k)

@@ -47,7 +47,7 @@ eventually "the counts in systemctl status are live" changed
 printf 'retention: 2h\n' >/etc/asupersync/asupersyncd.yaml
 check "reload" systemctl reload asupersyncd.service
 printf 'retention: [\n' >/etc/asupersync/asupersyncd.yaml
-systemctl reload asupersyncd.service
+refuse "a reload of a broken configuration" systemctl reload asupersyncd.service
 check "a broken configuration does not end it" asupersyncctl status
 equal "nor was it started again" 0 "$(property NRestarts)"
 complained() { journalctl --no-pager --unit=asupersyncd.service | grep -q 'asupersyncd.yaml:[0-9]*:[0-9]*'; }

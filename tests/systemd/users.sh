@@ -35,7 +35,7 @@ echo 'allow 0' >>/etc/asupersync/run-as.conf
 check "reload" systemctl reload asupersyncd.service
 equal "unless the rules say so" root "$(asupersyncctl run -- id -un)"
 printf 'deny %s\n' "$(id -u bob)" >>/etc/asupersync/run-as.conf
-check "reload" systemctl reload asupersyncd.service
+check "reload, without systemd" asupersyncctl reload
 refuse "and whom they deny" as bob asupersyncctl run -- id
 equal "alice still may" alice "$(as alice asupersyncctl run -- id -un)"
 chmod 666 /etc/asupersync/run-as.conf
