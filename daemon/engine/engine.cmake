@@ -4,7 +4,7 @@ add_library(engine_core OBJECT ${ENGINE_SOURCES} config.c)
 target_include_directories(engine_core PUBLIC ${CMAKE_SOURCE_DIR})
 target_link_libraries(engine_core PUBLIC
     asupersync_core asupersync_proto ${LIBEV} ${MSGPACKC} Threads::Threads
-    PkgConfig::LIBSYSTEMD PkgConfig::FYAML PkgConfig::LIBMD)
+    PkgConfig::LIBSYSTEMD PkgConfig::FYAML PkgConfig::LIBMD PkgConfig::SQLITE)
 
 add_library(asupersyncd_engine MODULE $<TARGET_OBJECTS:daemon_shared>)
 set_target_properties(asupersyncd_engine PROPERTIES PREFIX "" OUTPUT_NAME asupersyncd-engine)

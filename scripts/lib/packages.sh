@@ -12,6 +12,7 @@
 packages_build=(
     gcc libc6-dev make cmake ninja-build pkg-config
     libev-dev libnng-dev libmsgpack-dev libsystemd-dev libfyaml-dev libjansson-dev libmd-dev
+    libsqlite3-dev
 )
 # To test as well: the second compiler with its tools and sanitizers, the unit
 # test library, linters, and a systemd to boot for the tests of the unit.
