@@ -18,6 +18,20 @@ want_text(struct kernel *k, struct admit_need *n, size_t size)
     n->scratch += size + 16;
 }
 
+bool
+admit_text(struct kernel *k, struct admit_need *n, size_t size)
+{
+    want_text(k, n, size);
+    return !n->failed;
+}
+
+uint32_t
+admit_timers(const struct kernel *k)
+{
+    return arena_live(&k->tasks) + arena_live(&k->regions) + arena_live(&k->sessions) +
+           saga_timers(k);
+}
+
 static void
 want_task(struct kernel *k, struct admit_need *n, const struct task_params *p)
 {
@@ -27,20 +41,29 @@ want_task(struct kernel *k, struct admit_need *n, const struct task_params *p)
     want_text(k, n, p->spec.size);
 }
 
+static bool
+is_timed(const struct kernel *k, const struct task_params *p, uint32_t region)
+{
+    return p->budget.timeout_ns != ASUP_NEVER || p->budget.deadline_at != ASUP_NEVER ||
+           (region != NIL && region_at(k, region)->effective_limit != ASUP_NEVER);
+}
+
+void
+admit_task(struct kernel *k, struct admit_need *n, const struct task_params *p, uint32_t region)
+{
+    want_task(k, n, p);
+    n->timed |= is_timed(k, p, region);
+}
+
 void
 admit_want(struct kernel *k, struct admit_need *n, const struct input *in)
 {
     const struct region_params *p = &in->u.region_open;
 
-    if (in->kind == IN_TASK_SUBMIT || in->kind == IN_FINALIZER_DEFER)
+    if (in->kind == IN_FINALIZER_DEFER)
         want_task(k, n, &in->u.submit);
-    if (in->kind == IN_TASK_SUBMIT) {
-        const struct budget_request *b = &in->u.submit.budget;
-        uint32_t region = region_of_id(k, in->region);
-
-        n->timed |= b->timeout_ns != ASUP_NEVER || b->deadline_at != ASUP_NEVER ||
-                    (region != NIL && region_at(k, region)->effective_limit != ASUP_NEVER);
-    }
+    if (in->kind == IN_TASK_SUBMIT)
+        admit_task(k, n, &in->u.submit, region_of_id(k, in->region));
     if (in->kind != IN_REGION_OPEN)
         return;
     n->regions++;
@@ -54,13 +77,13 @@ static bool
 records_reserve(struct kernel *k, const struct admit_need *n)
 {
     const struct kernel_allocator *a = &k->allocator;
-    uint32_t timers = arena_live(&k->tasks) + arena_live(&k->regions) + arena_live(&k->sessions) +
-                      n->tasks + n->regions;
+    uint32_t timers = admit_timers(k) + n->tasks + n->regions + 2 * n->sagas;
+    uint32_t tasks = n->tasks + n->sagas + k->saga.live; /* one of each saga may begin */
     /* Which of them will be timed is known when they are due; who has no limit
      * and inherits none never is. */
     uint32_t timed = k->limits_seen || n->timed ? k->tasks_in[ASUP_TASK_CREATED] + n->tasks : 0;
 
-    return arena_reserve(&k->tasks, a, n->tasks) && index_reserve(&k->task_ids, a, n->tasks) &&
+    return arena_reserve(&k->tasks, a, tasks) && index_reserve(&k->task_ids, a, tasks) &&
            arena_reserve(&k->regions, a, n->regions) &&
            index_reserve(&k->region_ids, a, n->regions) &&
            index_reserve(&k->names, a, n->regions) && arena_reserve(&k->users, a, 1) &&

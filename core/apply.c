@@ -31,6 +31,12 @@ session_of_id(const struct kernel *k, uint64_t id)
     return index_find(&k->session_ids, id);
 }
 
+uint32_t
+saga_of_id(const struct kernel *k, uint64_t id)
+{
+    return index_find(&k->saga.ids, id);
+}
+
 /* ---- Users --------------------------------------------------------------------- */
 
 struct user *
@@ -310,6 +316,19 @@ kernel_apply(struct kernel *k, const struct event *ev)
     case EV_TASK_CREATED:
     case EV_FINALIZER_REGISTERED:
         apply_created(k, ev);
+        break;
+    case EV_SAGA_BEGUN:
+    case EV_SAGA_STEP_BEGUN:
+    case EV_SAGA_STEP_DONE:
+    case EV_SAGA_STEP_FAILED:
+    case EV_SAGA_COMPENSATING:
+    case EV_SAGA_STEP_UNDOING:
+    case EV_SAGA_STEP_UNDONE:
+    case EV_SAGA_NEEDS_ATTENTION:
+    case EV_SAGA_RESOLVED:
+    case EV_SAGA_ENDED:
+    case EV_SAGA_FORGOTTEN:
+        apply_saga(k, ev);
         break;
     default:
         apply_task(k, ev);

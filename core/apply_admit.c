@@ -74,11 +74,9 @@ task_link(struct kernel *k, uint32_t i)
 
     t->next = t->prev = NIL;
     if ((t->flags & TASK_FINALIZER) != 0) {
-        t->next = r->stack_top;
-        r->stack_top = i;
+        stack_push(k, r, stack_link(i, false));
         r->finalizers++;
         r->finalizers_ns = time_add(r->finalizers_ns, t->limit_at);
-        k->stack_entries++;
     } else {
         t->prev = r->task_last;
         if (r->task_last != NIL)
@@ -125,7 +123,7 @@ apply_created(struct kernel *k, const struct event *ev)
     t->run_uid = p->run_uid;
     t->cancel_signal = (uint8_t)p->cancel_signal;
     t->flags = (p->leftover_wait ? TASK_LEFTOVER_WAIT : 0) | (p->notify ? TASK_NOTIFY : 0) |
-               (p->due_at != 0 ? TASK_DELAYED : 0);
+               (p->due_at != 0 ? TASK_DELAYED : 0) | (p->action ? TASK_ACTION : 0);
     t->wait_first = t->work_next = NIL;
     if (ev->kind == EV_FINALIZER_REGISTERED)
         t->flags |= TASK_FINALIZER;

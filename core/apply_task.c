@@ -323,6 +323,9 @@ task_completed(struct kernel *k, const struct event *ev, uint32_t i)
     if ((t->flags & TASK_FINALIZER) == 0) {
         policy_count(k, r, ev->outcome, ASUP_SORT_TASK, t->id, !task_never_began(r, t));
         retained_push(k, i, false);
+    } else if ((t->flags & TASK_UNDO) != 0) {
+        apply_undo_ended(k, t->id, ev->outcome);
+        retained_push(k, i, false);
     }
 }
 
@@ -333,11 +336,10 @@ finalizer_done(struct kernel *k, uint32_t i)
     struct region *r = region_at(k, t->region);
     struct kernel_outcome o = task_outcome(t);
 
-    must(r->stack_top == i);
-    r->stack_top = t->next;
+    must(r->stack_top == stack_link(i, false));
+    stack_remove(k, r, stack_link(i, false));
     r->finalizers--;
     r->finalizers_ns -= t->limit_at;
-    k->stack_entries--;
     outcome_combine(k, &r->fin, &r->has_fin, &o);
     retained_push(k, i, false);
 }

@@ -24,6 +24,7 @@ enum { LEVELS = ASUP_DEPTH_MAX + 2 };
 struct cleanup {
     uint64_t ns; /* P(r) */
     bool soft;   /* something here may wait for ever */
+    bool stuck;  /* something here waits for an operator (R-SAG-4) */
 };
 
 /* Walk the live subtree, children before their parent, and call `done` for
@@ -51,6 +52,7 @@ cleanup_walk(const struct kernel *k, uint32_t top,
             all = below[level];
             all.ns = time_add(all.ns, r->finalizers_ns);
             all.soft |= (r->flags & (REGION_SOFT | REGION_HARD)) == REGION_SOFT;
+            all.stuck |= r->sagas_attention > 0;
             if (done != NULL)
                 done(k, at, all);
             if (at == top)
@@ -58,6 +60,7 @@ cleanup_walk(const struct kernel *k, uint32_t top,
             if (below[level - 1].ns < all.ns)
                 below[level - 1].ns = all.ns;
             below[level - 1].soft |= all.soft;
+            below[level - 1].stuck |= all.stuck;
             if (r->next != NIL)
                 break;
             at = r->parent;
@@ -82,6 +85,7 @@ cascade_note(const struct kernel *k, uint32_t i, struct cleanup all)
 
     r->cascade_ns = all.ns;
     r->cascade_soft = all.soft;
+    r->cascade_stuck = all.stuck;
 }
 
 /* ---- Allowances (R-CAN-2) ------------------------------------------------------------------ */
@@ -238,7 +242,7 @@ cascade_visit(struct kernel *k, struct cascade *cs, uint32_t i, bool top)
     p.drain_pass = min_u64(pass, r->drain_pass);
     p.cleanup_ns = r->cascade_ns;
     p.hurry = top && cs->c->hurry;
-    p.promised = cs->hard || !r->cascade_soft;
+    p.promised = !r->cascade_stuck && (cs->hard || !r->cascade_soft);
     ev.value = min_u64(end, r->drain_end);
     ev.reason = p.reason.is_new ? k->reason_next : r->reason;
     if (p.reason.is_new)
@@ -311,6 +315,7 @@ finish_region(struct kernel *k, uint32_t top)
         }
         emit(k, event_of_region(EV_REGION_SEALED, k, at));
         emit(k, event_of_region(EV_REGION_DRAINING, k, at));
+        sagas_finish(k, at);
         work_region(k, at);
         at = region_walk(k, top, at);
     }
@@ -327,23 +332,38 @@ shutdown_check(struct kernel *k, const struct input *in, struct refusal *why)
     return 0;
 }
 
-/* The finalizers that run now; later ones find the shorter budget at their
- * start. */
+static void
+finalizer_hurry(struct kernel *k, uint32_t i)
+{
+    asup_time end = time_add(k->now, k->config.finalizer_hurry_ns);
+    const struct task *t = i == NIL ? NULL : task_at(k, i);
+    struct event ev;
+
+    if (t == NULL || !task_live(t) || (t->flags & TASK_ORDERED) == 0 ||
+        (t->flags & TASK_ESCALATED) != 0 || t->kill_at <= end)
+        return;
+    ev = event_of_task(EV_TASK_EXTENDED, k, i);
+    ev.value = end;
+    emit(k, ev);
+}
+
+/* The finalizers and compensations that run now; later ones find the shorter
+ * budget at their start. */
 static void
 finalizers_hurry(struct kernel *k)
 {
     for (uint32_t at = k->root; at != NIL; at = region_walk(k, k->root, at)) {
-        uint32_t i = region_at(k, at)->stack_top;
-        asup_time end = time_add(k->now, k->config.finalizer_hurry_ns);
-        const struct task *t = i == NIL ? NULL : task_at(k, i);
-        struct event ev;
+        const struct region *r = region_at(k, at);
+        uint32_t link = r->stack_top;
 
-        if (t == NULL || (t->flags & TASK_ORDERED) == 0 || (t->flags & TASK_ESCALATED) != 0 ||
-            t->kill_at <= end)
-            continue;
-        ev = event_of_task(EV_TASK_EXTENDED, k, i);
-        ev.value = end;
-        emit(k, ev);
+        if (link != NIL && !stack_is_saga(link))
+            finalizer_hurry(k, link >> 1);
+        for (; r->sagas_undoing > 0 && link != NIL; link = stack_below(k, link)) {
+            const struct saga *s = stack_is_saga(link) ? saga_at(k, link >> 1) : NULL;
+
+            if (s != NULL && s->step_at != NIL && step_at(k, s->step_at)->undo != 0)
+                finalizer_hurry(k, task_of_id(k, step_at(k, s->step_at)->undo));
+        }
     }
 }
 

@@ -65,6 +65,7 @@ parts_init(struct kernel *k)
     arena_init(&k->users, sizeof(struct user));
     arena_init(&k->reasons, sizeof(struct reason));
     arena_init(&k->waits, sizeof(struct wait));
+    saga_init(k);
     index_init(&k->task_ids, &k->tasks, offsetof(struct task, id));
     index_init(&k->region_ids, &k->regions, offsetof(struct region, id));
     index_init(&k->session_ids, &k->sessions, offsetof(struct session, id));
@@ -80,6 +81,8 @@ parts_init(struct kernel *k)
         (struct timer_home){&k->sessions, offsetof(struct session, timer_place)};
     k->timers.homes[TIMER_TASK] =
         (struct timer_home){&k->tasks, offsetof(struct task, timer_place)};
+    k->timers.homes[TIMER_SAGA] =
+        (struct timer_home){&k->saga.sagas, offsetof(struct saga, timer_place)};
     k->wait_timers.homes[TIMER_WAIT] =
         (struct timer_home){&k->waits, offsetof(struct wait, timer_place)};
     k->timed.homes[TIMER_TASK] = (struct timer_home){&k->tasks, offsetof(struct task, lane_place)};
@@ -128,6 +131,7 @@ kernel_new(const struct kernel_config *config, const struct kernel_allocator *al
     k->now = now;
     k->event_at = now;
     k->task_id_next = k->region_id_next = k->session_id_next = config->id_first;
+    k->saga.id_next = config->id_first;
     parts_init(k);
     if (!admit_reserve(k, &admit, &need)) {
         kernel_free(k);
@@ -146,6 +150,7 @@ kernel_free(struct kernel *k)
         return;
     a = k->allocator;
     heap_fini(&k->heap, &a);
+    saga_fini(k);
     index_fini(&k->task_ids, &a);
     index_fini(&k->region_ids, &a);
     index_fini(&k->session_ids, &a);

@@ -33,6 +33,7 @@ struct admission {
 struct need {
     uint64_t tasks;   /* that may be cancelled or completed */
     uint64_t regions; /* likewise */
+    uint64_t sagas;   /* that may begin to be undone, or end */
     uint32_t events;  /* beyond those */
     size_t scratch;
     uint32_t reasons;
@@ -70,12 +71,18 @@ struct asup_budget budget_of(const struct budget_request *b, asup_time from);
 
 /* admit.c: memory for what is admitted */
 struct admit_need {
-    uint32_t tasks, regions;
+    uint32_t tasks, regions, sagas;
     struct heap_need texts;
     size_t scratch;
     bool timed; /* some of them have a limit */
     bool failed;
 };
+/* A task for a region, and a text besides; false: no memory. */
+void admit_task(struct kernel *k, struct admit_need *n, const struct task_params *p,
+                uint32_t region);
+bool admit_text(struct kernel *k, struct admit_need *n, size_t size);
+/* How many timers what lives may have. */
+uint32_t admit_timers(const struct kernel *k);
 void admit_want(struct kernel *k, struct admit_need *n, const struct input *in);
 bool admit_reserve(struct kernel *k, const struct admit_need *n, const struct need *more);
 
@@ -88,6 +95,8 @@ struct asup_ref region_end(struct kernel *k, const struct input *in);
 void region_fire(struct kernel *k, uint32_t i);
 void region_advance(struct kernel *k, uint32_t i);
 void region_swept(struct kernel *k, const struct input *in);
+/* "r12"; returns its size. */
+size_t id_text(char letter, uint64_t id, char out[24]);
 uint32_t region_lookup(const struct kernel *k, const struct input *in, struct refusal *why);
 
 /* task.c */
@@ -101,6 +110,9 @@ int finalizer_defer_check(struct kernel *k, const struct input *in, const struct
 struct asup_ref finalizer_defer(struct kernel *k, const struct input *in);
 int task_params_check(const struct kernel *k, const struct caller *c, const struct task_params *p,
                       bool finalizer, struct refusal *why);
+/* The action of a step of a saga; returns advice, or NULL. */
+const char *action_submit(struct kernel *k, uint32_t region, const struct caller *c,
+                          const struct task_params *p);
 void finalizer_register(struct kernel *k, uint32_t region, const struct caller *c,
                         const struct task_params *p);
 
@@ -144,6 +156,54 @@ int shutdown_check(struct kernel *k, const struct input *in, struct refusal *why
 struct asup_ref shutdown_begin(struct kernel *k, const struct input *in);
 uint64_t allowance_ns(const struct kernel *k, const struct region *r, uint8_t kind);
 
+/* saga.c */
+int saga_check(struct kernel *k, const struct input *in, struct refusal *why);
+bool saga_memory(struct kernel *k, const struct input *in, struct need *need);
+struct asup_ref saga_do(struct kernel *k, const struct input *in, struct refusal *why);
+
+/* saga_undo.c */
+struct event event_of_saga(enum event_kind kind, struct kernel *k, uint32_t saga);
+struct event event_of_step(enum event_kind kind, struct kernel *k, uint32_t step);
+bool saga_region_cancelled(const struct kernel *k, const struct saga *s);
+void saga_end(struct kernel *k, uint32_t i, enum saga_state how);
+void saga_compensate(struct kernel *k, uint32_t i, struct bytes message);
+void saga_abort(struct kernel *k, uint32_t i, struct bytes message);
+void saga_advance(struct kernel *k, uint32_t i);
+void saga_fire(struct kernel *k, uint32_t i);
+void work_saga(struct kernel *k, uint32_t i);
+/* One of those that may move on; false: there was none. */
+bool saga_work_run(struct kernel *k);
+/* A task or session is no more: what it drove under a finish is aborted. */
+void saga_driver_ended(struct kernel *k, struct asup_ref driver);
+/* How many sagas it drives. */
+uint64_t saga_driven(const struct kernel *k, struct asup_ref driver);
+void sagas_finish(struct kernel *k, uint32_t region);
+void saga_action_ended(struct kernel *k, uint32_t task, const struct kernel_outcome *o);
+void saga_undo_ended(struct kernel *k, uint32_t task, const struct kernel_outcome *o);
+/* What the task is started with, and its label. */
+struct bytes task_spec(const struct kernel *k, const struct task *t);
+struct bytes task_label(const struct kernel *k, const struct task *t);
+bool sagas_finalize(struct kernel *k, uint32_t region);
+void saga_stuck_tell(struct kernel *k);
+uint32_t saga_timers(const struct kernel *k);
+bool saga_reserve(struct kernel *k);
+asup_time saga_retention_next(const struct kernel *k);
+void saga_retention_fire(struct kernel *k);
+
+/* saga_view.c */
+void saga_init(struct kernel *k);
+void saga_fini(struct kernel *k);
+/* The finalizer at or below a link of a stack; 0: none. */
+uint64_t stack_finalizer(const struct kernel *k, uint32_t link);
+uint64_t saga_digest(const struct kernel *k, uint64_t h);
+const char *saga_invariants(const struct kernel *k);
+/* The sagas on a region's stack; NULL, or what is broken. */
+const char *saga_stack_check(const struct kernel *k, uint32_t region);
+
+/* digest.c */
+uint64_t digest_text(const struct kernel *k, uint64_t h, uint32_t handle);
+uint64_t digest_outcome(uint64_t h, const struct kernel_outcome *o, bool there);
+
 /* session.c */
 int session_request(struct kernel *k, const struct input *in, struct refusal *why,
                     struct asup_ref *made);
@@ -174,6 +234,7 @@ void wait_dropped(struct kernel *k, uint64_t token);
 void wait_fire(struct kernel *k);
 void waits_task(struct kernel *k, uint32_t task);
 void waits_region(struct kernel *k, uint32_t region);
+void waits_saga(struct kernel *k, uint32_t saga);
 
 /* batch.c */
 int

@@ -7,7 +7,7 @@
  */
 #include "core/decide.h"
 
-static uint64_t
+uint64_t
 digest_text(const struct kernel *k, uint64_t h, uint32_t handle)
 {
     struct bytes text = heap_get(&k->heap, handle);
@@ -15,7 +15,7 @@ digest_text(const struct kernel *k, uint64_t h, uint32_t handle)
     return hash_bytes(h, text.data, text.size);
 }
 
-static uint64_t
+uint64_t
 digest_outcome(uint64_t h, const struct kernel_outcome *o, bool there)
 {
     if (!there)
@@ -126,5 +126,6 @@ kernel_digest(const struct kernel *k)
         if (session_at(k, i)->id != 0)
             h = digest_session(k, h, session_at(k, i));
     }
+    h = saga_digest(k, h);
     return hash_mix(h, digest_reasons(k));
 }

@@ -86,7 +86,7 @@ dispatch(struct kernel *k)
             fx = effect_add(k, FX_START);
             fx->region = region_at(k, t->region)->id;
             fx->uid = t->run_uid;
-            fx->spec = heap_get(&k->heap, t->spec);
+            fx->spec = task_spec(k, t);
         }
         fx->task = t->id;
         emit(k, ev);

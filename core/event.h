@@ -51,7 +51,25 @@ struct task_payload {
     uint32_t run_uid, mask_depth;
     int32_t cancel_signal;
     bool leftover_wait, notify;
+    bool action; /* of a step of a saga */
     size_t spec_size;
+};
+
+/* SAGA_STEP_BEGUN, beside its number (value), its name (text) and its action (task):
+ * its compensation; followed by that one's label and spec */
+struct step_payload {
+    uint64_t budget_ns, backoff_ns, backoff_most_ns;
+    uint64_t leftover_ns, watchdog_ns, response_ns;
+    uint32_t attempts;
+    uint32_t uid, run_uid, mask_depth;
+    int32_t cancel_signal;
+    bool leftover_wait, notify;
+    size_t label_size, spec_size;
+};
+
+/* SAGA_RESOLVED */
+struct resolved_payload {
+    uint8_t how; /* enum saga_resolution */
 };
 
 /* A cancel reason that is new with this event, which carries its handle and
@@ -113,6 +131,9 @@ void apply_session(struct kernel *k, const struct event *ev);
 void apply_region(struct kernel *k, const struct event *ev);
 void apply_task(struct kernel *k, const struct event *ev);
 void apply_created(struct kernel *k, const struct event *ev);
+void apply_saga(struct kernel *k, const struct event *ev);
+/* An attempt to compensate, which is completed. */
+void apply_undo_ended(struct kernel *k, uint64_t task, const struct kernel_outcome *o);
 /* After the limit of remembered requests has changed. */
 void sessions_trim(struct kernel *k);
 
@@ -145,9 +166,25 @@ uint32_t lane_ready_next(const struct kernel *k);
 /* It leaves because its turn came: counted for fairness (R-SCH-2). */
 void lane_picked(struct kernel *k, uint32_t task);
 
+/* The stack of finalizers and sagas: links, NIL below the last. */
+void stack_push(struct kernel *k, struct region *r, uint32_t link);
+void stack_remove(struct kernel *k, struct region *r, uint32_t link);
+uint32_t stack_below(const struct kernel *k, uint32_t link);
+
+/* The first saga that somebody drives; the next ones are linked. */
+uint32_t saga_driven_first(const struct kernel *k, struct asup_ref driver);
+/* What a step's compensation may take, with every attempt and wait (R-REG-6). */
+uint64_t step_cleanup_ns(const struct step_record *p);
+/* The wait after so many attempts of a round. */
+uint64_t step_backoff_ns(const struct step_record *p, uint32_t made);
+/* Not compensated, nor given up by an operator. */
+bool step_open(const struct step_record *p);
+
 /* Put the timer where the earliest of its own instants is. */
 void region_rearm(struct kernel *k, uint32_t region);
 void task_rearm(struct kernel *k, uint32_t task);
+void saga_rearm(struct kernel *k, uint32_t saga);
+asup_time saga_deadline(const struct kernel *k, const struct saga *s);
 asup_time region_deadline(const struct kernel *k, const struct region *r);
 asup_time task_deadline(const struct task *t);
 
@@ -164,5 +201,6 @@ uint64_t region_name_key(uint64_t parent_id, struct bytes name);
 uint32_t region_of_id(const struct kernel *k, uint64_t id);
 uint32_t task_of_id(const struct kernel *k, uint64_t id);
 uint32_t session_of_id(const struct kernel *k, uint64_t id);
+uint32_t saga_of_id(const struct kernel *k, uint64_t id);
 
 #endif

@@ -19,6 +19,7 @@ struct tally {
     uint32_t starting;
     uint32_t stack_entries;
     uint32_t in_lists; /* tasks found from their regions */
+    uint32_t undos;    /* live attempts to compensate: on no list of a region's */
     uint32_t retained;
 };
 
@@ -81,25 +82,27 @@ check_region_tasks(const struct kernel *k, uint32_t i, struct tally *tally)
     HOLDS(count == r->tasks_live && delegated == r->delegated, "single-owner");
     tally->in_lists += count;
     count = 0;
-    for (uint32_t at = r->stack_top; at != NIL; at = task_at(k, at)->next) {
-        const struct task *t = task_at(k, at);
+    for (uint32_t link = r->stack_top; link != NIL; link = stack_below(k, link)) {
+        const struct task *t = task_at(k, link >> 1);
 
+        tally->stack_entries++;
+        if (stack_is_saga(link))
+            continue;
         HOLDS(t->region == i && (t->flags & TASK_FINALIZER) != 0, "single-owner");
         HOLDS(t->reason == 0, "stack-LIFO-once"); /* masked */
         HOLDS((t->flags & TASK_BEGUN) == 0 ||
-                  (at == r->stack_top && r->state == ASUP_REGION_FINALIZING),
+                  (link == r->stack_top && r->state == ASUP_REGION_FINALIZING),
               "stack-LIFO-once");
         HOLDS((t->flags & TASK_ORDERED) == 0 || (t->flags & TASK_BEGUN) != 0, "stack-LIFO-once");
         count++;
     }
     HOLDS(count == r->finalizers, "stack-LIFO-once");
     tally->in_lists += count;
-    tally->stack_entries += count;
     tasks = (uint64_t)r->tasks_live + r->finalizers;
     for (uint32_t c = r->child_first; c != NIL; c = region_at(k, c)->next)
         tasks += region_at(k, c)->sub_tasks;
-    HOLDS(tasks == r->sub_tasks, "single-owner");
-    return NULL;
+    HOLDS(tasks <= r->sub_tasks && r->sub_tasks - tasks <= r->sub_sagas, "single-owner");
+    return saga_stack_check(k, i);
 }
 
 static const char *
@@ -183,6 +186,8 @@ check_task(const struct kernel *k, uint32_t i, struct tally *tally)
         HOLDS(t->lane != LANE_NONE, "lane-unique");
     if (t->lane == LANE_SIGNAL)
         HOLDS((t->flags & (TASK_STARTED | TASK_SIGNALLED)) == TASK_STARTED, "lane-unique");
+    if ((t->flags & TASK_UNDO) != 0)
+        tally->undos++;
     if (t->lane == LANE_FINALIZER)
         HOLDS((t->flags & (TASK_BEGUN | TASK_ORDERED)) == TASK_BEGUN, "lane-unique");
     if ((t->flags & TASK_FINALIZER) != 0)
@@ -276,7 +281,7 @@ check_totals(const struct kernel *k, const struct tally *tally)
     }
     for (unsigned s = 0; s < ASUP_REGION_CLOSED; s++)
         HOLDS(tally->regions[s] == k->regions_in[s], "protocol-order");
-    HOLDS(live == tally->in_lists, "single-owner");
+    HOLDS(live == tally->in_lists + tally->undos, "single-owner");
     HOLDS(tally->starting == k->starting, "protocol-order");
     HOLDS(tally->stack_entries == k->stack_entries, "stack-LIFO-once");
     HOLDS(tally->retained == k->retained_count, "single-owner");
@@ -312,5 +317,7 @@ kernel_check(const struct kernel *k)
         broken = check_sessions(k);
     if (broken == NULL)
         broken = check_users(k);
+    if (broken == NULL)
+        broken = saga_invariants(k);
     return broken != NULL ? broken : check_totals(k, &tally);
 }

@@ -313,7 +313,7 @@ struct input {
         } receive;
         struct {
             struct bytes note; /* 0 to ASUP_MESSAGE_MAX bytes */
-        } nack;
+        } nack;                /* also SAGA_ABORT */
         struct {
             uint64_t channel; /* 0: the one it came from */
         } dead_retry;
@@ -373,7 +373,8 @@ struct input {
         struct {
             uint64_t timeout_ns; /* ASUP_NEVER: for ever; 0: poll */
             uint8_t until;       /* enum wait_until */
-            bool on_region;      /* waits for `region`, else for `task` */
+            bool on_region;      /* waits for `region`, else for `task`; a `subject` is a saga
+                                    that shall end, or need attention */
         } wait;
         struct {
             uint64_t within_ns; /* outer limit (R-REG-6); ASUP_NEVER: none */
@@ -501,7 +502,7 @@ struct input {
     X(SAGA_STEP_DONE, "saga-step-done", OWN_ALL)                                                   \
     X(SAGA_STEP_FAILED, "saga-step-failed", OWN_ALL)                                               \
     X(SAGA_COMPENSATING, "saga-compensating", OWN_ALL)                                             \
-    X(SAGA_STEP_UNDOING, "saga-step-undoing", OWN_ALL)                                             \
+    X(SAGA_STEP_UNDOING, "saga-step-undoing", OWN_ALL | OWN_TASK | OWN_TASKS)                      \
     X(SAGA_STEP_UNDONE, "saga-step-undone", OWN_ALL)                                               \
     X(SAGA_NEEDS_ATTENTION, "saga-needs-attention", OWN_ALL)                                       \
     X(SAGA_RESOLVED, "saga-resolved", OWN_ALL)                                                     \
@@ -564,9 +565,12 @@ struct event {
                        drain end T (CANCEL_REQUESTED), ms (CHARGED), end (EXTENDED),
                        bytes (LOG_LOST), errno (SWEEP_FAILED), signal (CANCEL_SENT),
                        masks left (MASKED),
-                       P in ns (OVERCOMMITTED), a deciding region (DECIDED) */
+                       P in ns (OVERCOMMITTED), a deciding region (DECIDED),
+                       number of the step (SAGA_STEP_*, SAGA_NEEDS_ATTENTION), state
+                       (SAGA_ENDED), how (SAGA_RESOLVED) */
     const struct kernel_outcome *outcome; /* MAIN_ENDED, COMPLETED, CLOSED, START_FAILED,
-                                             REGION_DECIDED; else NULL */
+                                             REGION_DECIDED, SAGA_STEP_DONE, _FAILED and _UNDONE,
+                                             SAGA_NEEDS_ATTENTION; else NULL */
     uint32_t reason;                      /* CANCEL_REQUESTED, ESCALATED: handle; else 0 */
     struct bytes text;   /* name (REGION_OPENED), label (TASK_CREATED), message; else empty */
     const void *payload; /* the rest, private to core: what apply needs */
@@ -585,7 +589,8 @@ enum effect_kind {
     FX_SAMPLE,    /* report the task's CPU time (IN_TASK_SAMPLED) */
     FX_FORGET,    /* the task is completed: its row and cgroup may go */
     FX_SWEEP,     /* remove the region's cgroup and work directory (IN_REGION_SWEPT) */
-    FX_QUIESCENT, /* "/" is Closed: nothing is left, exit */
+    FX_QUIESCENT, /* "/" is Closed: nothing is left, exit; or it is shutting down, and all
+                     that is left waits for an operator (R-SAG-4) */
 };
 
 struct effect {
@@ -630,7 +635,7 @@ void kernel_free(struct kernel *k);
  * sessions before tasks, id); what they do happens at in->now. Returns 0, or the
  * code that the request was refused with (also in its FX_REPLY). -ASUP_ENOMEM
  * for a fact or IN_TICK: it was not taken and must be brought again (small ones
- * never: their memory is reserved); the events and effects of the step count all
+ * never, unless a saga is open: their memory is reserved); the events and effects of the step count all
  * the same. */
 int kernel_step(struct kernel *k, const struct input *in, struct step *out);
 
@@ -666,6 +671,8 @@ struct kernel_counts {
     uint32_t retained; /* completed or closed, still answerable */
     uint64_t bytes;    /* names, labels, specs */
     uint32_t draining; /* regions Closing to Finalizing */
+    uint32_t sagas;    /* on some stack; of those: */
+    uint32_t sagas_undoing, sagas_attention;
 };
 void kernel_counts(const struct kernel *k, struct kernel_counts *out);
 const struct kernel_config *kernel_configuration(const struct kernel *k);
@@ -676,6 +683,8 @@ struct region_view {
     uint64_t sibling_next;  /* next live sibling; 0: none */
     uint64_t task_first;    /* live tasks, by id; 0: none */
     uint64_t finalizer_top; /* registered finalizers, last in first; 0: none */
+    uint32_t sagas;         /* on the stack; of those: */
+    uint32_t sagas_running, sagas_undoing, sagas_attention;
     uint64_t session;       /* attached to; 0: none */
     struct bytes name;
     uint32_t uid;
@@ -771,6 +780,15 @@ uint64_t kernel_held_next(const struct kernel *k, struct asup_ref holder, uint64
 uint64_t kernel_channel_next(const struct kernel *k, uint64_t region, uint64_t after);
 uint64_t kernel_saga_next(const struct kernel *k, uint64_t region, uint64_t after);
 uint64_t kernel_capability_next(const struct kernel *k, uint64_t region, uint64_t after);
+/* Sagas that have ended and are still retained, oldest first; `after` 0 begins. */
+uint64_t kernel_saga_ended_next(const struct kernel *k, uint64_t after);
+/* Whether a task is a step's action, or an attempt to undo it. */
+bool
+kernel_task_saga(const struct kernel *k, uint64_t task, uint64_t *saga, uint32_t *step, bool *undo);
+/* A region's stack of finalizers and sagas from the top; `above` of sort NONE
+ * begins, and ends. */
+struct asup_ref
+kernel_stack_next(const struct kernel *k, uint64_t region, struct asup_ref above);
 /* Dead letters of all channels, oldest first. */
 uint64_t kernel_dead_next(const struct kernel *k, uint64_t after);
 /* Workers, by session id. */

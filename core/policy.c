@@ -114,7 +114,7 @@ quorum_impossible(struct kernel *k, uint32_t region)
     struct kernel_outcome o;
 
     if (r->policy != ASUP_POLICY_QUORUM || !policy_may_cancel(r) ||
-        (r->flags & REGION_SEALED) == 0 || r->participants == 0 ||
+        (r->flags & REGION_SEALED) == 0 || r->participants == 0 || r->sagas_running > 0 ||
         (uint64_t)r->oks + r->tasks_live + r->children_live >= r->quorum)
         return;
     o = verdict(k, r, "no-quorum");

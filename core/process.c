@@ -95,11 +95,17 @@ task_complete(struct kernel *k, uint32_t i, const struct kernel_outcome *o)
     if ((t->flags & TASK_ORDERED) != 0)
         effect_add(k, FX_FORGET)->task = t->id;
     waits_task(k, i);
-    if ((t->flags & TASK_FINALIZER) != 0)
+    if ((t->flags & TASK_UNDO) != 0) {
+        saga_undo_ended(k, i, o);
+    } else if ((t->flags & TASK_FINALIZER) != 0) {
         emit(k, event_of_task(EV_FINALIZER_DONE, k, i));
-    else
+    } else {
+        if ((t->flags & TASK_ACTION) != 0)
+            saga_action_ended(k, i, o);
         policy_ended(k, region, ASUP_SORT_TASK, t->id, o,
                      !task_never_began(region_at(k, region), t));
+    }
+    saga_driver_ended(k, (struct asup_ref){.id = t->id, .sort = ASUP_SORT_TASK});
     work_region(k, region);
 }
 

@@ -12,6 +12,9 @@ kernel_counts(const struct kernel *k, struct kernel_counts *out)
         .bytes = k->heap.size,
         .draining = k->regions_in[ASUP_REGION_CLOSING] + k->regions_in[ASUP_REGION_DRAINING] +
                     k->regions_in[ASUP_REGION_FINALIZING],
+        .sagas = k->saga.live,
+        .sagas_undoing = k->saga.undoing,
+        .sagas_attention = k->saga.attention,
     };
     for (unsigned s = 0; s < ASUP_REGION_CLOSED; s++)
         out->regions += k->regions_in[s];
@@ -37,6 +40,8 @@ kernel_id_last(const struct kernel *k)
         next = k->region_id_next;
     if (next < k->session_id_next)
         next = k->session_id_next;
+    if (next < k->saga.id_next)
+        next = k->saga.id_next;
     return next - 1;
 }
 
@@ -44,7 +49,7 @@ kernel_id_last(const struct kernel *k)
 uint64_t
 kernel_potential(const struct kernel *k)
 {
-    uint64_t v = k->stack_entries;
+    uint64_t v = k->stack_entries + k->saga.weight;
 
     for (unsigned s = 0; s < ASUP_TASK_COMPLETED; s++)
         v += (uint64_t)k->tasks_in[s] * (ASUP_TASK_COMPLETED - s);
@@ -82,7 +87,11 @@ kernel_region(const struct kernel *k, uint64_t id, struct region_view *out)
         .child_first = region_id(k, r->child_first),
         .sibling_next = region_live(r) ? region_id(k, r->next) : 0,
         .task_first = task_id(k, r->task_first),
-        .finalizer_top = task_id(k, r->stack_top),
+        .finalizer_top = stack_finalizer(k, r->stack_top),
+        .sagas = r->sagas,
+        .sagas_running = r->sagas_running,
+        .sagas_undoing = r->sagas_undoing,
+        .sagas_attention = r->sagas_attention,
         .session = r->session == NIL ? 0 : session_at(k, r->session)->id,
         .name = heap_get(&k->heap, r->name),
         .uid = r->uid,
@@ -157,8 +166,8 @@ kernel_task(const struct kernel *k, uint64_t id, struct task_view *out)
     *out = (struct task_view){
         .id = t->id,
         .region = region_at(k, t->region)->id,
-        .next = task_live(t) ? task_id(k, t->next) : 0,
-        .label = heap_get(&k->heap, t->label),
+        .next = 0,
+        .label = task_label(k, t),
         .uid = t->uid,
         .run_uid = t->run_uid,
         .pid = t->pid,
@@ -190,6 +199,8 @@ kernel_task(const struct kernel *k, uint64_t id, struct task_view *out)
         .reason = t->reason,
         .has_outcome = (t->flags & TASK_ENDED) != 0,
     };
+    if (task_live(t) && t->next != NIL)
+        out->next = finalizer ? stack_finalizer(k, t->next) : task_id(k, t->next);
     out->effective = finalizer ? out->budget : effective_budget(k, t, out->budget);
     if (task_live(t) && out->effective.limit_at != ASUP_NEVER)
         out->slack_ns = out->effective.limit_at > k->now ? out->effective.limit_at - k->now : 0;

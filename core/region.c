@@ -92,7 +92,7 @@ region_open_check(struct kernel *k, const struct input *in, const struct admissi
     return 0;
 }
 
-static size_t
+size_t
 id_text(char letter, uint64_t id, char out[24])
 {
     char digits[24];
@@ -268,9 +268,13 @@ region_finalize(struct kernel *k, uint32_t i)
 {
     const struct region *r = region_at(k, i);
 
+    if (sagas_finalize(k, i))
+        return;
     if (r->stack_top != NIL) {
-        if ((task_at(k, r->stack_top)->flags & TASK_BEGUN) == 0)
-            emit(k, event_of_task(EV_FINALIZER_BEGUN, k, r->stack_top));
+        uint32_t top = r->stack_top >> 1;
+
+        if ((task_at(k, top)->flags & TASK_BEGUN) == 0)
+            emit(k, event_of_task(EV_FINALIZER_BEGUN, k, top));
         return;
     }
     if ((r->flags & REGION_USED) == 0) {
@@ -290,6 +294,8 @@ region_advance(struct kernel *k, uint32_t i)
         policy_sealed(k, i);
         if (r->tasks_live > 0 || r->children_live > 0)
             return;
+        if (r->sagas_running > 0 && (r->flags & REGION_CANCELLED) == 0)
+            return; /* finishing: until they are completed or aborted (R-SAG-2) */
         emit(k, event_of_region(EV_REGION_FINALIZING, k, i));
     }
     if (r->state == ASUP_REGION_FINALIZING)

@@ -65,6 +65,7 @@ event_makes(const struct event *ev, struct resource *made)
     switch (ev->kind) {
     case EV_TASK_CREATED:
     case EV_FINALIZER_REGISTERED:
+    case EV_SAGA_STEP_UNDOING:
         made->sort = RESOURCE_TASK;
         made->id = ev->task;
         return true;

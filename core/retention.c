@@ -21,6 +21,7 @@ retention_next(const struct kernel *k)
 void
 retention_fire(struct kernel *k)
 {
+    saga_retention_fire(k);
     /* What is more comes next time. */
     for (unsigned most = RETENTION_MOST; most > 0 && retention_next(k) <= k->now; most--) {
         uint32_t link = k->retained_first;

@@ -37,7 +37,10 @@ session_end(struct kernel *k, uint32_t i)
     uint32_t first = session_at(k, i)->attach_first;
     const char *message = "the session it was attached to ended";
 
+    uint64_t id = session_at(k, i)->id;
+
     emit(k, event_of_session(EV_SESSION_ENDED, k, i));
+    saga_driver_ended(k, (struct asup_ref){.id = id, .sort = ASUP_SORT_SESSION});
     for (uint32_t at = first; at != NIL; at = region_at(k, at)->attach_next) {
         struct cancel c = {
             .kind = ASUP_CANCEL_LINKED_EXIT,

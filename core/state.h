@@ -9,7 +9,7 @@
  * a "not state" mark is derived, or belongs to the step at hand.
  *
  *     "/" --children--> region --tasks--> task          (live ones, by id)
- *                         |--stack--> finalizer -> ...  (last registered first)
+ *                         |--stack--> finalizer or saga -> ...  (last registered first)
  *                         |--waits--> wait              (parked requests)
  *     session --attached--> region
  *     retained: closed regions and completed tasks, oldest first
@@ -20,6 +20,7 @@
 #include "asupersync/values.h"
 #include "core/arena.h"
 #include "core/heap.h"
+#include "core/state_saga.h"
 #include "core/timer.h"
 
 /* ---- Tasks ------------------------------------------------------------------- */
@@ -47,6 +48,9 @@ enum task_flag {
     TASK_LOST = 1 << 19,      /* outcome: status unknown */
     TASK_DELEGATED = 1 << 20, /* its kill comes with its region's T */
     TASK_SLOW = 1 << 21,      /* its start is not answered, and left the window */
+    TASK_ACTION = 1 << 28,    /* of a step of a saga */
+    TASK_UNDO = 1 << 29,      /* an attempt to compensate one: a finalizer that stands on no
+                                 stack itself; its spec and label are the step's */
 };
 
 enum lane { LANE_NONE, LANE_SIGNAL, LANE_FINALIZER, LANE_TIMED, LANE_READY };
@@ -89,7 +93,7 @@ struct task {
         } end;
     };
     uint32_t region;
-    uint32_t next; /* in its region, in the stack, or among the retained */
+    uint32_t next; /* in its region, in the stack (a link), or among the retained */
     uint32_t prev;
     uint32_t uid;
     uint32_t run_uid;
@@ -146,12 +150,13 @@ struct region {
     asup_time drain_end;    /* T of what runs here; ASUP_NEVER: none */
     asup_time drain_pass;   /* T for what lies below; differs where it is soft */
     uint64_t cleanup_ns;    /* P(r) when it was cancelled; see close_by */
-    uint64_t finalizers_ns; /* F(r): budgets of what is on the stack */
+    uint64_t finalizers_ns; /* F(r): budgets of what is on the stack, with retries and backoff */
     asup_time close_by;     /* T + P(r) */
     asup_time sweep_at;     /* next attempt; ASUP_NEVER: none planned */
     uint64_t tasks_total;
     uint64_t sub_tasks;        /* live tasks and finalizers here and below */
     uint64_t sub_regions;      /* live regions here and below, itself included */
+    uint64_t sub_sagas;        /* live sagas here and below */
     uint64_t last_id;          /* last admitted participant (policy last) */
     struct kernel_outcome acc; /* what counts so far; at the end: the outcome */
     struct kernel_outcome fin; /* of its finalizers */
@@ -160,7 +165,9 @@ struct region {
     uint32_t child_first, child_last;
     uint32_t next, prev; /* among its siblings, or among the retained */
     uint32_t task_first, task_last;
-    uint32_t stack_top;
+    uint32_t stack_top; /* a link */
+    uint32_t sagas;     /* on its stack; of those: */
+    uint32_t sagas_running, sagas_undoing, sagas_attention;
     uint32_t session; /* attached to; NIL: none */
     uint32_t attach_next, attach_prev;
     uint32_t uid;
@@ -190,6 +197,7 @@ struct region {
     bool batch_ended;
     uint64_t cascade_ns; /* P(r), for the cascade at hand */
     bool cascade_soft;   /* something here or below may wait for ever */
+    bool cascade_stuck;  /* likewise for an operator */
 };
 
 /* ---- Sessions, requests, users, reasons, waits ---------------------------------- */
@@ -241,7 +249,7 @@ struct reason {
 };
 
 /* A parked request: a promise to answer. It changes nothing and is no state. */
-enum wait_on { WAIT_ON_TASK, WAIT_ON_REGION };
+enum wait_on { WAIT_ON_TASK, WAIT_ON_REGION, WAIT_ON_SAGA };
 
 struct wait {
     uint64_t id; /* order of parking */
@@ -282,6 +290,7 @@ struct kernel {
     struct index task_ids, region_ids, session_ids, request_keys, user_ids, reason_handles, names,
         wait_tokens;
     struct heap heap;
+    struct saga_part saga;
 
     uint64_t event_seq; /* of the last event */
     asup_time event_at;
@@ -341,6 +350,18 @@ static inline struct session *
 session_at(const struct kernel *k, uint32_t i)
 {
     return arena_at(&k->sessions, i);
+}
+
+static inline struct saga *
+saga_at(const struct kernel *k, uint32_t i)
+{
+    return arena_at(&k->saga.sagas, i);
+}
+
+static inline struct step_record *
+step_at(const struct kernel *k, uint32_t i)
+{
+    return arena_at(&k->saga.steps, i);
 }
 
 /* The next region of a walk over the live subtree of `top`, depth first, an

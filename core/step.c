@@ -13,8 +13,10 @@
 enum {
     EVENTS_PER_TASK = 4, /* cancel-requested twice, escalated, completed */
     EVENTS_PER_REGION = 8,
+    EVENTS_PER_SAGA = 6, /* step-failed, compensating, undoing, undone, ended, cancel-requested */
     SCRATCH_PER_TASK = 128,
     SCRATCH_PER_REGION = 1024,
+    SCRATCH_PER_SAGA = 1536,
     EFFECTS_PER_TASK = 2,
     EVENTS_BASE = 64,
     SCRATCH_BASE = 8192,
@@ -43,13 +45,14 @@ buffers_reserve(struct kernel *k, const struct need *n)
     const struct kernel_allocator *a = &k->allocator;
     uint64_t tasks = min_u64(n->tasks, (uint64_t)arena_live(&k->tasks) + n->events);
     uint64_t regions = min_u64(n->regions, (uint64_t)arena_live(&k->regions) + n->events);
-    uint64_t picks = picks_most(k, tasks);
-    uint64_t events =
-        EVENTS_BASE + n->events + picks + EVENTS_PER_TASK * tasks + EVENTS_PER_REGION * regions;
+    uint64_t sagas = min_u64(n->sagas, (uint64_t)k->saga.live + 1);
+    uint64_t picks = picks_most(k, tasks + sagas);
+    uint64_t events = EVENTS_BASE + n->events + picks + EVENTS_PER_TASK * tasks +
+                      EVENTS_PER_REGION * regions + EVENTS_PER_SAGA * sagas;
     uint64_t effects =
         EVENTS_BASE + picks + EFFECTS_PER_TASK * tasks + 2 * regions + arena_live(&k->waits);
     size_t scratch = SCRATCH_BASE + n->scratch + (size_t)tasks * SCRATCH_PER_TASK +
-                     (size_t)regions * SCRATCH_PER_REGION;
+                     (size_t)regions * SCRATCH_PER_REGION + (size_t)sagas * SCRATCH_PER_SAGA;
     void *items = k->events;
 
     if (!memory_reserve(a, &items, &k->event_capacity, k->event_count + events,
@@ -69,8 +72,9 @@ reserve(struct kernel *k, const struct need *n)
 {
     const struct kernel_allocator *a = &k->allocator;
     uint64_t regions = min_u64(n->regions, (uint64_t)arena_live(&k->regions) + n->events);
-    uint32_t reasons = n->reasons + (uint32_t)regions + 4;
-    uint32_t messages = 4 + (uint32_t)min_u64(n->reasons, 2 * ASUP_DEPTH_MAX);
+    uint32_t sagas = (uint32_t)min_u64(n->sagas, (uint64_t)k->saga.live + 1);
+    uint32_t reasons = n->reasons + (uint32_t)regions + sagas + 4;
+    uint32_t messages = 4 + sagas + (uint32_t)min_u64(n->reasons, 2 * ASUP_DEPTH_MAX);
 
     return buffers_reserve(k, n) && arena_reserve(&k->reasons, a, reasons) &&
            index_reserve(&k->reason_handles, a, reasons) &&
@@ -85,18 +89,21 @@ need_follow(const struct kernel *k, uint32_t region, struct need *need)
     need->tasks++;
     for (uint32_t at = region; at != NIL; at = region_at(k, at)->parent) {
         need->regions++;
+        need->sagas += region_at(k, at)->sagas;
         if (policy_may_cancel(region_at(k, at)))
             top = at;
     }
     if (top != NIL) {
         need->tasks += region_at(k, top)->sub_tasks;
         need->regions += region_at(k, top)->sub_regions;
+        need->sagas += region_at(k, top)->sub_sagas;
     }
 }
 
 void
 need_subtree(const struct kernel *k, uint32_t region, struct need *need)
 {
+    need->sagas += region_at(k, region)->sub_sagas;
     need->tasks += region_at(k, region)->sub_tasks;
     need->regions += region_at(k, region)->sub_regions;
     need_follow(k, region, need);
@@ -197,6 +204,12 @@ request_check(struct kernel *k, const struct input *in, struct refusal *why)
     case IN_TASK_CHECKPOINT:
     case IN_TASK_PROGRESS:
         return task_spend_check(k, in, why);
+    case IN_SAGA_BEGIN:
+    case IN_SAGA_STEP:
+    case IN_SAGA_COMPLETE:
+    case IN_SAGA_ABORT:
+    case IN_SAGA_RESOLVE:
+        return saga_check(k, in, why);
     case IN_SHUTDOWN:
         return shutdown_check(k, in, why);
     default:
@@ -218,6 +231,12 @@ request_memory(struct kernel *k, const struct input *in)
     case IN_FINALIZER_DEFER:
         admit_want(k, &admit, in);
         return admit_reserve(k, &admit, &need);
+    case IN_SAGA_BEGIN:
+    case IN_SAGA_STEP:
+    case IN_SAGA_COMPLETE:
+    case IN_SAGA_ABORT:
+    case IN_SAGA_RESOLVE:
+        return saga_memory(k, in, &need);
     case IN_REGION_END:
         need_subtree(k, region_of_id(k, in->region), &need);
         break;
@@ -249,6 +268,12 @@ request_do(struct kernel *k, const struct input *in, struct refusal *why)
         return task_cancel(k, in);
     case IN_FINALIZER_DEFER:
         return finalizer_defer(k, in);
+    case IN_SAGA_BEGIN:
+    case IN_SAGA_STEP:
+    case IN_SAGA_COMPLETE:
+    case IN_SAGA_ABORT:
+    case IN_SAGA_RESOLVE:
+        return saga_do(k, in, why);
     case IN_SHUTDOWN:
         return shutdown_begin(k, in);
     default:
@@ -302,6 +327,8 @@ fact_memory(struct kernel *k, const struct input *in, uint32_t task)
     }
     if (task != NIL) {
         task_need(k, in, task, &need);
+        need.sagas += saga_driven(
+            k, (struct asup_ref){.id = task_at(k, task)->id, .sort = ASUP_SORT_TASK});
         if (in->kind == IN_TASK_SAMPLED)
             need.reasons += ASUP_DEPTH_MAX;
     }
@@ -363,7 +390,11 @@ timer_memory(struct kernel *k, const struct timer *timer)
         need_subtree(k, timer->record, &need);
     } else if (timer->sort == TIMER_TASK) {
         need_follow(k, task_at(k, timer->record)->region, &need);
+    } else if (timer->sort == TIMER_SAGA) {
+        need.sagas++;
     } else {
+        need.sagas += saga_driven(k, (struct asup_ref){.id = session_at(k, timer->record)->id,
+                                                       .sort = ASUP_SORT_SESSION});
         for (uint32_t at = session_at(k, timer->record)->attach_first; at != NIL;
              at = region_at(k, at)->attach_next) {
             need_subtree(k, at, &need);
@@ -386,6 +417,8 @@ timers_fire(struct kernel *k)
             region_fire(k, due.record);
         else if (due.sort == TIMER_TASK)
             task_fire(k, due.record);
+        else if (due.sort == TIMER_SAGA)
+            saga_fire(k, due.record);
         else
             session_fire(k, due.record);
         work_run(k);
@@ -403,7 +436,7 @@ input_take(struct kernel *k, const struct input *in)
 {
     const struct need base = {0};
     bool is_request = in->kind >= IN_SESSION_OPEN && in->kind <= IN_BATCH;
-    bool memory = buffers_reserve(k, &base);
+    bool memory = buffers_reserve(k, &base) && saga_reserve(k);
     int rc = 0;
 
     if (memory) {
@@ -421,8 +454,10 @@ input_take(struct kernel *k, const struct input *in)
     } else if (in->kind != IN_TICK) {
         rc = fact(k, in);
     }
-    if (memory)
+    if (memory) {
         dispatch(k);
+        saga_stuck_tell(k);
+    }
     return rc;
 }
 
@@ -460,5 +495,6 @@ kernel_next_deadline(const struct kernel *k)
     asup_time at = min_u64(timers_next(&k->timers), timers_next(&k->wait_timers));
 
     at = min_u64(at, retention_next(k));
+    at = min_u64(at, saga_retention_next(k));
     return dispatch_waiting(k) ? min_u64(at, k->now) : at;
 }

@@ -91,10 +91,13 @@ responsiveness_advice(const struct kernel *k, uint32_t region, const struct task
            "ended by force";
 }
 
+enum admitted { ADMIT_TASK, ADMIT_ACTION, ADMIT_FINALIZER };
+
 static void
 admit(struct kernel *k, uint32_t region, const struct caller *c, const struct task_params *p,
-      bool finalizer)
+      enum admitted as)
 {
+    bool finalizer = as == ADMIT_FINALIZER;
     size_t size = sizeof(struct task_payload) + p->spec.size;
     struct task_payload *payload = scratch_take(k, size);
     asup_time from = time_add(k->now, p->delay_ns);
@@ -120,6 +123,7 @@ admit(struct kernel *k, uint32_t region, const struct caller *c, const struct ta
         .cancel_signal = p->cancel_signal,
         .leftover_wait = p->leftover_wait,
         .notify = p->notify,
+        .action = as == ADMIT_ACTION,
         .spec_size = p->spec.size,
     };
     if (finalizer)
@@ -136,9 +140,17 @@ task_submit(struct kernel *k, const struct input *in, const char **advice)
     uint64_t id = k->task_id_next;
     uint32_t region = region_of_id(k, in->region);
 
-    admit(k, region, &in->caller, &in->u.submit, false);
+    admit(k, region, &in->caller, &in->u.submit, ADMIT_TASK);
     *advice = responsiveness_advice(k, region, &in->u.submit);
     return (struct asup_ref){.id = id, .sort = ASUP_SORT_TASK};
+}
+
+const char *
+action_submit(struct kernel *k, uint32_t region, const struct caller *c,
+              const struct task_params *p)
+{
+    admit(k, region, c, p, ADMIT_ACTION);
+    return responsiveness_advice(k, region, p);
 }
 
 int
@@ -158,7 +170,7 @@ void
 finalizer_register(struct kernel *k, uint32_t region, const struct caller *c,
                    const struct task_params *p)
 {
-    admit(k, region, c, p, true);
+    admit(k, region, c, p, ADMIT_FINALIZER);
 }
 
 struct asup_ref

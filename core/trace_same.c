@@ -130,7 +130,16 @@ same_task(const struct task_payload *a, const struct task_payload *b)
     return same_budget(&a->budget, &b->budget) && SAME(due_at) && SAME(drain_ns) &&
            SAME(leftover_ns) && SAME(watchdog_ns) && SAME(response_ns) && SAME(run_uid) &&
            SAME(mask_depth) && SAME(cancel_signal) && SAME(leftover_wait) && SAME(notify) &&
-           same_bytes(a + 1, a->spec_size, b + 1, b->spec_size);
+           SAME(action) && same_bytes(a + 1, a->spec_size, b + 1, b->spec_size);
+}
+
+static bool
+same_step(const struct step_payload *a, const struct step_payload *b)
+{
+    return SAME(budget_ns) && SAME(backoff_ns) && SAME(backoff_most_ns) && SAME(leftover_ns) &&
+           SAME(watchdog_ns) && SAME(response_ns) && SAME(attempts) && SAME(uid) && SAME(run_uid) &&
+           SAME(mask_depth) && SAME(cancel_signal) && SAME(leftover_wait) && SAME(notify) &&
+           same_bytes(a + 1, a->label_size + a->spec_size, b + 1, b->label_size + b->spec_size);
 }
 
 static bool
@@ -214,6 +223,11 @@ same_payload(const struct pair *p)
         return same_reason(p, a, b);
     case EV_TASK_CHARGED:
         return same_charge(a, b);
+    case EV_SAGA_STEP_BEGUN:
+        return same_step(a, b);
+    case EV_SAGA_RESOLVED:
+        return ((const struct resolved_payload *)a)->how ==
+               ((const struct resolved_payload *)b)->how;
     default:
         must(false); /* a payload of which nothing is known here */
         return false;
@@ -229,6 +243,6 @@ same_event(const struct pair *p)
     return SAME(kind) && SAME(at) && SAME(uid) && same_name(p, RESOURCE_TASK, a->task, b->task) &&
            same_name(p, RESOURCE_REGION, a->region, b->region) &&
            same_name(p, RESOURCE_SESSION, a->session, b->session) &&
-           same_name(p, RESOURCE_REASON, a->reason, b->reason) && same_value(p) && same_text(p) &&
+           same_name(p, RESOURCE_REASON, a->reason, b->reason) && SAME(subject) && same_value(p) && same_text(p) &&
            same_outcome(p) && same_payload(p);
 }

@@ -20,6 +20,8 @@ list_of(struct kernel *k, const struct wait *w)
     switch ((enum wait_on)w->on) {
     case WAIT_ON_REGION:
         return &region_at(k, w->target)->wait_first;
+    case WAIT_ON_SAGA:
+        return &saga_at(k, w->target)->wait_first;
     case WAIT_ON_TASK:
         break;
     }
@@ -103,6 +105,15 @@ waits_region(struct kernel *k, uint32_t region)
 }
 
 void
+waits_saga(struct kernel *k, uint32_t saga)
+{
+    const struct asup_ref made = {.id = saga_at(k, saga)->id, .sort = ASUP_SORT_SAGA};
+
+    while (saga_at(k, saga)->wait_first != NIL)
+        wait_end(k, saga_at(k, saga)->wait_first, 0, NULL, made);
+}
+
+void
 wait_fire(struct kernel *k)
 {
     while (timers_next(&k->wait_timers) <= k->now)
@@ -172,8 +183,29 @@ wait_park(struct kernel *k, const struct input *in, enum wait_on on, uint32_t ta
     return i;
 }
 
-int
-wait_request(struct kernel *k, const struct input *in, struct refusal *why, bool *parked,
+/* A saga is waited for until it has ended or needs attention. */
+static int
+saga_wait(struct kernel *k, const struct input *in, struct refusal *why, bool *parked,
+          struct asup_ref *made)
+{
+    uint32_t i = saga_of_id(k, in->subject);
+
+    if (i == NIL)
+        return REFUSE(why, ASUP_ENOTFOUND, "there is no such saga");
+    if (!caller_may(k, &in->caller, saga_at(k, i)->uid))
+        return REFUSE(why, ASUP_EDENIED, "it belongs to another user");
+    *made = (struct asup_ref){.id = in->subject, .sort = ASUP_SORT_SAGA};
+    if (saga_at(k, i)->state >= SAGA_NEEDS_ATTENTION)
+        return 0;
+    if (wait_admit(k, in, in->u.wait.timeout_ns, why) != 0)
+        return why->code;
+    (void)wait_park(k, in, WAIT_ON_SAGA, i, in->u.wait.timeout_ns);
+    *parked = true;
+    return 0;
+}
+
+static int
+wait_on_node(struct kernel *k, const struct input *in, struct refusal *why, bool *parked,
              struct asup_ref *made)
 {
     bool on_region = in->u.wait.on_region;
@@ -198,4 +230,13 @@ wait_request(struct kernel *k, const struct input *in, struct refusal *why, bool
     wait_at(k, i)->until = in->u.wait.until;
     *parked = true;
     return 0;
+}
+
+int
+wait_request(struct kernel *k, const struct input *in, struct refusal *why, bool *parked,
+             struct asup_ref *made)
+{
+    if (in->subject != 0)
+        return saga_wait(k, in, why, parked, made);
+    return wait_on_node(k, in, why, parked, made);
 }

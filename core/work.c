@@ -50,6 +50,8 @@ work_run(struct kernel *k)
                 k->work_tasks.last = NIL;
             t->work_queued = false;
             task_advance(k, i);
+        } else if (saga_work_run(k)) {
+            /* and what it led to */
         } else if (k->work_regions.first != NIL) {
             struct region *r = region_at(k, i = k->work_regions.first);
 

@@ -128,7 +128,8 @@ take_step(struct input *in)
         enum event_kind kind = out.events[i].kind;
 
         admitted = admitted || kind == EV_REGION_OPENED || kind == EV_TASK_CREATED ||
-                   kind == EV_FINALIZER_REGISTERED;
+                   kind == EV_FINALIZER_REGISTERED || kind == EV_SAGA_BEGUN ||
+                   kind == EV_SAGA_STEP_BEGUN || kind == EV_SAGA_RESOLVED;
         kernel_apply(shadow, &out.events[i]);
         trace_log_add(&recorded, &out.events[i]);
     }
@@ -276,6 +277,45 @@ any_change(struct input *in, unsigned slot)
     }
 }
 
+static void
+any_saga(struct input *in)
+{
+    static struct task_params action, undo;
+    struct saga_step_params *p = &in->u.saga_step;
+
+    in->caller.task = dice(3) == 0 ? in->task : 0;
+    in->subject = 2 + dice(12);
+    switch (dice(8)) {
+    case 0:
+    case 1:
+        in->kind = IN_SAGA_BEGIN;
+        in->u.saga_begin.name = (struct bytes){"pay", dice(4)};
+        break;
+    case 2:
+    case 3:
+    case 4:
+    case 5:
+        in->kind = IN_SAGA_STEP;
+        action = any_task(in->caller.uid, false);
+        undo = any_task(in->caller.uid, true);
+        *p = (struct saga_step_params){
+            .name = {"step", dice(20) == 0 ? 0 : 1 + dice(4)},
+            .action = dice(3) == 0 ? NULL : &action,
+            .undo = dice(20) == 0 ? NULL : &undo,
+            .retry = {dice(4), dice(3) * ASUP_NS_PER_S, dice(6) * ASUP_NS_PER_S},
+        };
+        break;
+    case 6:
+        in->kind = dice(2) == 0 ? IN_SAGA_COMPLETE : IN_SAGA_ABORT;
+        in->u.nack.note = (struct bytes){filler, dice(20)};
+        break;
+    default:
+        in->kind = IN_SAGA_RESOLVE;
+        in->u.resolve.how = (uint8_t)dice(dice(20) == 0 ? 3 : 2);
+        break;
+    }
+}
+
 static struct input
 any_request(void)
 {
@@ -293,7 +333,13 @@ any_request(void)
     in.region = any_id();
     in.task = any_id();
     in.session = 2 + dice(6);
-    switch (dice(24)) {
+    switch (dice(30)) {
+    case 24:
+    case 25:
+    case 26:
+    case 27:
+        any_saga(&in);
+        break;
     case 0:
         in.kind = IN_SESSION_OPEN;
         in.u.session_open.ttl_ns = dice(3) * ASUP_NS_PER_S;
@@ -318,6 +364,7 @@ any_request(void)
         in.u.wait.timeout_ns = any_duration();
         in.u.wait.on_region = dice(2) == 0;
         in.u.wait.until = in.u.wait.on_region ? WAIT_FINISHED : (uint8_t)dice(3);
+        in.subject = dice(5) == 0 ? 2 + dice(12) : 0;
         break;
     case 7:
         in.kind = dice(40) == 0 ? IN_SHUTDOWN : IN_TASK_CHECKPOINT;
@@ -498,9 +545,11 @@ walk(int steps)
 {
     for (int i = 0; i < steps && kernel_id_last(kernel) < TASKS_MAX - 16; i++) {
         struct input in;
+        struct kernel_counts counts;
 
         memset(&in, 0, sizeof in);
         memory_left = dice(10) == 0 ? (long)dice(6) : -1;
+        kernel_counts(kernel, &counts);
         switch (dice(8)) {
         case 0:
             now += dice(2) == 0 ? dice(50) * ASUP_NS_PER_MS : dice(4) * ASUP_NS_PER_S;
@@ -518,11 +567,30 @@ walk(int steps)
             memory_left = dice(3) == 0 ? 0 : -1;
             if (take_step(&in) == 0)
                 continue;
-            memory_left = 0; /* timers came before it: brought again, it finds it */
+            /* Timers came before it: brought again, it finds it. An attempt to undo
+             * something takes what it needs when it comes. */
+            memory_left = counts.sagas > 0 ? -1 : 0;
             if (take_step(&in) != 0)
                 fail("a fact", "found no memory");
             continue;
         }
+        (void)take_step(&in);
+    }
+}
+
+/* An operator who settles what needs attention. */
+static void
+resolve_all(void)
+{
+    uint64_t last = kernel_id_last(kernel);
+
+    for (uint64_t id = 1; id <= last; id++) {
+        struct saga_view saga;
+        struct input in = {.kind = IN_SAGA_RESOLVE, .subject = id, .token = ++token};
+
+        if (!kernel_saga(kernel, id, &saga) || saga.state != SAGA_NEEDS_ATTENTION)
+            continue;
+        in.u.resolve.how = SAGA_RESOLVE;
         (void)take_step(&in);
     }
 }
@@ -555,6 +623,7 @@ walk_end(void)
             in = (struct input){.kind = IN_REGION_SWEPT, .region = id};
             (void)take_step(&in);
         }
+        resolve_all();
         now += 500 * ASUP_NS_PER_MS;
     }
     kernel_counts(kernel, &counts);

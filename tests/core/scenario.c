@@ -235,7 +235,8 @@ task_of(const char *name)
 static bool
 is_admission(enum event_kind kind)
 {
-    return kind == EV_REGION_OPENED || kind == EV_TASK_CREATED || kind == EV_FINALIZER_REGISTERED;
+    return kind == EV_REGION_OPENED || kind == EV_TASK_CREATED || kind == EV_FINALIZER_REGISTERED ||
+           kind == EV_SAGA_BEGUN || kind == EV_SAGA_STEP_BEGUN || kind == EV_SAGA_RESOLVED;
 }
 
 /* FNV-1a. */
@@ -266,6 +267,7 @@ hash_event(const struct event *ev)
     hash_number(ev->region);
     hash_number(ev->task);
     hash_number(ev->session);
+    hash_number(ev->subject);
     hash_number(ev->value);
     hash_number(ev->reason);
     hash_bytes(ev->text.data, ev->text.size);
@@ -308,6 +310,9 @@ check_events(const struct step *out, uint64_t potential_before)
         S.seq_last = ev->seq;
         hash_event(ev);
         admitted = admitted || is_admission(ev->kind);
+        if (ev->kind == EV_SAGA_BEGUN)
+            pending_bind(ASUP_SORT_SAGA, ev->subject);
+        saga_bind(ev);
         if (ev->kind == EV_REGION_OPENED)
             pending_bind(ASUP_SORT_REGION, ev->region);
         if (ev->kind == EV_TASK_CREATED || ev->kind == EV_FINALIZER_REGISTERED)

@@ -26,6 +26,10 @@
  *              [watchdog D] [response D] [mask N] [signal N] [notify]
  *              [as UID] [BUDGET]
  *     defer F to R [same options as a task]
+ *     saga G in R [from S] [driven T]
+ *     step P of G [action T [same options as a task]] [undo [options of a finalizer]]
+ *              [attempts N] [backoff D] [most D] [from S] [driven T]
+ *              (the attempts to undo P are tasks called ~P, ~P2, ~P3, ...)
  *     BUDGET: timeout D, deadline D (time of the scenario), polls N, cost N,
  *             priority N
  *     Any request: [by UID] [from S] [request N] [digest N]
@@ -35,7 +39,8 @@
  *     shutdown [within D]               T checkpoints [masked]
  *     T progresses N [masked]           S keepalive
  *     S bye                             S resumes
- *     W waits for R|T [started|ready] [timeout D]
+ *     complete G    abort G [message W]    resolve G retry|resolved
+ *     W waits for R|T|G [started|ready] [timeout D]
  *     batch N                           the next N requests go as one
  * Facts
  *     T starts                          T start-fails STAGE ERRNO

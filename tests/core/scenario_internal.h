@@ -92,6 +92,10 @@ void fact(enum input_kind kind, const struct thing *t);
 /* scenario_words.c */
 void statement_run(char *text);
 
+/* scenario_saga.c */
+void saga_bind(const struct event *ev);
+bool trace_saga(const struct event *ev, const char *saga);
+
 /* scenario_trace.c */
 void trace_events(const struct step *step);
 void trace_line(const char *format, ...) __attribute__((format(printf, 1, 2)));

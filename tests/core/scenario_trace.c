@@ -249,6 +249,8 @@ trace_event(const struct event *ev)
 {
     bool of_region = ev->kind >= EV_REGION_OPENED && ev->kind <= EV_REGION_FORGOTTEN;
 
+    if (ev->subject != 0 && trace_saga(ev, name_of(ASUP_SORT_SAGA, ev->subject).text))
+        return;
     if (ev->task != 0 && !of_region)
         trace_task(ev, name_of(ASUP_SORT_TASK, ev->task).text);
     else if (ev->session != 0 && !of_region)

@@ -128,7 +128,7 @@ option_of_budget(struct words *w, struct budget_request *b)
     return true;
 }
 
-static struct task_params
+struct task_params
 task_default(const char *name, uint32_t uid)
 {
     return (struct task_params){.label = {.data = name, .size = strlen(name)},
@@ -140,7 +140,7 @@ task_default(const char *name, uint32_t uid)
                                 .cancel_signal = 15};
 }
 
-static bool
+bool
 option_of_task(struct words *w, struct task_params *p)
 {
     if (took(w, "delay"))
@@ -393,7 +393,9 @@ say_wait(const char *name, struct words *w)
     in.u.wait.timeout_ns = ASUP_NEVER;
     in.u.wait.until = WAIT_FINISHED;
     in.u.wait.on_region = what->sort == ASUP_SORT_REGION;
-    if (in.u.wait.on_region)
+    if (what->sort == ASUP_SORT_SAGA)
+        in.subject = what->id;
+    else if (in.u.wait.on_region)
         in.region = what->id;
     else
         in.task = what->id;
@@ -454,6 +456,8 @@ statement_say(struct words *w)
         say_shutdown(w);
     else if (took(w, "shell"))
         say_shell(w);
+    else if (statement_of_saga(w))
+        ;
     else if (took(w, "batch")) {
         batch.wanted = (uint32_t)take_number(w);
         batch.count = 0;

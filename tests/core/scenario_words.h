@@ -20,6 +20,11 @@ bool took(struct words *w, const char *word);
 uint64_t take_duration(struct words *w);
 uint64_t take_number(struct words *w);
 
+struct task_params task_default(const char *name, uint32_t uid);
+bool option_of_task(struct words *w, struct task_params *p);
+/* scenario_saga.c */
+bool statement_of_saga(struct words *w);
+
 /* "by", "from", "request", "digest". */
 bool option_of_request(struct words *w, struct input *in);
 
