@@ -140,7 +140,8 @@ driver_unlink(struct kernel *k, uint32_t i)
     s->driver_next = s->driver_prev = NIL;
 }
 
-/* ---- States ------------------------------------------------------------------------------------ */
+/* ---- States ------------------------------------------------------------------------------------
+ */
 
 /* Where a saga counts, while it stands on a stack. */
 static uint32_t *
@@ -199,7 +200,8 @@ saga_rearm(struct kernel *k, uint32_t i)
     timer_set(&k->timers, &k->allocator, TIMER_SAGA, i, saga_deadline(k, saga_at(k, i)));
 }
 
-/* ---- Beginning ----------------------------------------------------------------------------------- */
+/* ---- Beginning
+ * ----------------------------------------------------------------------------------- */
 
 static void
 saga_begun(struct kernel *k, const struct event *ev)
@@ -280,7 +282,8 @@ step_begun(struct kernel *k, const struct event *ev, uint32_t saga)
     }
 }
 
-/* ---- Undoing ------------------------------------------------------------------------------------- */
+/* ---- Undoing
+ * ------------------------------------------------------------------------------------- */
 
 /* The step that is undone after this one. */
 static uint32_t
@@ -436,7 +439,8 @@ step_undone(struct kernel *k, const struct event *ev, struct saga *s)
     step_closed(k, s, step_at(k, s->step_at), STEP_COMPENSATED);
 }
 
-/* ---- Ending --------------------------------------------------------------------------------------- */
+/* ---- Ending
+ * --------------------------------------------------------------------------------------- */
 
 static void
 saga_ended(struct kernel *k, const struct event *ev, uint32_t i)

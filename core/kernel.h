@@ -635,8 +635,8 @@ void kernel_free(struct kernel *k);
  * sessions before tasks, id); what they do happens at in->now. Returns 0, or the
  * code that the request was refused with (also in its FX_REPLY). -ASUP_ENOMEM
  * for a fact or IN_TICK: it was not taken and must be brought again (small ones
- * never, unless a saga is open: their memory is reserved); the events and effects of the step count all
- * the same. */
+ * never, unless a saga is open: their memory is reserved); the events and effects of the step count
+ * all the same. */
 int kernel_step(struct kernel *k, const struct input *in, struct step *out);
 
 /* Fold one event into the state: replay, into a kernel that began with the same
@@ -685,7 +685,7 @@ struct region_view {
     uint64_t finalizer_top; /* registered finalizers, last in first; 0: none */
     uint32_t sagas;         /* on the stack; of those: */
     uint32_t sagas_running, sagas_undoing, sagas_attention;
-    uint64_t session;       /* attached to; 0: none */
+    uint64_t session; /* attached to; 0: none */
     struct bytes name;
     uint32_t uid;
     uint32_t depth; /* "/" 0 */
@@ -787,8 +787,7 @@ bool
 kernel_task_saga(const struct kernel *k, uint64_t task, uint64_t *saga, uint32_t *step, bool *undo);
 /* A region's stack of finalizers and sagas from the top; `above` of sort NONE
  * begins, and ends. */
-struct asup_ref
-kernel_stack_next(const struct kernel *k, uint64_t region, struct asup_ref above);
+struct asup_ref kernel_stack_next(const struct kernel *k, uint64_t region, struct asup_ref above);
 /* Dead letters of all channels, oldest first. */
 uint64_t kernel_dead_next(const struct kernel *k, uint64_t after);
 /* Workers, by session id. */

@@ -189,7 +189,8 @@ sagas_finish(struct kernel *k, uint32_t region)
     }
 }
 
-/* ---- Undoing ------------------------------------------------------------------------------------ */
+/* ---- Undoing ------------------------------------------------------------------------------------
+ */
 
 /* A finalizer of the stack that has begun ends first: one thing at a time. */
 static bool
@@ -254,7 +255,8 @@ saga_fire(struct kernel *k, uint32_t i)
     saga_undo(k, i);
 }
 
-/* ---- What its tasks do --------------------------------------------------------------------------- */
+/* ---- What its tasks do
+ * --------------------------------------------------------------------------- */
 
 void
 saga_action_ended(struct kernel *k, uint32_t task, const struct kernel_outcome *o)
@@ -310,7 +312,8 @@ task_label(const struct kernel *k, const struct task *t)
     return heap_get(&k->heap, step != NIL ? step_at(k, step)->label : t->label);
 }
 
-/* ---- The stack of a region that is finalizing ------------------------------------------------------ */
+/* ---- The stack of a region that is finalizing
+ * ------------------------------------------------------ */
 
 /* True: something of its sagas is under way, or waits for an operator. */
 bool
@@ -336,7 +339,8 @@ sagas_finalize(struct kernel *k, uint32_t region)
     return true;
 }
 
-/* ---- Shutdown (R-SAG-4) ------------------------------------------------------------------------------ */
+/* ---- Shutdown (R-SAG-4)
+ * ------------------------------------------------------------------------------ */
 
 /* Whether a region waits for an operator and for nothing else, or for such. */
 static bool
@@ -375,7 +379,8 @@ saga_stuck_tell(struct kernel *k)
     (void)effect_add(k, FX_QUIESCENT);
 }
 
-/* ---- Memory, retention --------------------------------------------------------------------------------- */
+/* ---- Memory, retention
+ * --------------------------------------------------------------------------------- */
 
 uint32_t
 saga_timers(const struct kernel *k)

@@ -188,7 +188,8 @@ saga_invariants(const struct kernel *k)
     return NULL;
 }
 
-/* ---- Views ------------------------------------------------------------------------------------- */
+/* ---- Views -------------------------------------------------------------------------------------
+ */
 
 bool
 kernel_saga(const struct kernel *k, uint64_t id, struct saga_view *out)

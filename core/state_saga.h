@@ -71,10 +71,10 @@ struct saga_part {
     struct arena sagas, steps;
     struct index ids, drivers, actions, undos;
     uint64_t id_next;
-    uint64_t weight;        /* of the steps, for V (R-SCH-3) */
-    uint32_t live;          /* on some stack */
-    uint32_t undoing;       /* Compensating */
-    uint32_t attention;     /* NeedsAttention */
+    uint64_t weight;                               /* of the steps, for V (R-SCH-3) */
+    uint32_t live;                                 /* on some stack */
+    uint32_t undoing;                              /* Compensating */
+    uint32_t attention;                            /* NeedsAttention */
     uint32_t ended_first, ended_last, ended_count; /* retained, oldest first */
     /* not state: */
     uint32_t work_first, work_last;

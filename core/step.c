@@ -327,8 +327,8 @@ fact_memory(struct kernel *k, const struct input *in, uint32_t task)
     }
     if (task != NIL) {
         task_need(k, in, task, &need);
-        need.sagas += saga_driven(
-            k, (struct asup_ref){.id = task_at(k, task)->id, .sort = ASUP_SORT_TASK});
+        need.sagas +=
+            saga_driven(k, (struct asup_ref){.id = task_at(k, task)->id, .sort = ASUP_SORT_TASK});
         if (in->kind == IN_TASK_SAMPLED)
             need.reasons += ASUP_DEPTH_MAX;
     }

@@ -26,7 +26,8 @@ static uint64_t state;
 static struct kernel *kernel, *shadow;
 static uint64_t now;
 static uint64_t token;
-static long memory_left; /* allocations until one is refused; -1: no end */
+static long memory_left;   /* allocations until one is refused; -1: no end */
+static uint64_t saga_last; /* begun last */
 
 /* What the shell knows of a process. */
 static struct process {
@@ -130,6 +131,8 @@ take_step(struct input *in)
         admitted = admitted || kind == EV_REGION_OPENED || kind == EV_TASK_CREATED ||
                    kind == EV_FINALIZER_REGISTERED || kind == EV_SAGA_BEGUN ||
                    kind == EV_SAGA_STEP_BEGUN || kind == EV_SAGA_RESOLVED;
+        if (kind == EV_SAGA_BEGUN)
+            saga_last = out.events[i].subject;
         kernel_apply(shadow, &out.events[i]);
         trace_log_add(&recorded, &out.events[i]);
     }
@@ -283,11 +286,30 @@ any_saga(struct input *in)
     static struct task_params action, undo;
     struct saga_step_params *p = &in->u.saga_step;
 
+    struct session_view session;
+    struct region_view region;
+    struct saga_view saga;
+
+    /* Mostly somebody who may, from a session that lives, or a task. */
     in->caller.task = dice(3) == 0 ? in->task : 0;
-    in->subject = 2 + dice(12);
+    in->subject = dice(9) == 0 ? any_id() : saga_last - dice(3);
+    if (kernel_saga(kernel, in->subject, &saga) && dice(20) != 0)
+        in->caller.uid = saga.uid;
+    if (!kernel_session(kernel, in->caller.session, &session) || session.uid != in->caller.uid) {
+        in->caller.session = 0;
+        in->caller.task = in->task;
+    }
     switch (dice(8)) {
     case 0:
     case 1:
+        for (unsigned tries = 0; tries < 20; tries++) {
+            if (kernel_region(kernel, in->region, &region) && region.state == ASUP_REGION_OPEN &&
+                region.id != ASUP_ROOT_ID)
+                break;
+            in->region = any_id();
+        }
+        if (dice(20) != 0)
+            in->caller.uid = 0;
         in->kind = IN_SAGA_BEGIN;
         in->u.saga_begin.name = (struct bytes){"pay", dice(4)};
         break;
@@ -516,6 +538,7 @@ walk_begin(uint64_t seed)
     memory_left = -1;
     now = 1000;
     token = 0;
+    saga_last = 0;
     memset(processes, 0, sizeof processes);
     memset(sweeping, 0, sizeof sweeping);
     kernel_config_init(&config);

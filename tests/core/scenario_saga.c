@@ -128,13 +128,14 @@ saga_bind(const struct event *ev)
     (void)thing_add(name, ASUP_SORT_TASK, ev->task);
 }
 
-/* ---- Trace ------------------------------------------------------------------------------------ */
+/* ---- Trace ------------------------------------------------------------------------------------
+ */
 
 bool
 trace_saga(const struct event *ev, const char *saga)
 {
-    static const char *const ends[] = {[SAGA_COMPLETED] = "completed",
-                                       [SAGA_COMPENSATED] = "compensated"};
+    static const char *const ends[] = {
+        [SAGA_COMPLETED] = "completed", [SAGA_COMPENSATED] = "compensated"};
     int size = (int)ev->text.size;
     const char *text = ev->text.data;
 

@@ -64,7 +64,8 @@ START_TEST(R_SAG_1_limits)
 }
 END_TEST
 
-/* ---- R-SAG-2: undone in reverse order, one at a time --------------------------------------------- */
+/* ---- R-SAG-2: undone in reverse order, one at a time
+ * --------------------------------------------- */
 
 /* R-SAG-2: when a step fails, every started one, the failing one included. */
 START_TEST(R_SAG_2_a_failing_step_undoes_all_in_reverse)
@@ -338,7 +339,8 @@ START_TEST(R_SAG_2_no_step_after_the_close)
 }
 END_TEST
 
-/* ---- R-SAG-3 ------------------------------------------------------------------------------------- */
+/* ---- R-SAG-3
+ * ------------------------------------------------------------------------------------- */
 
 /* R-SAG-3: what is not known to have happened is undone. */
 START_TEST(R_SAG_3_an_unknown_end_is_undone)
@@ -379,7 +381,8 @@ START_TEST(R_SAG_3_every_attempt_runs_the_same_compensation)
 }
 END_TEST
 
-/* ---- R-FIN-1 -------------------------------------------------------------------------------------- */
+/* ---- R-FIN-1
+ * -------------------------------------------------------------------------------------- */
 
 /* R-FIN-1: one that fails stops nothing, and counts. */
 START_TEST(R_FIN_1_a_failing_compensation_counts)
