@@ -243,6 +243,6 @@ same_event(const struct pair *p)
     return SAME(kind) && SAME(at) && SAME(uid) && same_name(p, RESOURCE_TASK, a->task, b->task) &&
            same_name(p, RESOURCE_REGION, a->region, b->region) &&
            same_name(p, RESOURCE_SESSION, a->session, b->session) &&
-           same_name(p, RESOURCE_REASON, a->reason, b->reason) && SAME(subject) && same_value(p) && same_text(p) &&
-           same_outcome(p) && same_payload(p);
+           same_name(p, RESOURCE_REASON, a->reason, b->reason) && SAME(subject) && same_value(p) &&
+           same_text(p) && same_outcome(p) && same_payload(p);
 }
