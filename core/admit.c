@@ -29,6 +29,7 @@ uint32_t
 admit_timers(const struct kernel *k)
 {
     return arena_live(&k->tasks) + arena_live(&k->regions) + arena_live(&k->sessions) +
+           2 * arena_live(&k->obligations.records) + arena_live(&k->obligations.leases) +
            saga_timers(k);
 }
 
@@ -73,6 +74,13 @@ admit_want(struct kernel *k, struct admit_need *n, const struct input *in)
         want_task(k, n, &p->finalizers[i]);
 }
 
+bool
+users_reserve(struct kernel *k)
+{
+    return arena_reserve(&k->users, &k->allocator, 1) &&
+           index_reserve(&k->user_ids, &k->allocator, 1);
+}
+
 static bool
 records_reserve(struct kernel *k, const struct admit_need *n)
 {
@@ -86,9 +94,9 @@ records_reserve(struct kernel *k, const struct admit_need *n)
     return arena_reserve(&k->tasks, a, tasks) && index_reserve(&k->task_ids, a, tasks) &&
            arena_reserve(&k->regions, a, n->regions) &&
            index_reserve(&k->region_ids, a, n->regions) &&
-           index_reserve(&k->names, a, n->regions) && arena_reserve(&k->users, a, 1) &&
-           index_reserve(&k->user_ids, a, 1) && timers_reserve(&k->timers, a, timers) &&
-           timers_reserve(&k->timed, a, timed) && heap_reserve(&k->heap, a, &n->texts);
+           index_reserve(&k->names, a, n->regions) && users_reserve(k) &&
+           timers_reserve(&k->timers, a, timers) && timers_reserve(&k->timed, a, timed) &&
+           heap_reserve(&k->heap, a, &n->texts);
 }
 
 bool

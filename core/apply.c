@@ -276,6 +276,7 @@ apply_config(struct kernel *k, const struct event *ev)
     memcpy(&k->config, ev->payload, sizeof k->config);
     k->cancel_run = k->timed_run = 0;
     sessions_trim(k);
+    holders_rearm(k);
 }
 
 void
@@ -310,8 +311,21 @@ kernel_apply(struct kernel *k, const struct event *ev)
     case EV_REGION_CLOSED:
     case EV_REGION_CLOSE_TIMEOUT:
     case EV_REGION_OVERCOMMITTED:
+    case EV_REGION_DRAIN_ENDED:
     case EV_REGION_FORGOTTEN:
         apply_region(k, ev);
+        break;
+    case EV_OBLIGATION_RESERVED:
+    case EV_OBLIGATION_COMMITTED:
+    case EV_OBLIGATION_ABORTED:
+    case EV_OBLIGATION_LEAKED:
+    case EV_OBLIGATION_TRANSFERRED:
+    case EV_OBLIGATION_RENEWED:
+    case EV_FUTURELOCK:
+    case EV_LEASE_GRANTED:
+    case EV_LEASE_ENDED:
+    case EV_LEASE_FREE:
+        apply_obligation(k, ev);
         break;
     case EV_TASK_CREATED:
     case EV_FINALIZER_REGISTERED:

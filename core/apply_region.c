@@ -37,6 +37,8 @@ region_deadline(const struct kernel *k, const struct region *r)
         at = r->limit_at;
     if (r->delegated > 0)
         at = min_u64(at, r->drain_end);
+    if (region_owes(r) && (r->flags & REGION_DRAIN_ENDED) == 0)
+        at = min_u64(at, r->drain_end);
     if ((r->flags & REGION_CLOSE_TIMEOUT) == 0)
         at = min_u64(at, time_add(r->close_by, k->config.kill_grace_ns));
     if ((r->flags & REGION_SWEEP_PENDING) == 0)
@@ -137,7 +139,7 @@ region_opened(struct kernel *k, const struct event *ev)
     r->priority = p->budget.priority;
     r->effective_limit = r->limit_at;
     r->effective_priority = r->priority;
-    r->flags = p->soft ? REGION_SOFT : 0;
+    r->flags = (p->soft ? REGION_SOFT : 0) | (p->strict ? REGION_STRICT : 0);
     if (r->cost_quota != UINT64_MAX || (parent != NULL && (parent->flags & REGION_COST_LIMITED)))
         r->flags |= REGION_COST_LIMITED;
     if (parent != NULL) {
@@ -155,6 +157,7 @@ region_opened(struct kernel *k, const struct event *ev)
     r->uid = ev->uid;
     r->child_first = r->child_last = r->next = r->prev = NIL;
     r->task_first = r->task_last = r->stack_top = NIL;
+    r->ledger_first = r->ledger_last = r->lease_first = r->lease_last = NIL;
     r->session = r->attach_next = r->attach_prev = NIL;
     r->wait_first = r->work_next = NIL;
     r->sub_regions = 1;
@@ -244,7 +247,8 @@ region_closed(struct kernel *k, const struct event *ev, uint32_t i)
 {
     struct region *r = region_at(k, i);
 
-    must(r->tasks_live == 0 && r->children_live == 0 && r->stack_top == NIL);
+    must(r->tasks_live == 0 && r->children_live == 0 && r->stack_top == NIL && !region_owes(r));
+    leases_closed(k, i);
     region_move(k, r, ASUP_REGION_CLOSED);
     r->closed_at = ev->at;
     r->sweep_error = 0;
@@ -338,6 +342,9 @@ apply_region(struct kernel *k, const struct event *ev)
         region_close_timeout(k, ev, r);
         break;
     case EV_REGION_OVERCOMMITTED:
+        break;
+    case EV_REGION_DRAIN_ENDED:
+        r->flags |= REGION_DRAIN_ENDED;
         break;
     case EV_REGION_FORGOTTEN:
         region_forgotten(k, i);

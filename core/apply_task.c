@@ -87,6 +87,7 @@ task_started(struct kernel *k, const struct event *ev, uint32_t i)
     t->run.watchdog_at = time_add(ev->at, t->run.watchdog_ns);
     t->run.response_at = time_add(ev->at, t->run.response_ns);
     t->run.sample_at = time_add(ev->at, k->config.sample_ns);
+    task_holds_started(k, i, ev->at);
     if (t->reason == 0)
         return;
     /* Cancelled while starting: as soon as started (R-TSK-4). */
@@ -267,6 +268,7 @@ task_main_ended(struct kernel *k, const struct event *ev, uint32_t i)
 
     lane_leave(k, i);
     task_end_write(k, t, ev->outcome);
+    task_holds_ended(k, i);
     task_move(k, t, ASUP_TASK_FINALIZING);
     if ((t->flags & (TASK_EMPTIED | TASK_ESCALATED)) != 0 || leftovers_wait(t))
         return;
@@ -388,6 +390,7 @@ apply_task(struct kernel *k, const struct event *ev)
         break;
     case EV_TASK_READY:
         t->flags |= TASK_READY;
+        task_progressed(k, i, ev->at);
         break;
     case EV_TASK_CANCEL_REQUESTED:
         task_cancel_requested(k, ev, i);
@@ -398,25 +401,32 @@ apply_task(struct kernel *k, const struct event *ev)
         break;
     case EV_TASK_CANCEL_ACKED:
         task_cancel_acked(k, t);
+        task_progressed(k, i, ev->at);
         break;
     case EV_TASK_CHECKPOINTED:
         task_checkpointed(k, ev, t);
+        task_progressed(k, i, ev->at);
         break;
     case EV_TASK_MASKED:
         task_masked(ev, t);
         break;
     case EV_TASK_CHARGED:
         task_charged(k, ev, t);
+        if (ev->value > 0 || ((const struct charge_payload *)ev->payload)->cpu_ms > 0)
+            task_progressed(k, i, ev->at);
         break;
     case EV_TASK_SAMPLE_ORDERED:
         /* An order or its answer may get lost; then it is given again. */
-        t->run.sample_at = time_add(ev->at, SAMPLE_PATIENCE * k->config.sample_ns);
+        if ((t->flags & TASK_SAMPLED) != 0)
+            t->run.sample_at = time_add(ev->at, SAMPLE_PATIENCE * k->config.sample_ns);
+        task_holds_sampled(k, i, ev->at);
         break;
     case EV_TASK_EXTENDED:
         t->kill_at = ev->value;
         break;
     case EV_TASK_WATCHDOG_FED:
         t->run.watchdog_at = time_add(ev->at, t->run.watchdog_ns);
+        task_progressed(k, i, ev->at);
         break;
     case EV_TASK_WATCHDOG_MISSED:
         t->flags |= TASK_WATCHDOG_LATE;

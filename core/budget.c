@@ -163,11 +163,15 @@ task_sampled(struct kernel *k, uint32_t i, uint64_t cpu_ns)
     const struct task *t = task_at(k, i);
     uint64_t ms = cpu_ns / ASUP_NS_PER_MS;
 
-    if ((t->flags & TASK_SAMPLED) == 0)
-        return;
     if (ms > UINT32_MAX)
         ms = UINT32_MAX;
     ms = ms > t->cpu_ms ? ms - t->cpu_ms : 0;
+    if ((t->flags & TASK_SAMPLED) == 0) {
+        /* Asked for because it holds something: nothing is charged (R-OBL-6). */
+        if (ms > 0 && (t->flags & TASK_ENDED) == 0)
+            charge_cost(k, i, 0, (uint32_t)ms, true);
+        return;
+    }
     if (ms > 0 || (t->flags & TASK_ENDED) == 0)
         charge_cost(k, i, ms, (uint32_t)ms, true);
 }

@@ -224,8 +224,10 @@ cascade_visit(struct kernel *k, struct cascade *cs, uint32_t i, bool top)
     if (!top && r->drain_ns != ASUP_NEVER)
         pass = min_u64(pass, time_add(k->now, r->drain_ns));
     cs->end[level] = pass;
-    if (r->state >= ASUP_REGION_FINALIZING && !(top && cs->c->kind == ASUP_CANCEL_SHUTDOWN))
-        return false; /* nothing left to cancel: its stack is masked */
+    /* Nothing left to cancel: its stack is masked. What it is owed needs a T. */
+    if (r->state >= ASUP_REGION_FINALIZING && !region_owes(r) &&
+        !(top && cs->c->kind == ASUP_CANCEL_SHUTDOWN))
+        return false;
     end = soft ? ASUP_NEVER : pass;
     if (old != NULL) {
         struct asup_reason_key key = reason_key(old);
@@ -261,6 +263,7 @@ cascade_visit(struct kernel *k, struct cascade *cs, uint32_t i, bool top)
     }
     if (r->state == ASUP_REGION_CLOSING)
         emit(k, event_of_region(EV_REGION_DRAINING, k, i));
+    leases_sealed(k, i);
     work_region(k, i);
     return true;
 }
@@ -316,6 +319,7 @@ finish_region(struct kernel *k, uint32_t top)
         emit(k, event_of_region(EV_REGION_SEALED, k, at));
         emit(k, event_of_region(EV_REGION_DRAINING, k, at));
         sagas_finish(k, at);
+        leases_sealed(k, at);
         work_region(k, at);
         at = region_walk(k, top, at);
     }

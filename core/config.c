@@ -52,7 +52,43 @@ config_sensible(const struct kernel_config *c)
     return c->fairness > 0 && c->start_window > 0 && c->picks_per_step > 0 && c->id_first >= 2 &&
            c->sample_ns > 0 && c->sample_ns <= MULTIPLIED_MAX && c->ageing_ns <= MULTIPLIED_MAX &&
            c->finalizer_ns > 0 && c->session_ttl_ns > 0 && c->session_ttl_ns_max > 0 &&
-           c->limits.requests_per_session > 0;
+           c->futurelock_ns > 0 && c->lease_ttl_ns_max > 0 && c->limits.requests_per_session > 0;
+}
+
+static void
+obligations_init(struct kernel *k)
+{
+    struct obligations *o = &k->obligations;
+
+    arena_init(&o->records, sizeof(struct obligation));
+    arena_init(&o->holders, sizeof(struct holder));
+    arena_init(&o->leases, sizeof(struct lease));
+    arena_init(&o->ended, sizeof(struct ended));
+    index_init(&o->ids, &o->records, offsetof(struct obligation, id));
+    index_init(&o->holder_keys, &o->holders, offsetof(struct holder, key));
+    index_init(&o->lease_keys, &o->leases, offsetof(struct lease, key));
+    index_init(&o->ended_ids, &o->ended, offsetof(struct ended, id));
+    o->ended_first = o->ended_last = NIL;
+    k->timers.homes[TIMER_OBLIGATION] =
+        (struct timer_home){&o->records, offsetof(struct obligation, timer_place)};
+    k->timers.homes[TIMER_HOLDER] =
+        (struct timer_home){&o->holders, offsetof(struct holder, timer_place)};
+}
+
+static void
+obligations_fini(struct kernel *k)
+{
+    const struct kernel_allocator *a = &k->allocator;
+    struct obligations *o = &k->obligations;
+
+    index_fini(&o->ids, a);
+    index_fini(&o->holder_keys, a);
+    index_fini(&o->lease_keys, a);
+    index_fini(&o->ended_ids, a);
+    arena_fini(&o->records, a);
+    arena_fini(&o->holders, a);
+    arena_fini(&o->leases, a);
+    arena_fini(&o->ended, a);
 }
 
 static void
@@ -75,6 +111,7 @@ parts_init(struct kernel *k)
     index_init(&k->names, &k->regions, offsetof(struct region, name_key));
     index_init(&k->wait_tokens, &k->waits, offsetof(struct wait, token));
     heap_init(&k->heap);
+    obligations_init(k);
     k->timers.homes[TIMER_REGION] =
         (struct timer_home){&k->regions, offsetof(struct region, timer_place)};
     k->timers.homes[TIMER_SESSION] =
@@ -132,6 +169,7 @@ kernel_new(const struct kernel_config *config, const struct kernel_allocator *al
     k->event_at = now;
     k->task_id_next = k->region_id_next = k->session_id_next = config->id_first;
     k->saga.id_next = config->id_first;
+    k->obligations.id_next = config->id_first;
     parts_init(k);
     if (!admit_reserve(k, &admit, &need)) {
         kernel_free(k);
@@ -149,6 +187,7 @@ kernel_free(struct kernel *k)
     if (k == NULL)
         return;
     a = k->allocator;
+    obligations_fini(k);
     heap_fini(&k->heap, &a);
     saga_fini(k);
     index_fini(&k->task_ids, &a);

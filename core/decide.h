@@ -31,10 +31,11 @@ struct admission {
 
 /* step.c: memory for what a decision may lead to */
 struct need {
-    uint64_t tasks;   /* that may be cancelled or completed */
-    uint64_t regions; /* likewise */
-    uint64_t sagas;   /* that may begin to be undone, or end */
-    uint32_t events;  /* beyond those */
+    uint64_t tasks;       /* that may be cancelled or completed */
+    uint64_t regions;     /* likewise */
+    uint64_t sagas;       /* that may begin to be undone, or end */
+    uint64_t obligations; /* that may end, or be granted to who waits */
+    uint32_t events;      /* beyond those */
     size_t scratch;
     uint32_t reasons;
 };
@@ -63,6 +64,8 @@ int limit_regions(const struct kernel *k, uint32_t parent, uint32_t uid, size_t 
 int limit_bytes(const struct kernel *k, uint32_t uid, size_t bytes, struct refusal *why);
 int limit_sessions(const struct kernel *k, uint32_t uid, struct refusal *why);
 int limit_waits(const struct kernel *k, uint32_t uid, struct refusal *why);
+int limit_obligations(const struct kernel *k, uint32_t uid, struct refusal *why);
+int limit_leases(const struct kernel *k, uint32_t uid, struct refusal *why);
 int name_check(const struct kernel *k, uint32_t parent, uint32_t uid, struct bytes name,
                struct refusal *why);
 int budget_check(const struct kernel *k, const struct budget_request *b, struct refusal *why);
@@ -81,10 +84,11 @@ struct admit_need {
 void
 admit_task(struct kernel *k, struct admit_need *n, const struct task_params *p, uint32_t region);
 bool admit_text(struct kernel *k, struct admit_need *n, size_t size);
-/* How many timers what lives may have. */
+/* How many timers what lives may have. (A holder holds something, or a lease cools for it.) */
 uint32_t admit_timers(const struct kernel *k);
 void admit_want(struct kernel *k, struct admit_need *n, const struct input *in);
 bool admit_reserve(struct kernel *k, const struct admit_need *n, const struct need *more);
+bool users_reserve(struct kernel *k);
 
 /* region.c */
 int region_open_check(struct kernel *k, const struct input *in, const struct admission *adm,
@@ -121,6 +125,34 @@ void task_fact(struct kernel *k, const struct input *in, uint32_t i);
 void task_need(const struct kernel *k, const struct input *in, uint32_t i, struct need *need);
 void task_fire(struct kernel *k, uint32_t i);
 void task_advance(struct kernel *k, uint32_t i);
+
+/* obligation.c */
+int obligation_request_check(struct kernel *k, const struct input *in, struct refusal *why);
+bool obligation_request_memory(struct kernel *k, const struct input *in, struct need *need);
+struct asup_ref obligation_request(struct kernel *k, const struct input *in);
+void obligation_fire(struct kernel *k, uint32_t i);
+void holder_fire(struct kernel *k, uint32_t i);
+/* R-OBL-3: who held them has ended. */
+void obligations_leak(struct kernel *k, struct asup_ref holder);
+/* R-OBL-4: the drain of a region that is owed something has ended. */
+void obligations_drain_ended(struct kernel *k, uint32_t region);
+/* Memory for so many more, their ends included. */
+bool obligation_memory(struct kernel *k, uint32_t more);
+/* How many ends a decision that makes one has to have memory for. */
+uint64_t obligations_standing(const struct kernel *k);
+/* What may follow from the end of one; of all that one holds. */
+void need_obligation(const struct kernel *k, uint32_t i, struct need *need);
+/* Of all that is owed in a region. */
+void need_ledger(const struct kernel *k, uint32_t region, struct need *need);
+void need_holder(const struct kernel *k, struct asup_ref holder, struct need *need);
+
+/* lease.c */
+int lease_request_check(struct kernel *k, const struct input *in, struct refusal *why);
+struct asup_ref lease_request(struct kernel *k, const struct input *in);
+int lease_acquire(struct kernel *k, const struct input *in, struct refusal *why, bool *parked,
+                  struct asup_ref *made);
+/* The region no longer admits what it did. */
+void leases_sealed(struct kernel *k, uint32_t region);
 
 /* budget.c */
 int task_spend_check(struct kernel *k, const struct input *in, struct refusal *why);
@@ -215,6 +247,7 @@ int request_lookup(const struct kernel *k, const struct input *in, struct asup_r
                    struct refusal *why);
 /* Bytes that are kept to answer a repeat of a batch. */
 size_t request_bytes(const struct input *in);
+bool requests_reserve(struct kernel *k);
 bool request_reserve(struct kernel *k, const struct input *in, struct need *need);
 void request_bind(struct kernel *k, const struct input *in, struct asup_ref made);
 
@@ -230,6 +263,8 @@ uint32_t wait_park(struct kernel *k, const struct input *in, enum wait_on on, ui
 struct wait *wait_at(const struct kernel *k, uint32_t i);
 /* Take it out and answer it: `made` with code 0, else the code with its text. */
 void wait_end(struct kernel *k, uint32_t i, int code, const char *detail, struct asup_ref made);
+/* Its turn came, and it was granted: bound as a request that was (R-IDM-1), and answered. */
+void wait_grant(struct kernel *k, uint32_t i, struct asup_ref made);
 void wait_dropped(struct kernel *k, uint64_t token);
 void wait_fire(struct kernel *k);
 void waits_task(struct kernel *k, uint32_t task);
@@ -253,6 +288,10 @@ bool dispatch_waiting(const struct kernel *k);
 enum { RETENTION_MOST = 64 }; /* forgotten in one step */
 asup_time retention_next(const struct kernel *k);
 void retention_fire(struct kernel *k);
+
+/* obligation_query.c */
+uint64_t digest_obligations(const struct kernel *k, uint64_t h);
+const char *check_obligations(const struct kernel *k);
 
 /* config.c */
 bool config_sensible(const struct kernel_config *c);

@@ -127,5 +127,6 @@ kernel_digest(const struct kernel *k)
             h = digest_session(k, h, session_at(k, i));
     }
     h = saga_digest(k, h);
+    h = digest_obligations(k, h);
     return hash_mix(h, digest_reasons(k));
 }

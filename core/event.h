@@ -41,6 +41,7 @@ struct region_payload {
     uint32_t tasks_max, children_max;
     uint8_t policy;
     bool soft;
+    bool strict;
 };
 
 /* TASK_CREATED, FINALIZER_REGISTERED; followed by the spec */
@@ -112,6 +113,24 @@ struct charge_payload {
     bool to_ancestors; /* false once it is cancelled: cleanup is a fresh allowance */
 };
 
+/* OBLIGATION_RESERVED, OBLIGATION_RENEWED. The event names obligation and
+ * holder; its text is the name of the lease or the label of the I/O operation,
+ * its value the kind (RENEWED: the deadline). */
+struct obligation_payload {
+    asup_time deadline;
+    uint64_t span_ns;
+    uint64_t number;  /* by kind: an ack's message */
+    uint64_t channel; /* permits and acks: its id */
+    uint8_t kind;
+};
+
+/* OBLIGATION_COMMITTED, OBLIGATION_ABORTED, OBLIGATION_LEAKED. The event's text
+ * says why, its value is the kind. */
+struct obligation_end_payload {
+    uint8_t end; /* enum obligation_end */
+    uint8_t why; /* enum obligation_why */
+};
+
 /* ---- Scratch and emission ---------------------------------------------------------- */
 
 bool scratch_reserve(struct kernel *k, size_t size);
@@ -134,6 +153,7 @@ void apply_created(struct kernel *k, const struct event *ev);
 void apply_saga(struct kernel *k, const struct event *ev);
 /* An attempt to compensate, which is completed. */
 void apply_undo_ended(struct kernel *k, uint64_t task, const struct kernel_outcome *o);
+void apply_obligation(struct kernel *k, const struct event *ev);
 /* After the limit of remembered requests has changed. */
 void sessions_trim(struct kernel *k);
 
@@ -197,6 +217,25 @@ bool policy_rooted(const struct kernel *k, const struct region *r, uint32_t reas
 
 /* The key of a name among the children of a region. */
 uint64_t region_name_key(uint64_t parent_id, struct bytes name);
+
+/* apply_obligation.c: who holds, and what. */
+uint64_t holder_key(struct asup_ref holder);
+uint32_t holder_of(const struct kernel *k, struct asup_ref holder); /* NIL: it holds nothing */
+struct asup_ref holder_ref(const struct holder *h);
+asup_time holder_deadline(const struct kernel *k, const struct holder *h);
+/* After the time of a futurelock has changed. */
+void holders_rearm(struct kernel *k);
+/* A checkpoint, report, message or CPU time of a task: no futurelock (R-OBL-6). */
+void task_progressed(struct kernel *k, uint32_t task, asup_time at);
+void task_holds_started(struct kernel *k, uint32_t task, asup_time at);
+void task_holds_sampled(struct kernel *k, uint32_t task, asup_time at);
+void task_holds_ended(struct kernel *k, uint32_t task);
+/* The times of leases, acks and permits start anew: an engine was away. */
+void obligations_restart(struct kernel *k, asup_time at);
+uint64_t lease_key(uint64_t region_id, struct bytes name);
+uint32_t lease_find(const struct kernel *k, uint32_t region, struct bytes name);
+/* What a region that closes still has of leases: names that cool. */
+void leases_closed(struct kernel *k, uint32_t region);
 
 uint32_t region_of_id(const struct kernel *k, uint64_t id);
 uint32_t task_of_id(const struct kernel *k, uint64_t id);

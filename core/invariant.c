@@ -293,7 +293,8 @@ check_totals(const struct kernel *k, const struct tally *tally)
     HOLDS(k->timed_run <= k->config.fairness, "fairness-bound");
     HOLDS(k->work_tasks.first == NIL && k->work_regions.first == NIL, "potential-falls");
     /* V is 0 exactly when only "/" remains (R-SCH-3). */
-    HOLDS((kernel_potential(k) == 0) == (live == 0 && region_at(k, k->root)->sub_regions == 1),
+    HOLDS((kernel_potential(k) == 0) == (live == 0 && region_at(k, k->root)->sub_regions == 1 &&
+                                         arena_live(&k->obligations.records) == 0),
           "potential-falls");
     HOLDS(k->event_at <= k->now, "time-monotone");
     return NULL;
@@ -319,5 +320,7 @@ kernel_check(const struct kernel *k)
         broken = check_users(k);
     if (broken == NULL)
         broken = saga_invariants(k);
+    if (broken == NULL)
+        broken = check_obligations(k);
     return broken != NULL ? broken : check_totals(k, &tally);
 }

@@ -440,6 +440,7 @@ struct input {
     X(REGION_CLOSED, "region-closed", OWN_REGION | OWN_PARENT | OWN_RETAINED | SHARE_SESSION)      \
     X(REGION_CLOSE_TIMEOUT, "region-close-timeout", OWN_REGION | OWN_TASK)                         \
     X(REGION_OVERCOMMITTED, "region-overcommitted", OWN_REGION)                                    \
+    X(REGION_DRAIN_ENDED, "region-drain-ended", OWN_REGION)                                        \
     X(REGION_FORGOTTEN, "region-forgotten", OWN_REGION | OWN_REGIONS)                              \
     X(TASK_CREATED, "task-created", OWN_TASK | OWN_REGION | OWN_TASKS | OWN_READY | SHARE_LANES)   \
     X(TASK_DUE, "task-due", OWN_TASK | SHARE_REGION | OWN_READY | SHARE_LANES)                     \
@@ -673,6 +674,10 @@ struct kernel_counts {
     uint32_t draining; /* regions Closing to Finalizing */
     uint32_t sagas;    /* on some stack; of those: */
     uint32_t sagas_undoing, sagas_attention;
+    uint32_t obligations[ASUP_OBLIGATION_KIND_COUNT]; /* owed, by kind */
+    uint32_t leases;                                  /* names held or cooling */
+    uint32_t stuck;                                   /* holders without progress (R-OBL-6) */
+    uint64_t leaked;                                  /* ever (R-OBL-3) */
 };
 void kernel_counts(const struct kernel *k, struct kernel_counts *out);
 const struct kernel_config *kernel_configuration(const struct kernel *k);
@@ -703,9 +708,12 @@ struct region_view {
     asup_time drain_end; /* T; ASUP_NEVER: none */
     asup_time close_by;  /* T + P(r); ASUP_NEVER: no promise */
     uint32_t tasks_live, children_live, finalizers;
-    uint64_t tasks_total; /* ever admitted */
-    uint32_t reason;      /* handle; 0: not cancelled */
-    bool has_outcome;     /* Closed */
+    uint64_t tasks_total;                             /* ever admitted */
+    uint32_t obligations[ASUP_OBLIGATION_KIND_COUNT]; /* owed here, by kind */
+    uint32_t leaks;                                   /* ever (R-OBL-3) */
+    bool strict;
+    uint32_t reason;  /* handle; 0: not cancelled */
+    bool has_outcome; /* Closed */
     struct kernel_outcome outcome;
 };
 
@@ -760,6 +768,9 @@ bool kernel_session(const struct kernel *k, uint64_t id, struct session_view *ou
 
 /* The registry. Each fills in *out and returns true, or false: there is none. */
 bool kernel_obligation(const struct kernel *k, uint64_t id, struct obligation_view *out);
+bool
+kernel_obligation_ended(const struct kernel *k, uint64_t id, struct obligation_ended_view *out);
+bool kernel_holder(const struct kernel *k, struct asup_ref holder, struct holder_view *out);
 bool kernel_channel(const struct kernel *k, uint64_t id, struct channel_view *out);
 bool kernel_message(const struct kernel *k, uint64_t id, struct message_view *out);
 bool

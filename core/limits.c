@@ -180,6 +180,30 @@ limit_waits(const struct kernel *k, uint32_t uid, struct refusal *why)
     return within(rows, 2, why);
 }
 
+int
+limit_obligations(const struct kernel *k, uint32_t uid, struct refusal *why)
+{
+    const struct limit_row rows[] = {
+        {"obligations-per-user", "as much is owed in your regions as may be",
+         user_or_none(k, uid)->obligations, 1, k->config.limits.obligations_per_user},
+        {"obligations-per-daemon", "as much is owed as may be", arena_live(&k->obligations.records),
+         1, k->config.limits.obligations_per_daemon},
+    };
+
+    return within(rows, 2, why);
+}
+
+int
+limit_leases(const struct kernel *k, uint32_t uid, struct refusal *why)
+{
+    const struct limit_row rows[] = {
+        {"leases-per-user", "there are as many leases in your regions as may be",
+         user_or_none(k, uid)->leases, 1, k->config.limits.leases_per_user},
+    };
+
+    return within(rows, 1, why);
+}
+
 /* ---- Names --------------------------------------------------------------------------------- */
 
 uint64_t

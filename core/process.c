@@ -94,6 +94,7 @@ task_complete(struct kernel *k, uint32_t i, const struct kernel_outcome *o)
     emit(k, ev);
     if ((t->flags & TASK_ORDERED) != 0)
         effect_add(k, FX_FORGET)->task = t->id;
+    obligations_leak(k, (struct asup_ref){.id = t->id, .sort = ASUP_SORT_TASK});
     waits_task(k, i);
     if ((t->flags & TASK_UNDO) != 0) {
         saga_undo_ended(k, i, o);
@@ -370,6 +371,7 @@ task_need(const struct kernel *k, const struct input *in, uint32_t i, struct nee
     case IN_TASK_EXITED:
     case IN_TASK_EMPTY:
         need_follow(k, region, need);
+        need_holder(k, (struct asup_ref){.id = task_at(k, i)->id, .sort = ASUP_SORT_TASK}, need);
         break;
     case IN_TASK_SAMPLED:
     case IN_TASK_CHECKPOINT:

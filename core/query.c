@@ -23,6 +23,10 @@ kernel_counts(const struct kernel *k, struct kernel_counts *out)
         if (s != ASUP_TASK_CREATED)
             out->running += k->tasks_in[s];
     }
+    memcpy(out->obligations, k->obligations.in_kind, sizeof out->obligations);
+    out->leases = arena_live(&k->obligations.leases);
+    out->stuck = k->obligations.stuck;
+    out->leaked = k->obligations.leaked;
 }
 
 const struct kernel_config *
@@ -42,6 +46,8 @@ kernel_id_last(const struct kernel *k)
         next = k->session_id_next;
     if (next < k->saga.id_next)
         next = k->saga.id_next;
+    if (next < k->obligations.id_next)
+        next = k->obligations.id_next;
     return next - 1;
 }
 
@@ -49,7 +55,7 @@ kernel_id_last(const struct kernel *k)
 uint64_t
 kernel_potential(const struct kernel *k)
 {
-    uint64_t v = k->stack_entries + k->saga.weight;
+    uint64_t v = k->stack_entries + k->saga.weight + (uint64_t)arena_live(&k->obligations.records);
 
     for (unsigned s = 0; s < ASUP_TASK_COMPLETED; s++)
         v += (uint64_t)k->tasks_in[s] * (ASUP_TASK_COMPLETED - s);
@@ -123,11 +129,14 @@ kernel_region(const struct kernel *k, uint64_t id, struct region_view *out)
         .children_live = r->children_live,
         .finalizers = r->finalizers,
         .tasks_total = r->tasks_total,
+        .leaks = r->leaks,
+        .strict = (r->flags & REGION_STRICT) != 0,
         .reason = r->reason,
         .has_outcome = !region_live(r),
     };
     if (r->parent_id != 0)
         out->parent = r->parent_id;
+    memcpy(out->obligations, r->ledger, sizeof out->obligations);
     if (out->has_outcome)
         out->outcome = r->acc;
     return true;

@@ -121,6 +121,7 @@ region_open(struct kernel *k, const struct input *in)
         .children_max = p->children_max,
         .policy = p->policy,
         .soft = p->soft,
+        .strict = p->strict,
     };
     uint64_t id = k->region_id_next;
     char own_name[24];
@@ -229,6 +230,8 @@ region_fire(struct kernel *k, uint32_t i)
         for (uint32_t t = r->task_first; t != NIL; t = task_at(k, t)->next)
             work_task(k, t);
     }
+    if (region_owes(r) && (r->flags & REGION_DRAIN_ENDED) == 0 && r->drain_end <= k->now)
+        obligations_drain_ended(k, i);
     if (report_at <= k->now && (r->flags & REGION_CLOSE_TIMEOUT) == 0)
         emit(k, event_of_region(EV_REGION_CLOSE_TIMEOUT, k, i));
     if (r->sweep_at <= k->now)
@@ -249,6 +252,7 @@ region_close(struct kernel *k, uint32_t i)
         .session = r->session == NIL ? 0 : session_at(k, r->session)->id,
     };
 
+    leases_sealed(k, i);
     ev.outcome = &o;
     ev.payload = &p;
     ev.payload_size = sizeof p;
@@ -262,7 +266,8 @@ region_close(struct kernel *k, uint32_t i)
     work_region(k, parent);
 }
 
-/* The stack, last in first out, one at a time (R-FIN-1); then the sweep. */
+/* The stack, last in first out, one at a time (R-FIN-1); then, with an empty
+ * ledger, the sweep. */
 static void
 region_finalize(struct kernel *k, uint32_t i)
 {
@@ -277,6 +282,8 @@ region_finalize(struct kernel *k, uint32_t i)
             emit(k, event_of_task(EV_FINALIZER_BEGUN, k, top));
         return;
     }
+    if (region_owes(r))
+        return; /* R-OBL-5 */
     if ((r->flags & REGION_USED) == 0) {
         region_close(k, i);
         return;

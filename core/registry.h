@@ -42,6 +42,27 @@ struct obligation_view {
     uint8_t kind;           /* enum asup_obligation_kind */
 };
 
+/* One that ended; the last 4096 are remembered. None of the flags: aborted by its holder. */
+struct obligation_ended_view {
+    uint64_t id;
+    uint64_t region;
+    struct asup_ref holder;
+    asup_time at;
+    uint32_t uid; /* owner of the region; the daemon's when that is forgotten */
+    uint8_t kind;
+    bool committed;
+    bool leaked;        /* its holder ended (R-OBL-3) */
+    bool expired;       /* aborted, its time ended */
+    bool region_closed; /* aborted, its region's drain ended (R-OBL-4) */
+};
+
+/* A task or session that holds something. */
+struct holder_view {
+    uint32_t held;
+    asup_time progress_at; /* of a task: its last sign of progress */
+    bool stuck;            /* FuturelockViolation was reported, no progress since (R-OBL-6) */
+};
+
 /* ---- Channels (§4) ------------------------------------------------------------ */
 
 struct channel_params {
@@ -114,9 +135,10 @@ struct lease_view {
     uint64_t obligation;    /* 0: not held */
     struct asup_ref holder; /* or who held it last while `cooling` */
     uint64_t token;         /* of the last grant */
-    asup_time granted_at, expires_at;
-    bool cooling;     /* ended, but the task that held it is not gone yet */
-    uint32_t waiters; /* parked */
+    asup_time granted_at;
+    asup_time expires_at; /* while `cooling`: when it ended */
+    bool cooling;         /* ended, but the task that held it is not gone yet */
+    uint32_t waiters;     /* parked */
 };
 
 /* ---- Calls and workers (§3) --------------------------------------------------------- */

@@ -36,11 +36,11 @@ session_end(struct kernel *k, uint32_t i)
 {
     uint32_t first = session_at(k, i)->attach_first;
     const char *message = "the session it was attached to ended";
+    const struct asup_ref self = {.id = session_at(k, i)->id, .sort = ASUP_SORT_SESSION};
 
-    uint64_t id = session_at(k, i)->id;
-
+    obligations_leak(k, self);
     emit(k, event_of_session(EV_SESSION_ENDED, k, i));
-    saga_driver_ended(k, (struct asup_ref){.id = id, .sort = ASUP_SORT_SESSION});
+    saga_driver_ended(k, self);
     for (uint32_t at = first; at != NIL; at = region_at(k, at)->attach_next) {
         struct cancel c = {
             .kind = ASUP_CANCEL_LINKED_EXIT,
@@ -75,9 +75,7 @@ session_open(struct kernel *k, const struct input *in, struct refusal *why, stru
         return why->code;
     if (!arena_reserve(&k->sessions, &k->allocator, 1) ||
         !index_reserve(&k->session_ids, &k->allocator, 1) ||
-        !timers_reserve(&k->timers, &k->allocator,
-                        arena_live(&k->tasks) + arena_live(&k->regions) + arena_live(&k->sessions) +
-                            1) ||
+        !timers_reserve(&k->timers, &k->allocator, admit_timers(k) + 1) ||
         !arena_reserve(&k->users, &k->allocator, 1) ||
         !index_reserve(&k->user_ids, &k->allocator, 1) || !reserve(k, &need))
         return REFUSE(why, ASUP_ENOMEM, "no memory for another session");
@@ -108,6 +106,7 @@ session_request(struct kernel *k, const struct input *in, struct refusal *why,
     if (in->kind == IN_SESSION_BYE) {
         for (uint32_t at = s->attach_first; at != NIL; at = region_at(k, at)->attach_next)
             need_subtree(k, at, &need);
+        need_holder(k, *made, &need);
     }
     if (!reserve(k, &need))
         return REFUSE(why, ASUP_ENOMEM, "no memory for this request");
@@ -218,6 +217,14 @@ request_bytes(const struct input *in)
                                                        : batch_count(in) * sizeof(struct asup_ref);
 }
 
+/* One more, beside those that waiting requests will be bound in. */
+bool
+requests_reserve(struct kernel *k)
+{
+    return arena_reserve(&k->requests, &k->allocator, 1 + k->waits_to_bind) &&
+           index_reserve(&k->request_keys, &k->allocator, 1 + k->waits_to_bind);
+}
+
 bool
 request_reserve(struct kernel *k, const struct input *in, struct need *need)
 {
@@ -228,9 +235,7 @@ request_reserve(struct kernel *k, const struct input *in, struct need *need)
         return true;
     need->scratch += sizeof(struct request_payload) + batch;
     need->events++;
-    return arena_reserve(&k->requests, &k->allocator, 1) &&
-           index_reserve(&k->request_keys, &k->allocator, 1) &&
-           heap_want(&k->heap, &k->allocator, &texts, batch) &&
+    return requests_reserve(k) && heap_want(&k->heap, &k->allocator, &texts, batch) &&
            heap_reserve(&k->heap, &k->allocator, &texts);
 }
 

@@ -12,6 +12,7 @@
  *                         |--stack--> finalizer or saga -> ...  (last registered first)
  *                         |--waits--> wait              (parked requests)
  *     session --attached--> region
+ *     region --ledger--> obligation     (see state_obligation.h)
  *     retained: closed regions and completed tasks, oldest first
  */
 #ifndef ASUPERSYNC_CORE_STATE_H
@@ -20,6 +21,7 @@
 #include "asupersync/values.h"
 #include "core/arena.h"
 #include "core/heap.h"
+#include "core/state_obligation.h"
 #include "core/state_saga.h"
 #include "core/timer.h"
 
@@ -134,6 +136,8 @@ enum region_flag {
     REGION_SWEEP_PENDING = 1 << 8, /* ordered, not answered */
     REGION_LIMIT_FIRED = 1 << 9,
     REGION_COST_LIMITED = 1 << 10, /* a cost quota here or above */
+    REGION_STRICT = 1 << 11,       /* a leak counts Panicked */
+    REGION_DRAIN_ENDED = 1 << 12,  /* T passed while something was owed */
 };
 
 struct region {
@@ -176,9 +180,13 @@ struct region {
     uint32_t poll_quota, polls_spent;
     uint32_t tasks_max, children_max;
     uint32_t tasks_live, children_live, finalizers;
-    uint32_t participants; /* ever admitted */
-    uint32_t counted;      /* of those that ended, how many counted */
-    uint32_t delegated;    /* tasks whose kill comes with T */
+    uint32_t participants;                       /* ever admitted */
+    uint32_t counted;                            /* of those that ended, how many counted */
+    uint32_t delegated;                          /* tasks whose kill comes with T */
+    uint32_t ledger_first, ledger_last;          /* what is owed here, by id */
+    uint32_t ledger[ASUP_OBLIGATION_KIND_COUNT]; /* how much of each kind (R-OBL-7) */
+    uint32_t lease_first, lease_last;            /* names held or cooling */
+    uint32_t leaks;                              /* ever */
     uint32_t reason;
     uint32_t flags;
     int32_t sweep_error;
@@ -232,7 +240,8 @@ struct user {
     uint64_t key; /* uid + 1 */
     uint64_t bytes;
     uint32_t tasks, regions, sessions;
-    uint32_t waits; /* not state */
+    uint32_t obligations, leases; /* in regions of its own */
+    uint32_t waits;               /* not state */
 };
 
 struct reason {
@@ -249,15 +258,16 @@ struct reason {
 };
 
 /* A parked request: a promise to answer. It changes nothing and is no state. */
-enum wait_on { WAIT_ON_TASK, WAIT_ON_REGION, WAIT_ON_SAGA };
+enum wait_on { WAIT_ON_TASK, WAIT_ON_REGION, WAIT_ON_LEASE, WAIT_ON_SAGA };
 
 struct wait {
     uint64_t id; /* order of parking */
     uint64_t token;
     asup_time timeout_at;
     struct caller caller;
-    uint64_t number; /* by what it waits for; see there */
-    uint32_t target; /* index of what it waits for */
+    uint64_t request, digest; /* to be bound when it is granted (R-IDM-1) */
+    uint64_t number;          /* by what it waits for: a lease's time to live */
+    uint32_t target;          /* index of what it waits for */
     uint32_t next, prev;
     uint32_t timer_place;
     uint8_t until;
@@ -290,6 +300,7 @@ struct kernel {
     struct index task_ids, region_ids, session_ids, request_keys, user_ids, reason_handles, names,
         wait_tokens;
     struct heap heap;
+    struct obligations obligations;
     struct saga_part saga;
 
     uint64_t event_seq; /* of the last event */
@@ -320,6 +331,7 @@ struct kernel {
     struct timers timers; /* of regions, sessions and tasks */
     struct timers wait_timers;
     uint64_t wait_id_next;
+    uint32_t waits_to_bind; /* parked requests that are bound when they are granted */
     uint32_t task_memo, region_memo, user_memo; /* looked up last */
     asup_time now;
     bool stepping;
@@ -344,6 +356,12 @@ static inline struct region *
 region_at(const struct kernel *k, uint32_t i)
 {
     return arena_at(&k->regions, i);
+}
+
+static inline bool
+region_owes(const struct region *r)
+{
+    return r->ledger_first != NIL;
 }
 
 static inline struct session *

@@ -17,6 +17,8 @@ enum {
     SCRATCH_PER_TASK = 128,
     SCRATCH_PER_REGION = 1024,
     SCRATCH_PER_SAGA = 1536,
+    EVENTS_PER_OBLIGATION = 6, /* ended, and for the next in turn made, bound */
+    SCRATCH_PER_OBLIGATION = 1024,
     EFFECTS_PER_TASK = 2,
     EVENTS_BASE = 64,
     SCRATCH_BASE = 8192,
@@ -48,11 +50,13 @@ buffers_reserve(struct kernel *k, const struct need *n)
     uint64_t sagas = min_u64(n->sagas, (uint64_t)k->saga.live + 1);
     uint64_t picks = picks_most(k, tasks + sagas);
     uint64_t events = EVENTS_BASE + n->events + picks + EVENTS_PER_TASK * tasks +
-                      EVENTS_PER_REGION * regions + EVENTS_PER_SAGA * sagas;
+                      EVENTS_PER_REGION * regions + EVENTS_PER_SAGA * sagas +
+                      EVENTS_PER_OBLIGATION * n->obligations;
     uint64_t effects =
         EVENTS_BASE + picks + EFFECTS_PER_TASK * tasks + 2 * regions + arena_live(&k->waits);
     size_t scratch = SCRATCH_BASE + n->scratch + (size_t)tasks * SCRATCH_PER_TASK +
-                     (size_t)regions * SCRATCH_PER_REGION + (size_t)sagas * SCRATCH_PER_SAGA;
+                     (size_t)regions * SCRATCH_PER_REGION + (size_t)sagas * SCRATCH_PER_SAGA +
+                     (size_t)n->obligations * SCRATCH_PER_OBLIGATION;
     void *items = k->events;
 
     if (!memory_reserve(a, &items, &k->event_capacity, k->event_count + events,
@@ -86,6 +90,10 @@ need_follow(const struct kernel *k, uint32_t region, struct need *need)
 {
     uint32_t top = NIL;
 
+    /* A task that is cancelled before its start ends at once, with what was
+     * handed to it. */
+    if (need->obligations < k->obligations.held_unstarted)
+        need->obligations = k->obligations.held_unstarted;
     need->tasks++;
     for (uint32_t at = region; at != NIL; at = region_at(k, at)->parent) {
         need->regions++;
@@ -212,6 +220,14 @@ request_check(struct kernel *k, const struct input *in, struct refusal *why)
         return saga_check(k, in, why);
     case IN_SHUTDOWN:
         return shutdown_check(k, in, why);
+    case IN_OBLIGATION_RESERVE:
+    case IN_OBLIGATION_COMMIT:
+    case IN_OBLIGATION_ABORT:
+    case IN_OBLIGATION_TRANSFER:
+        return obligation_request_check(k, in, why);
+    case IN_LEASE_RENEW:
+    case IN_LEASE_RELEASE:
+        return lease_request_check(k, in, why);
     default:
         return REFUSE(why, ASUP_EUNSUPPORTED, "the request is not known");
     }
@@ -246,6 +262,15 @@ request_memory(struct kernel *k, const struct input *in)
     case IN_TASK_CANCEL:
         need_follow(k, task_at(k, task_of_id(k, in->task))->region, &need);
         break;
+    case IN_OBLIGATION_RESERVE:
+    case IN_OBLIGATION_COMMIT:
+    case IN_OBLIGATION_ABORT:
+    case IN_OBLIGATION_TRANSFER:
+    case IN_LEASE_RENEW:
+    case IN_LEASE_RELEASE:
+        if (!obligation_request_memory(k, in, &need))
+            return false;
+        break;
     default:
         task_need(k, in, task_of_id(k, in->task), &need);
         need.reasons += ASUP_DEPTH_MAX;
@@ -276,6 +301,14 @@ request_do(struct kernel *k, const struct input *in, struct refusal *why)
         return saga_do(k, in, why);
     case IN_SHUTDOWN:
         return shutdown_begin(k, in);
+    case IN_OBLIGATION_RESERVE:
+    case IN_OBLIGATION_COMMIT:
+    case IN_OBLIGATION_ABORT:
+    case IN_OBLIGATION_TRANSFER:
+        return obligation_request(k, in);
+    case IN_LEASE_RENEW:
+    case IN_LEASE_RELEASE:
+        return lease_request(k, in);
     default:
         return task_spend(k, in, why);
     }
@@ -294,6 +327,8 @@ request(struct kernel *k, const struct input *in)
         (void)wait_request(k, in, &why, &parked, &made);
     } else if (request_lookup(k, in, &made, &why) != 0) {
         why.masked = why.code == 0 && task_spend_masked(k, in);
+    } else if (in->kind == IN_LEASE_ACQUIRE) {
+        (void)lease_acquire(k, in, &why, &parked, &made);
     } else if (in->kind == IN_BATCH) {
         (void)batch_request(k, in, &why, &made);
     } else if (request_check(k, in, &why) == 0) {
@@ -388,13 +423,19 @@ timer_memory(struct kernel *k, const struct timer *timer)
 
     if (timer->sort == TIMER_REGION) {
         need_subtree(k, timer->record, &need);
+        need_ledger(k, timer->record, &need);
     } else if (timer->sort == TIMER_TASK) {
         need_follow(k, task_at(k, timer->record)->region, &need);
     } else if (timer->sort == TIMER_SAGA) {
         need.sagas++;
-    } else {
-        need.sagas += saga_driven(k, (struct asup_ref){.id = session_at(k, timer->record)->id,
-                                                       .sort = ASUP_SORT_SESSION});
+    } else if (timer->sort == TIMER_OBLIGATION) {
+        need_obligation(k, timer->record, &need);
+    } else if (timer->sort == TIMER_SESSION) {
+        const struct asup_ref session = {.id = session_at(k, timer->record)->id,
+                                         .sort = ASUP_SORT_SESSION};
+
+        need_holder(k, session, &need);
+        need.sagas += saga_driven(k, session);
         for (uint32_t at = session_at(k, timer->record)->attach_first; at != NIL;
              at = region_at(k, at)->attach_next) {
             need_subtree(k, at, &need);
@@ -419,6 +460,10 @@ timers_fire(struct kernel *k)
             task_fire(k, due.record);
         else if (due.sort == TIMER_SAGA)
             saga_fire(k, due.record);
+        else if (due.sort == TIMER_OBLIGATION)
+            obligation_fire(k, due.record);
+        else if (due.sort == TIMER_HOLDER)
+            holder_fire(k, due.record);
         else
             session_fire(k, due.record);
         work_run(k);

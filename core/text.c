@@ -238,7 +238,15 @@ number_push(uint64_t *number, char digit)
 static bool
 sort_known(int sort)
 {
-    return sort == ASUP_SORT_REGION || sort == ASUP_SORT_TASK || sort == ASUP_SORT_SESSION;
+    switch (sort) {
+    case ASUP_SORT_REGION:
+    case ASUP_SORT_TASK:
+    case ASUP_SORT_SESSION:
+    case ASUP_SORT_OBLIGATION:
+        return true;
+    default:
+        return false;
+    }
 }
 
 int

@@ -14,7 +14,16 @@
 
 #include "core/arena.h"
 
-enum timer_sort { TIMER_REGION, TIMER_SESSION, TIMER_TASK, TIMER_WAIT, TIMER_SAGA, TIMER_SORT_COUNT };
+enum timer_sort {
+    TIMER_REGION,
+    TIMER_SESSION,
+    TIMER_TASK,
+    TIMER_OBLIGATION,
+    TIMER_HOLDER,
+    TIMER_SAGA,
+    TIMER_WAIT,
+    TIMER_SORT_COUNT
+};
 
 struct timer {
     asup_time at;

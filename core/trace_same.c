@@ -121,7 +121,7 @@ static bool
 same_region(const struct region_payload *a, const struct region_payload *b)
 {
     return same_budget(&a->budget, &b->budget) && SAME(drain_ns) && SAME(quorum) &&
-           SAME(tasks_max) && SAME(children_max) && SAME(policy) && SAME(soft);
+           SAME(tasks_max) && SAME(children_max) && SAME(policy) && SAME(soft) && SAME(strict);
 }
 
 static bool
@@ -171,6 +171,19 @@ same_closed(const struct pair *p, const struct closed_payload *a, const struct c
            same_name(p, RESOURCE_SESSION, a->session, b->session);
 }
 
+/* Who makes obligations is ordered with all else: their ids are the same. */
+static bool
+same_obligation(const struct obligation_payload *a, const struct obligation_payload *b)
+{
+    return SAME(deadline) && SAME(span_ns) && SAME(number) && SAME(channel) && SAME(kind);
+}
+
+static bool
+same_end(const struct obligation_end_payload *a, const struct obligation_end_payload *b)
+{
+    return SAME(end) && SAME(why);
+}
+
 static bool
 same_config(const struct kernel_config *a, const struct kernel_config *b)
 {
@@ -183,9 +196,9 @@ same_config(const struct kernel_config *a, const struct kernel_config *b)
         same = same && SAME(allowance[i].drain_ns) && SAME(allowance[i].polls);
     return same && SAME(leftover_ns) && SAME(finalizer_ns) && SAME(finalizer_hurry_ns) &&
            SAME(retention_ns) && SAME(session_ttl_ns) && SAME(session_ttl_ns_max) &&
-           SAME(kill_grace_ns) && SAME(sample_ns) && SAME(ageing_ns) && SAME(start_patience_ns) &&
-           SAME(fairness) && SAME(start_window) && SAME(picks_per_step) && SAME(root_uid) &&
-           SAME(id_first);
+           SAME(kill_grace_ns) && SAME(futurelock_ns) && SAME(lease_ttl_ns_max) && SAME(strict) &&
+           SAME(sample_ns) && SAME(ageing_ns) && SAME(start_patience_ns) && SAME(fairness) &&
+           SAME(start_window) && SAME(picks_per_step) && SAME(root_uid) && SAME(id_first);
 }
 
 static bool
@@ -228,10 +241,26 @@ same_payload(const struct pair *p)
     case EV_SAGA_RESOLVED:
         return ((const struct resolved_payload *)a)->how ==
                ((const struct resolved_payload *)b)->how;
+    case EV_OBLIGATION_RESERVED:
+    case EV_OBLIGATION_RENEWED:
+        return same_obligation(a, b);
+    case EV_OBLIGATION_COMMITTED:
+    case EV_OBLIGATION_ABORTED:
+    case EV_OBLIGATION_LEAKED:
+        return same_end(a, b);
     default:
         must(false); /* a payload of which nothing is known here */
         return false;
     }
+}
+
+static bool
+same_holder(const struct pair *p)
+{
+    const struct asup_ref *a = &p->a->holder;
+    const struct asup_ref *b = &p->b->holder;
+
+    return a->sort == ASUP_SORT_NONE ? SAME(sort) : same_ref(p, a, b);
 }
 
 bool
@@ -243,6 +272,6 @@ same_event(const struct pair *p)
     return SAME(kind) && SAME(at) && SAME(uid) && same_name(p, RESOURCE_TASK, a->task, b->task) &&
            same_name(p, RESOURCE_REGION, a->region, b->region) &&
            same_name(p, RESOURCE_SESSION, a->session, b->session) &&
-           same_name(p, RESOURCE_REASON, a->reason, b->reason) && SAME(subject) && same_value(p) &&
-           same_text(p) && same_outcome(p) && same_payload(p);
+           same_name(p, RESOURCE_REASON, a->reason, b->reason) && SAME(subject) && same_holder(p) &&
+           same_value(p) && same_text(p) && same_outcome(p) && same_payload(p);
 }

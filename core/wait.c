@@ -5,7 +5,7 @@
  * number of them get the same answer. Room for their answers is reserved when
  * they are parked.
  */
-#include "core/decide.h"
+#include "core/obligation.h"
 
 struct wait *
 wait_at(const struct kernel *k, uint32_t i)
@@ -22,10 +22,19 @@ list_of(struct kernel *k, const struct wait *w)
         return &region_at(k, w->target)->wait_first;
     case WAIT_ON_SAGA:
         return &saga_at(k, w->target)->wait_first;
+    case WAIT_ON_LEASE:
+        return &lease_at(k, w->target)->wait_first;
     case WAIT_ON_TASK:
         break;
     }
     return &task_at(k, w->target)->wait_first;
+}
+
+/* What is granted later is bound then (R-IDM-1). */
+static bool
+wait_binds(const struct wait *w)
+{
+    return w->on != WAIT_ON_TASK && w->on != WAIT_ON_REGION && w->request != 0;
 }
 
 static void
@@ -44,6 +53,7 @@ wait_drop(struct kernel *k, uint32_t i)
         wait_at(k, *first)->prev = w->prev;
     timer_set(&k->wait_timers, &k->allocator, TIMER_WAIT, i, ASUP_NEVER);
     user_get(k, w->caller.uid)->waits--;
+    k->waits_to_bind -= wait_binds(w);
     index_drop(&k->wait_tokens, i);
     arena_give(&k->waits, i);
 }
@@ -58,6 +68,17 @@ wait_end(struct kernel *k, uint32_t i, int code, const char *detail, struct asup
     fx->detail = detail;
     fx->made = made;
     wait_drop(k, i);
+}
+
+void
+wait_grant(struct kernel *k, uint32_t i, struct asup_ref made)
+{
+    const struct wait *w = wait_at(k, i);
+    const struct input in = {
+        .caller = w->caller, .token = w->token, .request = w->request, .digest = w->digest};
+
+    request_bind(k, &in, made);
+    wait_end(k, i, 0, NULL, made);
 }
 
 static struct asup_ref
@@ -138,7 +159,7 @@ wait_reserve(struct kernel *k)
     return arena_reserve(&k->waits, &k->allocator, 1) &&
            index_reserve(&k->wait_tokens, &k->allocator, 1) &&
            timers_reserve(&k->wait_timers, &k->allocator, k->wait_timers.count + 1) &&
-           arena_reserve(&k->users, &k->allocator, 1) &&
+           requests_reserve(k) && arena_reserve(&k->users, &k->allocator, 1) &&
            index_reserve(&k->user_ids, &k->allocator, 1) && reserve(k, &need);
 }
 
@@ -166,6 +187,8 @@ wait_park(struct kernel *k, const struct input *in, enum wait_on on, uint32_t ta
     w->token = in->token;
     w->timeout_at = time_add(k->now, timeout_ns);
     w->caller = in->caller;
+    w->request = in->request;
+    w->digest = in->digest;
     w->target = target;
     w->on = (uint8_t)on;
     w->next = NIL;
@@ -180,6 +203,7 @@ wait_park(struct kernel *k, const struct input *in, enum wait_on on, uint32_t ta
     index_add(&k->wait_tokens, &k->allocator, i);
     timer_set(&k->wait_timers, &k->allocator, TIMER_WAIT, i, w->timeout_at);
     user_get(k, w->caller.uid)->waits++;
+    k->waits_to_bind += wait_binds(w);
     return i;
 }
 

@@ -130,7 +130,8 @@ take_step(struct input *in)
 
         admitted = admitted || kind == EV_REGION_OPENED || kind == EV_TASK_CREATED ||
                    kind == EV_FINALIZER_REGISTERED || kind == EV_SAGA_BEGUN ||
-                   kind == EV_SAGA_STEP_BEGUN || kind == EV_SAGA_RESOLVED;
+                   kind == EV_SAGA_STEP_BEGUN || kind == EV_SAGA_RESOLVED ||
+                   kind == EV_OBLIGATION_RESERVED;
         if (kind == EV_SAGA_BEGUN)
             saga_last = out.events[i].subject;
         kernel_apply(shadow, &out.events[i]);
@@ -238,6 +239,7 @@ any_region(struct input *in, unsigned slot)
         .children_max = dice(6) == 0 ? dice(4) : 0,
         .soft = dice(5) == 0,
         .attach = dice(4) == 0,
+        .strict = dice(4) == 0,
         .finalizers = finalizers[slot],
         .finalizer_count = dice(4) == 0 ? dice(3) : 0,
     };
@@ -338,6 +340,101 @@ any_saga(struct input *in)
     }
 }
 
+/* A region that is open, mostly, and who lives. */
+static void
+aim_holder(struct input *in)
+{
+    struct region_view region;
+    struct task_view task;
+    struct session_view session;
+
+    for (int n = 0; n < 6; n++) {
+        in->region = any_id();
+        if (kernel_region(kernel, in->region, &region) && region.state == ASUP_REGION_OPEN)
+            break;
+    }
+    if (dice(8) == 0 || !kernel_region(kernel, in->region, &region))
+        return;
+    in->caller.uid = region.uid;
+    in->caller.task = 0;
+    for (int n = 0; n < 6; n++) {
+        in->caller.session = 2 + dice(6);
+        if (kernel_session(kernel, in->caller.session, &session) && session.uid == region.uid)
+            break;
+        in->caller.session = 0;
+    }
+    for (int n = 0; n < 6 && dice(3) != 0; n++) {
+        uint64_t id = any_id();
+
+        if (kernel_task(kernel, id, &task) && task.state != ASUP_TASK_COMPLETED)
+            in->caller.task = id;
+    }
+}
+
+/* Some live obligation of that region and its holder, to be resolved rightly. */
+static void
+aim_obligation(struct input *in)
+{
+    struct obligation_view o;
+    uint64_t id = 0;
+
+    for (int n = 0; n < 20 && id == 0; n++)
+        id = kernel_obligation_next(kernel, any_id(), 0);
+    in->subject = id != 0 ? id : any_id();
+    if (dice(8) == 0 || !kernel_obligation(kernel, in->subject, &o))
+        return;
+    in->caller.uid = o.uid;
+    in->caller.session = o.holder.sort == ASUP_SORT_SESSION ? o.holder.id : 0;
+    in->caller.task = o.holder.sort == ASUP_SORT_TASK ? o.holder.id : 0;
+}
+
+static void
+any_owed(struct input *in)
+{
+    static const char *const names[] = {"leader", "db", "", "x/y"};
+    const char *name = names[dice(dice(20) == 0 ? 4 : 2)];
+
+    aim_holder(in);
+    switch (dice(12)) {
+    case 0:
+    case 1:
+    case 9:
+        in->kind = IN_OBLIGATION_RESERVE;
+        in->u.io.label = (struct bytes){filler, dice(20) == 0 ? 200 : dice(40)};
+        in->u.io.timeout_ns = any_duration();
+        return;
+    case 2:
+    case 3:
+    case 10:
+    case 11:
+        in->kind = IN_LEASE_ACQUIRE;
+        in->u.acquire.lease.name = (struct bytes){name, strlen(name)};
+        in->u.acquire.lease.ttl_ns = 1 + dice(9000) * ASUP_NS_PER_MS;
+        in->u.acquire.timeout_ns = any_duration();
+        return;
+    case 4:
+        in->kind = IN_OBLIGATION_TRANSFER;
+        in->u.transfer.id = dice(2) == 0 ? any_id() : 2 + dice(6);
+        in->u.transfer.sort = dice(2) == 0 ? ASUP_SORT_TASK : ASUP_SORT_SESSION;
+        break;
+    case 5:
+        in->kind = IN_OBLIGATION_COMMIT;
+        break;
+    case 6:
+        in->kind = IN_OBLIGATION_ABORT;
+        in->u.nack.note = (struct bytes){filler, dice(20) == 0 ? 300 : dice(40)};
+        break;
+    case 7:
+        in->kind = IN_LEASE_RENEW;
+        in->u.acquire.lease.ttl_ns = dice(5000) * ASUP_NS_PER_MS;
+        break;
+    default:
+        in->kind = IN_LEASE_RELEASE;
+        break;
+    }
+    aim_obligation(in);
+}
+
 static struct input
 any_request(void)
 {
@@ -355,7 +452,7 @@ any_request(void)
     in.region = any_id();
     in.task = any_id();
     in.session = 2 + dice(6);
-    switch (dice(30)) {
+    switch (dice(40)) {
     case 24:
     case 25:
     case 26:
@@ -407,6 +504,15 @@ any_request(void)
             items[i].task = any_id();
             any_change(&items[i], i);
         }
+        break;
+    case 10:
+    case 11:
+    case 12:
+    case 13:
+    case 14:
+    case 15:
+    case 16:
+        any_owed(&in);
         break;
     default:
         any_change(&in, 0);
@@ -511,6 +617,7 @@ any_fact(struct input *in)
         config.limits.retained = dice(30);
         config.limits.requests_per_session = dice(12);
         config.retention_ns = dice(9) * ASUP_NS_PER_S;
+        config.futurelock_ns = 1 + dice(9) * ASUP_NS_PER_S;
         in->kind = IN_CONFIG;
         in->u.config = &config;
         return true;
@@ -554,6 +661,9 @@ walk_begin(uint64_t seed)
     config.limits.bytes_per_user = 20000;
     config.limits.depth = 1 + dice(6);
     config.retention_ns = dice(60) * ASUP_NS_PER_S;
+    config.futurelock_ns = dice(4) == 0 ? ASUP_NEVER : 1 + dice(5) * ASUP_NS_PER_S;
+    config.limits.obligations_per_user = 2 + dice(40);
+    config.limits.leases_per_user = 1 + dice(8);
     for (unsigned tier = 0; tier < 6; tier++)
         config.allowance[tier].polls = 1 + dice(6);
     config_first = config;

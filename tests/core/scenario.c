@@ -202,6 +202,32 @@ pending_bind(enum asup_sort sort, uint64_t id)
     }
 }
 
+void
+awaited_add(const char *name, uint64_t token)
+{
+    if (S.awaited_count == PENDING_MAX)
+        scenario_fail("too many names are waited for");
+    if (strlen(name) >= NAME_MAX_)
+        scenario_fail("the name \"%s\" is too long for a scenario", name);
+    S.awaited[S.awaited_count].token = token;
+    memcpy(S.awaited[S.awaited_count++].name, name, strlen(name) + 1);
+}
+
+/* An answer says what the name stands for, or that there is nothing. */
+static void
+awaited_bind(const struct effect *fx)
+{
+    for (size_t i = 0; i < S.awaited_count; i++) {
+        if (S.awaited[i].token != fx->token)
+            continue;
+        if (fx->code == 0 && thing_by_id(fx->made.sort, fx->made.id) == NULL)
+            (void)thing_add(S.awaited[i].name, fx->made.sort, fx->made.id);
+        S.awaited_count--;
+        memmove(&S.awaited[i], &S.awaited[i + 1], (S.awaited_count - i) * sizeof S.awaited[0]);
+        return;
+    }
+}
+
 uint64_t
 id_of(const char *name)
 {
@@ -236,7 +262,8 @@ static bool
 is_admission(enum event_kind kind)
 {
     return kind == EV_REGION_OPENED || kind == EV_TASK_CREATED || kind == EV_FINALIZER_REGISTERED ||
-           kind == EV_SAGA_BEGUN || kind == EV_SAGA_STEP_BEGUN || kind == EV_SAGA_RESOLVED;
+           kind == EV_SAGA_BEGUN || kind == EV_SAGA_STEP_BEGUN || kind == EV_SAGA_RESOLVED ||
+           kind == EV_OBLIGATION_RESERVED;
 }
 
 /* FNV-1a. */
@@ -299,6 +326,10 @@ check_events(const struct step *out, uint64_t potential_before)
     bool admitted = false;
 
     S.memory_left = -1; /* the second kernel's memory is not at stake */
+    for (size_t i = 0; i < out->effect_count; i++) {
+        if (out->effects[i].kind == FX_REPLY)
+            awaited_bind(&out->effects[i]);
+    }
     for (size_t i = 0; i < out->event_count; i++) {
         const struct event *ev = &out->events[i];
 
@@ -343,7 +374,13 @@ check_state(const struct input *in, int rc, uint64_t digest_before, const struct
         scenario_fail("R-EVT-2: a refused request left a mark");
 }
 
-/* Requests are answered once; a parked wait not yet. */
+static bool
+may_park(enum input_kind kind)
+{
+    return kind == IN_WAIT || kind == IN_LEASE_ACQUIRE;
+}
+
+/* Requests are answered once; a parked one not yet. */
 static void
 check_reply(const struct input *in, int rc, const struct step *out)
 {
@@ -364,7 +401,7 @@ check_reply(const struct input *in, int rc, const struct step *out)
         if (fx->code != rc)
             scenario_fail("the step says %d and its answer %d", rc, fx->code);
     }
-    if (request && in->kind != IN_WAIT && answers != 1)
+    if (request && !may_park(in->kind) && answers != 1)
         scenario_fail("input %d was answered %zu times", (int)in->kind, answers);
     if (answers > 1 || (!request && rc != 0))
         scenario_fail("input %d: %zu answers, code %d", (int)in->kind, answers, rc);

@@ -20,7 +20,7 @@
  *
  * Making things
  *     session S [ttl D]
- *     region R [in R'] [policy P] [quorum N] [drain D] [soft] [attach]
+ *     region R [in R'] [policy P] [quorum N] [drain D] [soft] [strict] [attach]
  *              [named NAME] [tasks N] [children N] [BUDGET] [finalizer F]...
  *     task T in R [running] [delay D] [drain D] [leftover D] [leftover-wait]
  *              [watchdog D] [response D] [mask N] [signal N] [notify]
@@ -39,6 +39,11 @@
  *     shutdown [within D]               T checkpoints [masked]
  *     T progresses N [masked]           S keepalive
  *     S bye                             S resumes
+ *     H reserves O in R [label L] [timeout D]          (H: a task or session)
+ *     H acquires O on NAME in R [ttl D] [timeout D] [as W]   (ttl: 10s)
+ *     H commits O                       H aborts O [note W]
+ *     H passes O to H'                  H renews O [ttl D]
+ *     H releases O
  *     complete G    abort G [message W]    resolve G retry|resolved
  *     W waits for R|T|G [started|ready] [timeout D]
  *     batch N                           the next N requests go as one

@@ -139,6 +139,8 @@ say_about(struct words *w)
         return;
     }
     t = thing_get(name);
+    if ((t->sort == ASUP_SORT_TASK || t->sort == ASUP_SORT_SESSION) && verb_of_holder(t, verb, w))
+        return;
     if (t->sort == ASUP_SORT_TASK && verb_of_task(t, verb, w))
         return;
     if (t->sort == ASUP_SORT_SESSION && verb_of_session(t, verb, w))

@@ -29,6 +29,12 @@ struct pending {
     enum asup_sort sort;
 };
 
+/* A name for what a request will be granted, at once or later. */
+struct awaited {
+    char name[NAME_MAX_];
+    uint64_t token;
+};
+
 struct shell {
     bool starts, delivers, kills, obeys, sweeps;
 };
@@ -50,6 +56,8 @@ struct scenario {
     size_t thing_count;
     struct pending pending[PENDING_MAX];
     size_t pending_count;
+    struct awaited awaited[PENDING_MAX];
+    size_t awaited_count;
 
     /* answer of the last request */
     bool answered;
@@ -86,6 +94,7 @@ struct thing *thing_get(const char *name);
 struct thing *thing_by_id(enum asup_sort sort, uint64_t id);
 struct thing *thing_add(const char *name, enum asup_sort sort, uint64_t id);
 void pending_add(const char *name, enum asup_sort sort);
+void awaited_add(const char *name, uint64_t token);
 void time_pass_to(asup_time target);
 void fact(enum input_kind kind, const struct thing *t);
 

@@ -168,6 +168,9 @@ trace_region(const struct event *ev, const char *region)
         trace_line("%s close timeout%s%s", region, ev->task != 0 ? " for " : "",
                    ev->task != 0 ? name_of(ASUP_SORT_TASK, ev->task).text : "");
         break;
+    case EV_REGION_DRAIN_ENDED:
+        trace_line("%s drain ended owing %llu", region, (unsigned long long)ev->value);
+        break;
     case EV_REGION_OVERCOMMITTED:
         trace_line("%s overcommitted", region);
         break;
@@ -209,6 +212,9 @@ trace_task(const struct event *ev, const char *task)
     case EV_TASK_BROKE_WORD:
         trace_line("%s broke its word", task);
         break;
+    case EV_FUTURELOCK:
+        trace_line("%s stuck", task);
+        break;
     case EV_TASK_LOG_LOST:
         trace_line("%s log lost %llu", task, (unsigned long long)ev->value);
         break;
@@ -245,13 +251,53 @@ trace_session(const struct event *ev, const char *session)
 }
 
 static void
+trace_owed(const struct event *ev)
+{
+    struct word what = name_of(ASUP_SORT_OBLIGATION, ev->subject);
+    struct word who = name_of(ev->holder.sort, ev->holder.id);
+    int size = (int)ev->text.size;
+    const char *text = ev->text.data;
+
+    switch (ev->kind) {
+    case EV_OBLIGATION_RESERVED:
+        trace_line("%s reserved by %s", what.text, who.text);
+        break;
+    case EV_OBLIGATION_COMMITTED:
+        trace_line("%s committed", what.text);
+        break;
+    case EV_OBLIGATION_ABORTED:
+        trace_line("%s aborted%s%.*s", what.text, size > 0 ? " " : "", size, text);
+        break;
+    case EV_OBLIGATION_LEAKED:
+        trace_line("%s leaked by %s", what.text, who.text);
+        break;
+    case EV_OBLIGATION_TRANSFERRED:
+        trace_line("%s passed to %s", what.text, who.text);
+        break;
+    case EV_OBLIGATION_RENEWED:
+        trace_line("%s renewed to %s", what.text, instant_word(ev->value).text);
+        break;
+    case EV_LEASE_ENDED:
+        trace_line("%.*s cools", size, text);
+        break;
+    case EV_LEASE_FREE:
+        trace_line("%.*s free", size, text);
+        break;
+    default: /* LEASE_GRANTED: its obligation says so */
+        break;
+    }
+}
+
+static void
 trace_event(const struct event *ev)
 {
     bool of_region = ev->kind >= EV_REGION_OPENED && ev->kind <= EV_REGION_FORGOTTEN;
 
     if (ev->subject != 0 && trace_saga(ev, name_of(ASUP_SORT_SAGA, ev->subject).text))
         return;
-    if (ev->task != 0 && !of_region)
+    if (ev->subject != 0 && ev->kind != EV_FUTURELOCK)
+        trace_owed(ev);
+    else if (ev->task != 0 && !of_region)
         trace_task(ev, name_of(ASUP_SORT_TASK, ev->task).text);
     else if (ev->session != 0 && !of_region)
         trace_session(ev, name_of(ASUP_SORT_SESSION, ev->session).text);

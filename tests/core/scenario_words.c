@@ -194,6 +194,8 @@ option_of_region(struct words *w, struct input *in)
         p->drain_ns = take_duration(w);
     else if (took(w, "soft"))
         p->soft = true;
+    else if (took(w, "strict"))
+        p->strict = true;
     else if (took(w, "attach"))
         p->attach = true;
     else if (took(w, "named"))

@@ -30,5 +30,7 @@ bool option_of_request(struct words *w, struct input *in);
 
 void say_wait(const char *name, struct words *w);
 void say_about(struct words *w);
+/* scenario_registry.c; false: the verb is another. */
+bool verb_of_holder(const struct thing *t, const char *verb, struct words *w);
 
 #endif

@@ -78,7 +78,7 @@ START_TEST(identifiers_are_refused)
                                       "r0",
                                       "r01",
                                       "x5",
-                                      "o9",
+                                      "k9",
                                       "R1",
                                       "r1 ",
                                       " r1",
