@@ -53,6 +53,8 @@ client_new(const struct asup_client_options *options, struct proto_error *err)
         return c;
     }
     c->url = address_find(options->url, err);
+    if (c->url != NULL)
+        cx_choose(c, options, err);
     return c;
 }
 

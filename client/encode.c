@@ -30,10 +30,14 @@ void
 encode_call(struct proto_writer *w, const struct call *call, const uint8_t *secret,
             uint64_t slice_ns)
 {
+    const struct asup_client *c = call->client;
+    bool about_session = call->op != &call->unknown && (call->op->id == PROTO_SESSION_KEEPALIVE ||
+                                                        call->op->id == PROTO_SESSION_BYE);
+
     if (call->parks)
         put_u64(call->args + call->args_size - 8, slice_ns);
-    proto_request_encode_raw(w, call->request, secret, NULL, call->op,
-                             (struct proto_bytes){call->args, call->args_size});
+    proto_request_encode_raw(w, call->request, secret, c->has_cx && !about_session ? c->cx : NULL,
+                             call->op, (struct proto_bytes){call->args, call->args_size});
 }
 
 void

@@ -148,6 +148,8 @@ struct asup_client {
     /* fixed once connected */
     char *url;
     bool without_session, keep_session;
+    bool has_cx;
+    uint8_t cx[ASUP_CX_SIZE]; /* shown with every request but those about sessions */
     int32_t patience_ms, answer_timeout_ms;
     uint64_t session_ttl_ns;
     pthread_t thread;
@@ -269,6 +271,14 @@ const char *address_path(const char *url);
 int address_explain(const char *url, struct proto_error *err);
 /* Not allowed to open the socket: says so at once. Else 0. */
 int address_check(const char *url, struct proto_error *err);
+
+/* ---- cx.c ----------------------------------------------------------------------------- */
+
+/* Which capability the client shows: the caller's, else that of this process's
+ * task, which belongs to the daemon that its environment names. After the
+ * address is known. Returns 0 or err->code. */
+int cx_choose(struct asup_client *c, const struct asup_client_options *options,
+              struct proto_error *err);
 
 /* ---- error.c ------------------------------------------------------------------------ */
 

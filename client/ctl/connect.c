@@ -19,6 +19,8 @@ ctl_client_options(struct ctl *ctl, struct asup_client_options *how)
 {
     asup_client_options_init(how);
     how->url = args_value(&ctl->args, OPTION_SOCKET);
+    how->cx = ctl->has_cx ? ctl->cx : NULL;
+    how->without_cx = args_have(&ctl->args, OPTION_NO_CX);
 }
 
 /* Where the daemon was looked for, for people. */

@@ -36,6 +36,8 @@ struct ctl {
     struct asup_client *client; /* NULL before ctl_connect() */
     bool json;
     bool quiet;
+    bool has_cx; /* --cx */
+    uint8_t cx[ASUP_CX_SIZE];
     bool raw;          /* the terminal is raw: lines end in \r\n */
     bool stream;       /* many objects: one a line */
     FILE *json_stream; /* NULL: standard output */

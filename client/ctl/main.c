@@ -236,6 +236,20 @@ fill_closed_descriptors(bool for_command)
     }
 }
 
+/* --cx, before the verb connects. */
+static int
+take_capability(struct ctl *ctl)
+{
+    const char *value = args_value(&ctl->args, OPTION_CX);
+
+    if (value == NULL)
+        return 0;
+    if (asup_cx_parse(value, ctl->cx) != 0) /* it may be a secret that was mistyped */
+        return ctl_bad_value(ctl, OPTION_CX, "...", "32 hexadecimal digits");
+    ctl->has_cx = true;
+    return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -266,7 +280,9 @@ main(int argc, char **argv)
         exit_code = 0;
     } else {
         ctl.json = args_have(&ctl.args, OPTION_JSON);
-        exit_code = verb_functions[ctl.args.verb->id](&ctl);
+        exit_code = take_capability(&ctl);
+        if (exit_code == 0)
+            exit_code = verb_functions[ctl.args.verb->id](&ctl);
     }
     asup_client_free(ctl.client);
     text_free(&wrong.message);

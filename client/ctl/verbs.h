@@ -171,6 +171,9 @@ enum value_kind {
     X(EVENTS_REGION, "in", 0, "REGION", VALUE_REGION, ON(EVENTS), "only that region's")            \
     X(LIMIT, "limit", 'n', "N", VALUE_ANY, ON(EVENTS), "end after N events")                       \
     X(SOCKET, "socket", 0, "URL", VALUE_ANY, ON_ALL, "where the daemon listens: ipc:///PATH")      \
+    X(CX, "cx", 0, "HEX", VALUE_ANY, ON_ALL,                                                       \
+      "act with that capability (default $ASUPERSYNC_CX, in a task)")                              \
+    X(NO_CX, "no-cx", 0, NULL, VALUE_NONE, ON_ALL, "act with this user's rights, in a task too")   \
     X(JSON, "json", 0, NULL, VALUE_NONE, ON_ALL, "print JSON, errors included")                    \
     X(QUIET, "quiet", 'q', NULL, VALUE_NONE, ON_ALL, "no progress, no remarks")                    \
     X(NO_COLOR, "no-color", 0, NULL, VALUE_NONE, ON_ALL, "no colours (as $NO_COLOR)")              \

@@ -31,7 +31,7 @@ struct call {
     const struct proto_op *op;
     const union proto_args *args;
     struct caller caller;
-    bool privileged;     /* root, or the daemon's owner */
+    bool privileged;     /* root, or the daemon's owner, without a capability */
     uint64_t request_id; /* for the reply */
     uint64_t repeat_id;  /* for R-IDM-1; 0: not to be recognised */
     uint64_t digest;
@@ -55,6 +55,10 @@ op_function op_batch;
 /* A request came, or a connection is gone (struct server_callbacks). */
 void dispatch_request(void *engine, struct exchange *x, const void *data, size_t size);
 void dispatch_gone(void *engine, struct connection *c);
+
+/* The capability that a request shows, if it does: from now on the caller has that one's rights
+ * and no others (authority.c). 0 or a code. */
+int call_show_cx(struct call *c, bool has_cx, const uint8_t cx[16]);
 
 /* Fill in c->error; returns the code. `hint` may be NULL. */
 int call_fail(struct call *c, int code, const char *field, const char *hint, const char *format,

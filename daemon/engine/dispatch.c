@@ -65,10 +65,10 @@ static int
 check_call(struct call *c, const struct proto_request *r)
 {
     struct engine *e = c->engine;
+    int shown = call_show_cx(c, r->call.has_cx, r->call.cx);
 
-    if (r->call.has_cx)
-        return call_fail(c, -ASUP_EDENIED, "cx", "send nil",
-                         "this daemon knows no capabilities yet");
+    if (shown != 0)
+        return shown;
     if (r->has_session) {
         int rc = find_session(c, r->session);
         if (rc != 0)

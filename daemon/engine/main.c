@@ -107,7 +107,7 @@ set_up_kernel(struct engine *e)
     struct kernel_allocator allocator = {.resize = kernel_resize};
     uint64_t id_first = ids_open(&e->ids, e->options.state_dir);
 
-    if (!id_first)
+    if (!id_first || !cx_open(&e->cx_key, e->options.state_dir))
         return EX_CANTCREAT;
     e->config.kernel.id_first = id_first;
     e->config.kernel.root_uid = (uint32_t)e->options.owner_uid;
@@ -226,6 +226,7 @@ tear_down(struct engine *e)
     proto_memory_free(e->spec_memory);
     free(e->inbox.facts);
     kernel_free(e->kernel);
+    cx_close(&e->cx_key);
 }
 
 int

@@ -87,9 +87,9 @@ check_item(struct call *c, const struct proto_call *op, bool atomic)
         c->error = *op->error;
         return op->code;
     }
-    if (op->has_cx)
-        return call_fail(c, -ASUP_EDENIED, "cx", "send nil",
-                         "this daemon knows no capabilities yet");
+    int shown = call_show_cx(c, op->has_cx, op->cx);
+    if (shown != 0)
+        return shown;
     if (!(op->op->flags & (atomic ? PROTO_ATOMIC : PROTO_BATCHED)))
         return call_fail(c, -ASUP_EUNSUPPORTED, "op", "send it as a request of its own",
                          "%s cannot stand in %s batch", op->op->name, atomic ? "an atomic" : "a");
@@ -160,7 +160,7 @@ batch_atomic(struct call *c, const struct args_batch *a)
         int rc = check_item(&item, &a->ops[i], true);
         if (rc == 0)
             rc = input_of(item.op->id)(&item, &items[i]);
-        items[i].caller = c->caller;
+        items[i].caller = item.caller;
         errors[i] = rc ? item.error : (struct proto_error){0};
         good = good && rc == 0;
     }

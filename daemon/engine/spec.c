@@ -10,8 +10,8 @@
 
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-/* PATH, SOCKET, REGION, TASK, WORKDIR, NOTIFY_SOCKET, and the end. */
-enum { ENV_OWN = 7 };
+/* PATH, SOCKET, REGION, TASK, CX, WORKDIR, NOTIFY_SOCKET, and the end. */
+enum { ENV_OWN = 8 };
 
 int
 spec_decode(struct engine *e, struct bytes raw, struct proto_process *out)
@@ -63,8 +63,8 @@ env_add(struct engine *e, struct environment *env, const char *name, const char 
 static bool
 is_own(const struct proto_text *name)
 {
-    static const char *const own[] = {"ASUPERSYNC_SOCKET", "ASUPERSYNC_REGION", "ASUPERSYNC_TASK",
-                                      "ASUPERSYNC_WORKDIR", "NOTIFY_SOCKET"};
+    static const char *const own[] = {"ASUPERSYNC_SOCKET", "ASUPERSYNC_REGION",  "ASUPERSYNC_TASK",
+                                      "ASUPERSYNC_CX",     "ASUPERSYNC_WORKDIR", "NOTIFY_SOCKET"};
 
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
         if (strlen(own[i]) == name->size && memcmp(own[i], name->data, name->size) == 0)
@@ -106,6 +106,8 @@ make_environment(struct engine *e, const struct task_view *task, const struct pr
     env_add(e, env, "ASUPERSYNC_WORKDIR", text);
     snprintf(text, sizeof text, "t%" PRIu64, task->id);
     env_add(e, env, "ASUPERSYNC_TASK", text);
+    cx_text(&e->cx_key, CX_TASK, task->id, text);
+    env_add(e, env, "ASUPERSYNC_CX", text);
     if (notify_path)
         env_add(e, env, "NOTIFY_SOCKET", notify_path);
     return !env->failed;

@@ -27,6 +27,7 @@
 #include "core/kernel.h"
 #include "daemon/config.h"
 #include "daemon/engine.h"
+#include "daemon/engine/cx.h"
 #include "daemon/engine/idpages.h"
 #include "daemon/engine/ids.h"
 #include "daemon/engine/list.h"
@@ -59,6 +60,7 @@ struct engine {
     struct ev_loop *loop;
     struct kernel *kernel;
     struct ids ids;
+    struct cx_key cx_key; /* capability tokens are made with it */
     struct inbox inbox;
     bool stepping;
     enum engine_phase phase;

@@ -91,6 +91,10 @@ struct asup_error_info {
 /** Bytes in the secret of a session. */
 #define ASUP_SECRET_SIZE 16
 
+/** Bytes in the token of a capability, and in its text form with the NUL. */
+#define ASUP_CX_SIZE 16
+#define ASUP_CX_TEXT_SIZE 33
+
 /** How to connect. Fill with asup_client_options_init(), then change. */
 struct asup_client_options {
     /** "ipc:///path/to/asupersyncd.sock" or just the absolute path. NULL: the
@@ -118,6 +122,13 @@ struct asup_client_options {
     /** Resume the session with this secret (ASUP_SECRET_SIZE bytes, copied).
      *  NULL: a new session. */
     const uint8_t *session_secret;
+    /** The capability to show with every request (ASUP_CX_SIZE bytes, copied).
+     *  NULL: the task's own, from $ASUPERSYNC_CX, where this process is one of
+     *  a task of the daemon that it connects to ($ASUPERSYNC_SOCKET); else none,
+     *  and the requests have the rights of this user. */
+    const uint8_t *cx;
+    /** Show no capability, whatever $ASUPERSYNC_CX says. */
+    bool without_cx;
 };
 
 /** Make @p options the defaults: discovery, a new session, 5 s to connect. */
@@ -169,6 +180,15 @@ ASUP_API void asup_client_interrupt(struct asup_client *c);
 
 /** Let blocking calls work again. @return whether they were interrupted. */
 ASUP_API bool asup_client_interrupt_clear(struct asup_client *c);
+
+/* ---- Capabilities (R-CAP-1) --------------------------------------------------------- */
+
+/** The token that 32 hexadecimal digits stand for, such as $ASUPERSYNC_CX holds.
+ *  @return 0 or -ASUP_EINVALID. */
+ASUP_API int asup_cx_parse(const char *text, uint8_t token[ASUP_CX_SIZE]);
+
+/** The text form of a token. It is a secret: whoever has it has its rights. */
+ASUP_API void asup_cx_format(const uint8_t token[ASUP_CX_SIZE], char text[ASUP_CX_TEXT_SIZE]);
 
 /* ---- Regions --------------------------------------------------------------------- */
 
