@@ -9,14 +9,12 @@
  */
 #include "core/decide.h"
 
-/* The governor's advice (R-SCH-3): drain when more is ending than beginning. */
 static bool
 draining_advised(const struct kernel *k)
 {
-    uint32_t draining = k->regions_in[ASUP_REGION_CLOSING] + k->regions_in[ASUP_REGION_DRAINING] +
-                        k->regions_in[ASUP_REGION_FINALIZING];
+    enum kernel_advice advice = kernel_advice(k);
 
-    return draining > k->regions_in[ASUP_REGION_OPEN];
+    return advice == ADVICE_DRAIN_REGIONS || advice == ADVICE_DRAIN_OBLIGATIONS;
 }
 
 static bool

@@ -156,7 +156,7 @@ enum input_kind {
     IN_WORKER_NEXT,     /* up to n calls and cancels in one answer; parks while there are none */
     IN_CALL_COMPLETE,
     IN_SAGA_BEGIN,
-    IN_SAGA_STEP,
+    IN_SAGA_STEP, /* made: the action's task; without one the saga */
     IN_SAGA_COMPLETE,
     IN_SAGA_ABORT,
     IN_SAGA_RESOLVE, /* an operator's answer to NeedsAttention */
@@ -658,6 +658,16 @@ const char *kernel_check(const struct kernel *k);
 /* V(Σ) of R-SCH-3. */
 uint64_t kernel_potential(const struct kernel *k);
 
+/* What the governor makes of it: advice that reorders picks and breaks no rule. */
+enum kernel_advice {
+    ADVICE_NONE,
+    ADVICE_MEET_DEADLINES,
+    ADVICE_DRAIN_OBLIGATIONS,
+    ADVICE_DRAIN_REGIONS,
+};
+enum kernel_advice kernel_advice(const struct kernel *k);
+const char *kernel_advice_name(enum kernel_advice advice);
+
 /* The largest id handed out so far, of any sort. */
 uint64_t kernel_id_last(const struct kernel *k);
 
@@ -793,6 +803,8 @@ uint64_t kernel_saga_next(const struct kernel *k, uint64_t region, uint64_t afte
 uint64_t kernel_capability_next(const struct kernel *k, uint64_t region, uint64_t after);
 /* Sagas that have ended and are still retained, oldest first; `after` 0 begins. */
 uint64_t kernel_saga_ended_next(const struct kernel *k, uint64_t after);
+/* Sagas that need attention, by id: the first above `after`; 0: no more. */
+uint64_t kernel_saga_attention_next(const struct kernel *k, uint64_t after);
 /* Whether a task is a step's action, or an attempt to undo it. */
 bool
 kernel_task_saga(const struct kernel *k, uint64_t task, uint64_t *saga, uint32_t *step, bool *undo);

@@ -351,6 +351,10 @@ saga_do(struct kernel *k, const struct input *in, struct refusal *why)
         return saga_begin(k, in);
     case IN_SAGA_STEP:
         saga_step(k, in, &why->detail);
+        /* The task tells the step, if there is one. */
+        if (in->u.saga_step.action != NULL)
+            return (struct asup_ref){.id = step_at(k, saga_at(k, i)->step_last)->action,
+                                     .sort = ASUP_SORT_TASK};
         break;
     case IN_SAGA_COMPLETE:
         own_step_done(k, i);

@@ -268,6 +268,20 @@ kernel_saga_ended_next(const struct kernel *k, uint64_t after)
     return i == NIL ? 0 : saga_at(k, i)->id;
 }
 
+uint64_t
+kernel_saga_attention_next(const struct kernel *k, uint64_t after)
+{
+    uint64_t next = 0;
+
+    for (uint32_t i = 0; k->saga.attention > 0 && i < k->saga.sagas.used; i++) {
+        const struct saga *s = saga_at(k, i);
+
+        if (s->id > after && s->state == SAGA_NEEDS_ATTENTION && (next == 0 || s->id < next))
+            next = s->id;
+    }
+    return next;
+}
+
 bool
 kernel_task_saga(const struct kernel *k, uint64_t task, uint64_t *saga, uint32_t *step, bool *undo)
 {

@@ -117,6 +117,12 @@ struct proto_process {
     struct proto_bytes raw;
 };
 
+/* Y: when something is tried again. */
+struct proto_retry {
+    uint64_t attempts;                    /* 0: absent */
+    uint64_t backoff_ns, backoff_most_ns; /* ASUP_NEVER: absent */
+};
+
 struct proto_processes {
     const struct proto_process *items;
     uint32_t count;
@@ -207,6 +213,39 @@ struct args_task_logs {
     uint64_t size_max;
     uint64_t timeout_ns; /* 0: answer at once */
 };
+struct args_saga_begin {
+    struct proto_target region;
+    struct proto_text name;
+};
+struct args_saga_step {
+    uint64_t saga;
+    struct proto_text name;
+    struct proto_process action; /* argv.count 0: the driver's own doing */
+    struct proto_process undo;
+    struct proto_retry retry;
+};
+struct args_saga { /* saga.complete, saga.stat */
+    uint64_t saga;
+};
+struct args_saga_abort {
+    uint64_t saga;
+    struct proto_text message;
+};
+struct args_saga_list {
+    struct proto_target region; /* "/" when absent */
+    bool all;
+    uint64_t after; /* id of a saga; 0: from the first */
+    uint64_t limit;
+};
+enum proto_saga_how { PROTO_HOW_RETRY, PROTO_HOW_RESOLVE };
+struct args_saga_resolve {
+    uint64_t saga;
+    uint32_t how; /* enum proto_saga_how */
+};
+struct args_saga_wait {
+    uint64_t saga;
+    uint64_t timeout_ns; /* ASUP_NEVER: for ever; 0: poll */
+};
 struct args_events_watch {
     uint64_t since; /* sequence number; 0: oldest kept; PROTO_UNSET: from now */
     struct proto_target region;
@@ -243,6 +282,13 @@ union proto_args {
     struct args_task_list task_list;
     struct args_task_progress task_progress;
     struct args_task_logs task_logs;
+    struct args_saga_begin saga_begin;
+    struct args_saga_step saga_step;
+    struct args_saga saga; /* saga.complete, saga.stat */
+    struct args_saga_abort saga_abort;
+    struct args_saga_list saga_list;
+    struct args_saga_resolve saga_resolve;
+    struct args_saga_wait saga_wait;
     struct args_events_watch events_watch;
     struct args_why why;
     struct args_daemon_shutdown daemon_shutdown;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The fields of requests and the operations. What they answer is told in
  * schema_reply.c. */
-#include "schema_rows.h"
+#include "schema_families.h"
 
 #include <signal.h>
 #include <string.h>
@@ -243,7 +243,7 @@ static const struct proto_field events_watch_fields[] = {
              ANY_DURATION, NEVER),
 };
 static const struct proto_field why_fields[] = {
-    ANY(args_why, id, "id", "A region, task or session.", REQUIRED),
+    ANY(args_why, id, "id", "A region, task, saga or session.", REQUIRED),
 };
 static const struct proto_field daemon_shutdown_fields[] = {
     DURATION(args_daemon_shutdown, within_ns, "within_ns",
@@ -290,6 +290,15 @@ static const struct proto_record none_record = {.name = "", .size = sizeof(struc
                        .right = (right_),                                                          \
                        .args = &(args_##_record)}
 
+/* Likewise, with a record of another file. */
+#define OP_OF(name_, wire, doc_, flags_, right_, args_)                                            \
+    [PROTO_##name_] = {.id = PROTO_##name_,                                                        \
+                       .name = (wire),                                                             \
+                       .doc = (doc_),                                                              \
+                       .flags = (flags_),                                                          \
+                       .right = (right_),                                                          \
+                       .args = &proto_##args_##_record}
+
 const struct proto_op proto_ops[PROTO_OP_COUNT] = {
     OP(SESSION_HELLO, "session.hello", "Begin a session, or resume one by its secret.", 0, "",
        session_hello),
@@ -320,6 +329,22 @@ const struct proto_op proto_ops[PROTO_OP_COUNT] = {
     OP(TASK_LOGS, "task.logs", "Read a task's output.", PROTO_PARKS, "observe", task_logs),
     OP(FINALIZER_DEFER, "finalizer.defer",
        "Register a program that runs when the region has drained.", ADMITS, "spawn", submit),
+    OP_OF(SAGA_BEGIN, "saga.begin", "Begin a saga, on top of the region's stack.",
+          PROTO_MUTATES | PROTO_BATCHED, "saga", saga_begin),
+    OP_OF(SAGA_STEP, "saga.step", "Add a step: its compensation is recorded, then its action runs.",
+          PROTO_MUTATES | PROTO_BATCHED, "saga", saga_step),
+    OP_OF(SAGA_COMPLETE, "saga.complete", "All is done: nothing will be undone.",
+          PROTO_MUTATES | PROTO_BATCHED, "saga", saga),
+    OP_OF(SAGA_ABORT, "saga.abort", "Undo every step that was begun, the last one first.",
+          PROTO_MUTATES | PROTO_BATCHED, "saga", saga_abort),
+    OP_OF(SAGA_STAT, "saga.stat", "Tell about one saga and its steps.", PROTO_BATCHED, "observe",
+          saga),
+    OP_OF(SAGA_LIST, "saga.list", "Tell about the sagas of a region.", PROTO_BATCHED, "observe",
+          saga_list),
+    OP_OF(SAGA_RESOLVE, "saga.resolve", "An operator's answer to a saga that needs attention.",
+          PROTO_MUTATES | PROTO_BATCHED, "saga", saga_resolve),
+    OP_OF(SAGA_WAIT, "saga.wait", "Wait until a saga has ended, or needs attention.", PROTO_PARKS,
+          "observe", saga_wait),
     OP(EVENTS_WATCH, "events.watch", "Read events, waiting for the next ones.", PROTO_PARKS,
        "observe", events_watch),
     OP(WHY, "why", "Tell what something waits for.", PROTO_BATCHED, "observe", why),

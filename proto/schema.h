@@ -35,6 +35,14 @@
     X(TASK_PROGRESS, "task.progress")                                                              \
     X(TASK_LOGS, "task.logs")                                                                      \
     X(FINALIZER_DEFER, "finalizer.defer")                                                          \
+    X(SAGA_BEGIN, "saga.begin")                                                                    \
+    X(SAGA_STEP, "saga.step")                                                                      \
+    X(SAGA_COMPLETE, "saga.complete")                                                              \
+    X(SAGA_ABORT, "saga.abort")                                                                    \
+    X(SAGA_STAT, "saga.stat")                                                                      \
+    X(SAGA_LIST, "saga.list")                                                                      \
+    X(SAGA_RESOLVE, "saga.resolve")                                                                \
+    X(SAGA_WAIT, "saga.wait")                                                                      \
     X(EVENTS_WATCH, "events.watch")                                                                \
     X(WHY, "why")                                                                                  \
     X(DAEMON_STATUS, "daemon.status")                                                              \
@@ -163,6 +171,7 @@ extern const struct proto_op proto_ops[PROTO_OP_COUNT]; /* by enum proto_op_id *
 extern const struct proto_reply_field *const proto_replies[PROTO_OP_COUNT];
 extern const struct proto_record proto_process_record; /* P */
 extern const struct proto_record proto_budget_record;  /* B */
+extern const struct proto_record proto_retry_record;   /* Y */
 extern const struct proto_shape proto_shapes[];        /* ends with a NULL name */
 
 /* NULL when there is no such operation. */

@@ -67,6 +67,7 @@ static const struct proto_reply_field node_fields[] = {
     {"tasks_live", "uint", "Tasks that are not completed."},
     {"tasks_total", "uint", "Tasks ever admitted."},
     {"finalizers", "uint", "Finalizers registered and not yet run."},
+    {"sagas", "uint", "Sagas that have not ended."},
     {"tasks", "list of T?", "Its tasks; not in region.stat."},
     {"children", "list of N?", "Its child regions; not in region.stat."},
     END,
@@ -101,15 +102,43 @@ static const struct proto_reply_field event_fields[] = {
     {"path", "text?", "The path of that region."},
     {"task", "id|nil", "The task it happened to."},
     {"session", "id|nil", "The session it happened to."},
+    {"saga", "id?", "The saga it happened to; value is then the number of the step."},
     {"value", "uint?", "A number, by event."},
     {"text", "text?", "A text, by event."},
     {"reason", "R?", "Why, by event."},
     {"outcome", "O?", "How it ended, by event."},
     END,
 };
+static const struct proto_reply_field saga_fields[] = {
+    {"id", "id", "The saga."},
+    {"region", "id", "The region on whose stack it stands, or stood."},
+    {"path", "text", "The path of that region."},
+    {"name", "text", "Its name."},
+    {"state", "text", "running, compensating, needs-attention, completed or compensated."},
+    {"owner", "uint", "User id of the region's owner."},
+    {"driver", "id", "The session or task that drives it."},
+    {"step_count", "uint", "Steps begun so far."},
+    {"step_at", "uint|nil", "Number of the step that is being undone."},
+    {"age_ns", "uint", "Since it was begun; of one that has ended, how long it took."},
+    {"steps", "list of H?", "In order; not in saga.list."},
+    END,
+};
+static const struct proto_reply_field step_fields[] = {
+    {"number", "uint", "1, 2, 3 and so on."},
+    {"name", "text", "Its name."},
+    {"state", "text",
+     "running, done, failed, compensating, compensated, needs-attention or resolved."},
+    {"action", "id|nil", "The task that does it; nil: the driver did."},
+    {"undo", "id|nil", "The last attempt to undo it."},
+    {"attempts", "uint", "Attempts to undo it so far."},
+    {"attempts_most", "uint", "Attempts until it needs attention."},
+    {"next_in_ns", "uint|nil", "Until the next attempt, after one that failed."},
+    {"key", "text", "Idempotency key of each attempt, in ASUPERSYNC_IDEMPOTENCY_KEY."},
+    END,
+};
 static const struct proto_reply_field link_fields[] = {
     {"id", "id|uint", "What is waited for; of a process its number."},
-    {"kind", "text", "region, task, finalizer, session or process."},
+    {"kind", "text", "region, task, finalizer, saga, session or process."},
     {"state", "text", "Its state."},
     {"pid", "uint?", "Its main process."},
     {"name", "text", "Its path, label or command."},
@@ -126,6 +155,8 @@ const struct proto_shape proto_shapes[] = {
     {"N", "A region in a tree.", node_fields},
     {"T", "A task.", task_fields},
     {"E", "An event.", event_fields},
+    {"G", "A saga.", saga_fields},
+    {"H", "A step of a saga.", step_fields},
     {"W", "A link in the chain of what something waits for.", link_fields},
     {NULL, NULL, NULL},
 };
@@ -217,6 +248,32 @@ static const struct proto_reply_field finalizer_defer[] = {
     {"advice", "text?", "What was noticed, such as a limit that cannot be kept."},
     END,
 };
+static const struct proto_reply_field saga_begin[] = {
+    {"saga", "id", "The new saga."},
+    END,
+};
+static const struct proto_reply_field saga_step[] = {
+    {"saga", "id", "The saga."},
+    {"step", "uint", "Number of the step."},
+    {"task", "id|nil", "Its action; nil: the driver's own doing."},
+    {"key", "text", "Idempotency key of its compensation."},
+    {"advice", "text?", "What was noticed, such as a limit that cannot be kept."},
+    END,
+};
+static const struct proto_reply_field saga_state[] = {
+    {"saga", "id", "The saga."},
+    {"state", "text", "Its state now."},
+    END,
+};
+static const struct proto_reply_field saga_itself[] = {
+    {"...", "G", "The body is a saga."},
+    END,
+};
+static const struct proto_reply_field saga_list[] = {
+    {"sagas", "list of G", "In order of their ids."},
+    {"more", "bool", "There are more: ask again after the last of these."},
+    END,
+};
 static const struct proto_reply_field events_watch[] = {
     {"events", "list of E", "In order."},
     {"next", "uint", "What to ask for next: since."},
@@ -249,6 +306,10 @@ static const struct proto_reply_field daemon_status[] = {
     {"waits", "uint", "Requests that wait."},
     {"connections", "uint", "Connections."},
     {"draining", "uint", "Regions on their way to being closed."},
+    {"sagas", "uint", "Sagas that have not ended."},
+    {"needs_attention", "list of id", "Sagas that need attention, the first 100 that one may see."},
+    {"advice", "text",
+     "What the governor advises: none, meet-deadlines, drain-obligations or drain-regions."},
     {"limits", "map", "By name {used?, max}."},
     {"cgroup", "text", "Where the tasks' cgroups are; empty without."},
     {"runtime_dir", "text", "Where the sockets are."},
@@ -285,6 +346,14 @@ const struct proto_reply_field *const proto_replies[PROTO_OP_COUNT] = {
     [PROTO_TASK_PROGRESS] = task_checkpoint,
     [PROTO_TASK_LOGS] = task_logs,
     [PROTO_FINALIZER_DEFER] = finalizer_defer,
+    [PROTO_SAGA_BEGIN] = saga_begin,
+    [PROTO_SAGA_STEP] = saga_step,
+    [PROTO_SAGA_COMPLETE] = saga_state,
+    [PROTO_SAGA_ABORT] = saga_state,
+    [PROTO_SAGA_STAT] = saga_itself,
+    [PROTO_SAGA_LIST] = saga_list,
+    [PROTO_SAGA_RESOLVE] = saga_state,
+    [PROTO_SAGA_WAIT] = saga_itself,
     [PROTO_EVENTS_WATCH] = events_watch,
     [PROTO_WHY] = why,
     [PROTO_DAEMON_STATUS] = daemon_status,

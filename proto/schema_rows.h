@@ -51,6 +51,11 @@
     ROW(s, m, struct proto_rlimits, PROTO_RLIMITS, key, doc, .max = PROTO_RLIMIT_COUNT)
 #define BUDGET(s, m, key, doc)                                                                     \
     ROW(s, m, struct proto_budget, PROTO_RECORD, key, doc, .record = &proto_budget_record)
+#define RETRY(s, m, key, doc)                                                                      \
+    ROW(s, m, struct proto_retry, PROTO_RECORD, key, doc, .record = &proto_retry_record)
+#define PROCESS(s, m, key, doc, ...)                                                               \
+    ROW(s, m, struct proto_process, PROTO_RECORD, key, doc, .record = &proto_process_record,       \
+        __VA_ARGS__)
 #define PROCESS_INLINE(s, m)                                                                       \
     ROW(s, m, struct proto_process, PROTO_INLINE, NULL, "", .record = &proto_process_record)
 #define PROCESSES(s, m, key, doc, ...)                                                             \

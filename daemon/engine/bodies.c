@@ -184,6 +184,10 @@ body_event(struct proto_writer *w, const struct kernel *k, const struct event *e
     pw_id(w, ASUP_SORT_TASK, ev->task);
     pw_key(w, "session");
     pw_id(w, ASUP_SORT_SESSION, ev->session);
+    if (ev->kind >= EV_SAGA_BEGUN && ev->kind <= EV_SAGA_FORGOTTEN) {
+        pw_key(w, "saga");
+        pw_id(w, ASUP_SORT_SAGA, ev->subject);
+    }
     if (ev->value) {
         pw_key(w, "value");
         pw_uint(w, ev->value);
@@ -275,6 +279,8 @@ body_region_open(struct proto_writer *w, struct engine *e, const struct region_v
     pw_uint(w, r->tasks_total);
     pw_key(w, "finalizers");
     pw_uint(w, r->finalizers);
+    pw_key(w, "sagas");
+    pw_uint(w, r->sagas);
 }
 
 void

@@ -30,12 +30,18 @@ bool
 running_finalizer(const struct kernel *k, const struct region_view *region, struct task_view *out);
 void body_task(struct proto_writer *w, struct engine *e, const struct task_view *t);
 
+/* G */
+void
+body_saga(struct proto_writer *w, struct engine *e, const struct saga_view *s, bool with_steps);
+
 /* "/web/api", NUL-terminated; returns its size. Cut when the room ends. */
 enum { REGION_PATH_SIZE = (ASUP_NAME_MAX + 1) * ASUP_DEPTH_MAX + 2 };
 size_t region_path(const struct kernel *k, uint64_t id, char *out, size_t size);
 
 const char *region_state_name(uint8_t state);
 const char *task_state_name(uint8_t state);
+const char *saga_state_name(uint8_t state);
+const char *step_state_name(uint8_t state);
 const char *cancel_kind_name(uint8_t kind);
 const char *policy_name(uint8_t policy);
 

@@ -48,6 +48,8 @@ op_function op_session_hello, op_session_keepalive, op_session_bye;
 op_function op_region_open, op_region_close, op_region_wait, op_region_stat, op_region_tree;
 op_function op_task_submit, op_task_cancel, op_task_wait, op_task_stat, op_task_list;
 op_function op_task_checkpoint, op_task_progress, op_task_logs, op_finalizer_defer;
+op_function op_saga_begin, op_saga_step, op_saga_complete, op_saga_abort;
+op_function op_saga_stat, op_saga_list, op_saga_resolve, op_saga_wait;
 op_function op_events_watch, op_why;
 op_function op_daemon_status, op_daemon_reload, op_daemon_drain, op_daemon_shutdown;
 op_function op_batch;
@@ -73,6 +75,7 @@ bool call_sees(const struct call *c, uint32_t uid);
 int call_region(struct call *c, const struct proto_target *target, const char *field,
                 struct region_view *out);
 int call_task(struct call *c, uint64_t id, struct task_view *out);
+int call_saga(struct call *c, uint64_t id, struct saga_view *out);
 
 /* Checked parameters for the kernel; what they point to lives as long as the
  * request. 0 or a code. */

@@ -68,6 +68,13 @@ hooks_event(struct engine *e, const struct event *ev)
                        "r%" PRIu64 " has less time to close than its finalizers may take",
                        ev->region);
         return;
+    case EV_SAGA_NEEDS_ATTENTION:
+        report_trouble("NeedsAttention", ev->region, ev->task,
+                       "g%" PRIu64 " could not undo its step %" PRIu64 " (%.*s): "
+                       "asupersyncctl saga resolve g%" PRIu64 " --retry or --resolved",
+                       ev->subject, ev->value, (int)ev->text.size, (const char *)ev->text.data,
+                       ev->subject);
+        return;
     case EV_TASK_WATCHDOG_MISSED:
         report_trouble("watchdog", ev->region, ev->task,
                        "t%" PRIu64 " did not feed its watchdog in time", ev->task);

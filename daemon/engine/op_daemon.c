@@ -120,6 +120,26 @@ write_flag(struct proto_writer *w, const char *key, bool value)
     pw_bool(w, value);
 }
 
+/* Sagas that wait for an operator, as the caller may see them (R-SAG-4). */
+static void
+write_attention(struct call *c, const struct kernel_counts *counts)
+{
+    const struct kernel *k = c->engine->kernel;
+    struct saga_view saga;
+    int most = 100;
+
+    pw_key(c->w, "needs_attention");
+    pw_list(c->w);
+    for (uint64_t id = counts->sagas_attention ? kernel_saga_attention_next(k, 0) : 0;
+         id && most > 0; id = kernel_saga_attention_next(k, id)) {
+        if (!kernel_saga(k, id, &saga) || !call_sees(c, saga.uid))
+            continue;
+        pw_id(c->w, ASUP_SORT_SAGA, id);
+        most--;
+    }
+    pw_end(c->w);
+}
+
 int
 op_daemon_status(struct call *c)
 {
@@ -149,6 +169,9 @@ op_daemon_status(struct call *c)
     write_uint(w, "waits", counts.waits + e->parked_count);
     write_uint(w, "connections", server_connection_count(e->server));
     write_uint(w, "draining", counts.draining);
+    write_uint(w, "sagas", counts.sagas);
+    write_attention(c, &counts);
+    write_text(w, "advice", kernel_advice_name(kernel_advice(e->kernel)));
     write_limits(w, e, &counts);
     write_text(w, "cgroup", e->hello.cgroup);
     write_text(w, "runtime_dir", e->options.runtime_dir);

@@ -75,6 +75,7 @@ op_why(struct call *c)
     struct region_view region;
     struct task_view task;
     struct session_view session;
+    struct saga_view saga;
     int rc = 0;
 
     if (!why)
@@ -87,6 +88,10 @@ op_why(struct call *c)
     case ASUP_SORT_TASK:
         if ((rc = call_task(c, ref.id, &task)) == 0)
             why_task(why, ref.id);
+        break;
+    case ASUP_SORT_SAGA:
+        if ((rc = call_saga(c, ref.id, &saga)) == 0)
+            why_saga(why, ref.id);
         break;
     case ASUP_SORT_SESSION:
         if (kernel_session(c->engine->kernel, ref.id, &session) && call_sees(c, session.uid))

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/engine/shutdown.h"
 
+#include <inttypes.h>
+
 #include "daemon/engine/keeper_link.h"
 #include "daemon/engine/report.h"
 
@@ -60,9 +62,31 @@ shutdown_extend(struct engine *e)
     (void)keeper_send(e, &m, -1);
 }
 
+/* R-SAG-4: what needs attention is left as it stands, and said. */
+static void
+attention_left(struct engine *e)
+{
+    uint64_t left = 0;
+
+    for (uint64_t id = kernel_saga_attention_next(e->kernel, 0); id != 0;
+         id = kernel_saga_attention_next(e->kernel, id)) {
+        struct saga_view saga;
+
+        left++;
+        if (left <= 16 && kernel_saga(e->kernel, id, &saga))
+            report_trouble("NeedsAttention", saga.region, 0,
+                           "g%" PRIu64 " is left as it stands: its step %" PRIu32
+                           " could not be undone",
+                           id, saga.step_at);
+    }
+    if (left > 16)
+        report(REPORT_NOTICE, "and %" PRIu64 " sagas more", left - 16);
+}
+
 void
 shutdown_complete(struct engine *e)
 {
+    attention_left(e);
     e->exit_code = 0;
     ev_break(e->loop, EVBREAK_ALL);
 }

@@ -10,8 +10,9 @@
 
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-/* PATH, SOCKET, REGION, TASK, CX, WORKDIR, NOTIFY_SOCKET, and the end. */
-enum { ENV_OWN = 8 };
+/* PATH, SOCKET, REGION, TASK, CX, WORKDIR, NOTIFY_SOCKET, SAGA, STEP,
+ * IDEMPOTENCY_KEY, and the end. */
+enum { ENV_OWN = 11 };
 
 int
 spec_decode(struct engine *e, struct bytes raw, struct proto_process *out)
@@ -63,14 +64,41 @@ env_add(struct engine *e, struct environment *env, const char *name, const char 
 static bool
 is_own(const struct proto_text *name)
 {
-    static const char *const own[] = {"ASUPERSYNC_SOCKET", "ASUPERSYNC_REGION",  "ASUPERSYNC_TASK",
-                                      "ASUPERSYNC_CX",     "ASUPERSYNC_WORKDIR", "NOTIFY_SOCKET"};
+    static const char *const own[] = {
+        "ASUPERSYNC_SOCKET", "ASUPERSYNC_REGION",  "ASUPERSYNC_TASK",
+        "ASUPERSYNC_CX",     "ASUPERSYNC_WORKDIR", "NOTIFY_SOCKET",
+        "ASUPERSYNC_SAGA",   "ASUPERSYNC_STEP",    "ASUPERSYNC_IDEMPOTENCY_KEY"};
 
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
         if (strlen(own[i]) == name->size && memcmp(own[i], name->data, name->size) == 0)
             return true;
     }
     return false;
+}
+
+/* Actions and compensations know their step. What makes up for something, or
+ * cleans up, has a key that is the same in each attempt (R-SAG-3). */
+static void
+env_of_cleanup(struct engine *e, const struct task_view *task, struct environment *env)
+{
+    uint64_t saga;
+    uint32_t step;
+    bool undo = false;
+    bool of_saga = kernel_task_saga(e->kernel, task->id, &saga, &step, &undo);
+    char text[64];
+
+    if (of_saga) {
+        snprintf(text, sizeof text, "g%" PRIu64, saga);
+        env_add(e, env, "ASUPERSYNC_SAGA", text);
+        snprintf(text, sizeof text, "%" PRIu32, step);
+        env_add(e, env, "ASUPERSYNC_STEP", text);
+    }
+    if (undo)
+        snprintf(text, sizeof text, "g%" PRIu64 ".%" PRIu32, saga, step);
+    else
+        snprintf(text, sizeof text, "t%" PRIu64, task->id);
+    if (undo || task->finalizer)
+        env_add(e, env, "ASUPERSYNC_IDEMPOTENCY_KEY", text);
 }
 
 /* Base, then the request's, then what is always so: the last word about a name
@@ -108,6 +136,7 @@ make_environment(struct engine *e, const struct task_view *task, const struct pr
     env_add(e, env, "ASUPERSYNC_TASK", text);
     cx_text(&e->cx_key, CX_TASK, task->id, text);
     env_add(e, env, "ASUPERSYNC_CX", text);
+    env_of_cleanup(e, task, env);
     if (notify_path)
         env_add(e, env, "NOTIFY_SOCKET", notify_path);
     return !env->failed;

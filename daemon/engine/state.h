@@ -148,7 +148,7 @@ void hooks_event(struct engine *e, const struct event *ev);
 
 /* ---- waits.c: requests that are held ------------------------------------------------ */
 
-enum parked_kind { PARKED_TASK, PARKED_REGION, PARKED_EVENTS, PARKED_LOGS };
+enum parked_kind { PARKED_TASK, PARKED_REGION, PARKED_SAGA, PARKED_EVENTS, PARKED_LOGS };
 
 struct parked {
     enum parked_kind kind;
@@ -158,7 +158,7 @@ struct parked {
     uint32_t uid;
     bool privileged;
     bool may_wait;         /* LOGS: false once the answer must be given */
-    uint64_t subject;      /* task, region, or region to watch (0: all) */
+    uint64_t subject;      /* task, region, saga, or region to watch (0: all) */
     uint64_t since;        /* EVENTS: next sequence number; LOGS: offset */
     uint64_t limit;        /* EVENTS: most events; LOGS: most bytes */
     uint64_t log_request;  /* LOGS: read in progress; 0: none */

@@ -167,6 +167,7 @@ waits_answer(struct engine *e, const struct effect *fx)
     struct parked *p = x ? *exchange_parked(x) : NULL;
     struct proto_writer *w = &e->wait_writer;
     struct region_view region;
+    struct saga_view saga;
     struct task_view task;
 
     if (!p)
@@ -184,6 +185,8 @@ waits_answer(struct engine *e, const struct effect *fx)
         body_task(w, e, &task);
     else if (p->kind == PARKED_REGION && kernel_region(e->kernel, p->subject, &region))
         body_region_closed(w, e, &region);
+    else if (p->kind == PARKED_SAGA && kernel_saga(e->kernel, p->subject, &saga))
+        body_saga(w, e, &saga, true);
     else {
         waits_fail(p, -ASUP_ENOTFOUND, "it has ended and was forgotten already");
         return;

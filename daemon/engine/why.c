@@ -205,6 +205,91 @@ follow_task(struct why *why, uint64_t id)
         add_processes(why, &t);
 }
 
+/* ---- Sagas -------------------------------------------------------------------------------- */
+
+/* One link, and what it waits for: 0, or a task. */
+static uint64_t
+follow_saga(struct why *why, uint64_t id)
+{
+    struct asup_ref ref = {.id = id, .sort = ASUP_SORT_SAGA};
+    struct saga_step_view step = {0};
+    struct saga_view s;
+    char left[24];
+
+    if (!kernel_saga(why->engine->kernel, id, &s))
+        return 0;
+    struct why_link *link = add_link(why);
+    link->ref = ref;
+    link->kind = "saga";
+    link->state = saga_state_name(s.state);
+    snprintf(link->name, sizeof link->name, "%.*s", (int)s.name.size, (const char *)s.name.data);
+    link->age_ns = (s.state >= SAGA_COMPLETED ? s.ended_at : why->now) - s.begun_at;
+    uint32_t number = s.step_at ? s.step_at : s.step_count;
+    bool has_step = kernel_saga_step(why->engine->kernel, id, number, &step);
+    int size = (int)step.name.size;
+    const char *name = has_step ? step.name.data : "";
+
+    switch (s.state) {
+    case SAGA_RUNNING:
+        if (has_step && step.state == STEP_RUNNING)
+            snprintf(link->note, sizeof link->note, "at its step %u (%.*s)", number, size, name);
+        else
+            snprintf(link->note, sizeof link->note,
+                     "%u steps done; its driver %c%" PRIu64 " completes or aborts it", s.step_count,
+                     (char)s.driver.sort, s.driver.id);
+        return step.state == STEP_RUNNING ? step.action : 0;
+    case SAGA_COMPENSATING:
+        if (step.state == STEP_COMPENSATING && step.next_at != ASUP_NEVER) {
+            snprintf(link->note, sizeof link->note,
+                     "undoes its step %u (%.*s); attempt %u of %u failed, the next comes in %s",
+                     number, size, name, step.attempts, step.attempts_most,
+                     span(time_left(step.next_at, why->now), left));
+            return 0;
+        }
+        snprintf(link->note, sizeof link->note, "undoes its step %u (%.*s), attempt %u", number,
+                 size, name, step.attempts);
+        return step.state == STEP_RUNNING ? step.action : step.undo;
+    case SAGA_NEEDS_ATTENTION:
+        snprintf(link->note, sizeof link->note,
+                 "could not undo its step %u (%.*s) in %u attempts; waits for an operator", number,
+                 size, name, step.attempts);
+        add_trouble(why, "NeedsAttention", ref,
+                    "the compensation of step %u (%.*s) failed %u times: asupersyncctl saga "
+                    "resolve g%" PRIu64 " --retry, or --resolved once it is made up for",
+                    number, size, name, step.attempts, id);
+        return step.undo;
+    default:
+        snprintf(link->note, sizeof link->note, "it has ended: %s", link->state);
+        return 0;
+    }
+}
+
+/* The saga that a region waits for: one that needs attention or is undone, or,
+ * when it finishes, is not completed; 0: none. */
+static uint64_t
+saga_awaited(const struct why *why, const struct region_view *r)
+{
+    const struct kernel *k = why->engine->kernel;
+    struct asup_ref at = {0};
+    struct saga_view s;
+    uint64_t best = 0;
+    uint8_t best_state = 0;
+
+    if (r->sagas == 0 || (r->state != ASUP_REGION_FINALIZING && (r->cancelled || !r->sealed)))
+        return 0;
+    while ((at = kernel_stack_next(k, r->id, at)).sort != ASUP_SORT_NONE) {
+        if (at.sort != ASUP_SORT_SAGA || !kernel_saga(k, at.id, &s) || !sees(why, s.uid))
+            continue;
+        if (s.state == SAGA_RUNNING && r->state == ASUP_REGION_FINALIZING)
+            continue;
+        if (!best || s.state > best_state) {
+            best = at.id;
+            best_state = s.state;
+        }
+    }
+    return best;
+}
+
 /* ---- Regions -------------------------------------------------------------------------------- */
 
 /* The live task that will take longest; 0: none. */
@@ -276,7 +361,13 @@ region_note(struct why *why, const struct region_view *r, char *note, size_t siz
         snprintf(note, size, "open, with %s; nothing asks it to end", held);
         return;
     case ASUP_REGION_FINALIZING:
-        if (r->finalizers || r->tasks_live)
+        if (r->sagas_attention)
+            snprintf(note, size, "drained; %u of its sagas need%s attention", r->sagas_attention,
+                     r->sagas_attention == 1 ? "s" : "");
+        else if (r->sagas)
+            snprintf(note, size, "drained; its stack runs: %u sagas and %u finalizers left",
+                     r->sagas, r->finalizers);
+        else if (r->finalizers || r->tasks_live)
             snprintf(note, size, "drained; its finalizers run, %u left", r->finalizers);
         else if (r->sweep_error)
             snprintf(note, size, "its work directory or cgroup cannot be removed: %s; tried again",
@@ -288,7 +379,10 @@ region_note(struct why *why, const struct region_view *r, char *note, size_t siz
         snprintf(note, size, "closed; nothing of it is left");
         return;
     default:
-        if (!r->cancelled)
+        if (!r->cancelled && r->sagas_running)
+            snprintf(note, size, "finishing: %s and %u saga%s may end by themselves", held,
+                     r->sagas_running, r->sagas_running == 1 ? "" : "s");
+        else if (!r->cancelled)
             snprintf(note, size, "finishing: %s may end by themselves", held);
         else if (r->drain_end == ASUP_NEVER)
             snprintf(note, size, "cancelled (%s), soft: waits for %s", reason, held);
@@ -334,6 +428,11 @@ follow_region(struct why *why, uint64_t *region, uint64_t *task)
     if (r.state == ASUP_REGION_OPEN || r.state == ASUP_REGION_CLOSED)
         return;
     *task = slowest_task(why, r.task_first, &task_stuck);
+    uint64_t saga = *task || r.child_first ? 0 : saga_awaited(why, &r);
+    if (saga) {
+        *task = follow_saga(why, saga);
+        return;
+    }
     if (!*task)
         *task = slowest_task(why, r.finalizer_top, &task_stuck);
     uint64_t child = slowest_child(why, r.child_first, &child_stuck);
@@ -386,6 +485,16 @@ why_region(struct why *why, uint64_t id)
 
     for (int i = 0; region && i <= ASUP_DEPTH_MAX; i++)
         follow_region(why, &region, &task);
+    if (task)
+        follow_task(why, task);
+    summarize(why);
+}
+
+void
+why_saga(struct why *why, uint64_t id)
+{
+    uint64_t task = follow_saga(why, id);
+
     if (task)
         follow_task(why, task);
     summarize(why);

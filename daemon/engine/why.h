@@ -17,7 +17,7 @@ enum { WHY_LINKS_MAX = ASUP_DEPTH_MAX + 4, WHY_TROUBLES_MAX = 32 };
 
 struct why_link {
     struct asup_ref ref; /* of a process: NONE */
-    const char *kind;    /* "region", "task", "finalizer", "session", "process" */
+    const char *kind;    /* "region", "task", "finalizer", "saga", "session", "process" */
     const char *state;
     uint32_t pid; /* 0: none */
     char name[160];
@@ -46,6 +46,7 @@ struct why {
 
 void why_region(struct why *why, uint64_t id);
 void why_task(struct why *why, uint64_t id);
+void why_saga(struct why *why, uint64_t id);
 void why_session(struct why *why, uint64_t id);
 
 /* ---- procinfo.c ------------------------------------------------------------------ */
