@@ -142,6 +142,7 @@ field_expects(const struct proto_field *field, char *text, size_t size)
         put(&out, "the id of a %s such as \"%c12\"",
             field->sort == ASUP_SORT_REGION ? "region"
             : field->sort == ASUP_SORT_TASK ? "task"
+            : field->sort == ASUP_SORT_SAGA ? "saga"
                                             : "session",
             field->sort);
         break;
@@ -193,6 +194,7 @@ put_text(struct out *out, const msgpack_object_str *str)
         put(out, "the %s id \"%.*s\"",
             ref.sort == ASUP_SORT_REGION ? "region"
             : ref.sort == ASUP_SORT_TASK ? "task"
+            : ref.sort == ASUP_SORT_SAGA ? "saga"
                                          : "session",
             (int)str->size, str->ptr);
     } else if (str->size == 0) {
