@@ -243,10 +243,10 @@ sort_known(int sort)
     case ASUP_SORT_TASK:
     case ASUP_SORT_SESSION:
     case ASUP_SORT_OBLIGATION:
-    case ASUP_SORT_CAPABILITY:
-    case ASUP_SORT_SAGA:
-    case ASUP_SORT_MESSAGE:
     case ASUP_SORT_CHANNEL:
+    case ASUP_SORT_MESSAGE:
+    case ASUP_SORT_SAGA:
+    case ASUP_SORT_CAPABILITY:
         return true;
     default:
         return false;

@@ -77,7 +77,7 @@ START_TEST(identifiers_are_refused)
                                       "7",
                                       "r0",
                                       "r01",
-                                      "x5",
+                                      "q5",
                                       "k9",
                                       "R1",
                                       "r1 ",
