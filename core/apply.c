@@ -165,6 +165,7 @@ reason_make(struct kernel *k, const struct event *ev, const struct reason_payloa
     r->kind = p->key.kind;
     r->origin = p->key.origin;
     r->origin_sort = p->origin_sort;
+    r->durable = ev->durable;
     r->cause = reason_hold(k, p->cause);
     r->fresh = true; /* it holds its cause already */
     r->message = heap_put(&k->heap, &k->allocator, ev->text);
@@ -174,6 +175,17 @@ reason_make(struct kernel *k, const struct event *ev, const struct reason_payloa
     do
         k->reason_next++;
     while (k->reason_next == 0 || reason_find(k, k->reason_next) != NULL);
+}
+
+void
+reason_made(struct kernel *k, const struct event *ev)
+{
+    struct reason *r = reason_find(k, ev->reason);
+
+    if (r == NULL)
+        reason_make(k, ev, ev->payload);
+    else
+        r->durable = true;
 }
 
 /* ---- Outcomes ------------------------------------------------------------------------ */
@@ -282,9 +294,11 @@ apply_config(struct kernel *k, const struct event *ev)
 void
 kernel_apply(struct kernel *k, const struct event *ev)
 {
-    must(ev->seq == k->event_seq + 1);
+    must(ev->seq > k->event_seq); /* volatile ones are missing in a journal */
     k->event_seq = ev->seq;
     k->event_at = ev->at;
+    if (ev->durable)
+        k->durable_seq = ev->seq;
     if (k->now < ev->at)
         k->now = ev->at;
     switch (ev->kind) {
@@ -292,6 +306,15 @@ kernel_apply(struct kernel *k, const struct event *ev)
         apply_config(k, ev);
         break;
     case EV_TICK:
+        break;
+    case EV_JOURNAL_STATE:
+        k->journal_failed = ev->value != 0;
+        break;
+    case EV_RESUMED:
+        apply_resumed(k, ev);
+        break;
+    case EV_REASON_MADE:
+        reason_made(k, ev);
         break;
     case EV_SESSION_OPENED:
     case EV_SESSION_LOST:
@@ -313,6 +336,8 @@ kernel_apply(struct kernel *k, const struct event *ev)
     case EV_REGION_OVERCOMMITTED:
     case EV_REGION_DRAIN_ENDED:
     case EV_REGION_FORGOTTEN:
+    case EV_REGION_CHARGED:
+    case EV_REGION_LOST:
         apply_region(k, ev);
         break;
     case EV_OBLIGATION_RESERVED:

@@ -17,7 +17,8 @@ _Static_assert(sizeof region_moves == ASUP_REGION_STATE_COUNT, "one row per stat
 static void
 region_move(struct kernel *k, struct region *r, uint8_t to)
 {
-    must((region_moves[r->state] & BIT(to)) != 0);
+    /* What a journal says of a volatile region is that it opened and closed. */
+    must((region_moves[r->state] & BIT(to)) != 0 || (r->flags & REGION_VOLATILE_TOP) != 0);
     k->regions_in[r->state]--;
     r->state = to;
     if (to != ASUP_REGION_CLOSED)
@@ -60,6 +61,14 @@ sweep_backoff_ns(uint32_t attempts)
     return attempts >= 5 ? 30 * ASUP_NS_PER_S : ASUP_NS_PER_S << attempts;
 }
 
+/* A start was ordered here or below: this and all above is swept at its end. */
+void
+region_used(struct kernel *k, uint32_t i)
+{
+    for (; i != NIL && (region_at(k, i)->flags & REGION_USED) == 0; i = region_at(k, i)->parent)
+        region_at(k, i)->flags |= REGION_USED;
+}
+
 /* ---- Opening -------------------------------------------------------------------------- */
 
 static void
@@ -99,7 +108,7 @@ region_attach(struct kernel *k, uint32_t i, uint64_t session)
     s->attached++;
 }
 
-static void
+void
 region_detach(struct kernel *k, struct region *r)
 {
     struct session *s;
@@ -140,6 +149,10 @@ region_opened(struct kernel *k, const struct event *ev)
     r->effective_limit = r->limit_at;
     r->effective_priority = r->priority;
     r->flags = (p->soft ? REGION_SOFT : 0) | (p->strict ? REGION_STRICT : 0);
+    if (parent != NULL && (parent->flags & REGION_VOLATILE) != 0)
+        r->flags |= REGION_VOLATILE;
+    else if (p->is_volatile)
+        r->flags |= REGION_VOLATILE | REGION_VOLATILE_TOP;
     if (r->cost_quota != UINT64_MAX || (parent != NULL && (parent->flags & REGION_COST_LIMITED)))
         r->flags |= REGION_COST_LIMITED;
     if (parent != NULL) {
@@ -171,6 +184,8 @@ region_opened(struct kernel *k, const struct event *ev)
     k->region_id_next = ev->region + 1;
     user_get(k, r->uid)->regions++;
     user_get(k, r->uid)->bytes += ev->text.size;
+    if ((r->flags & REGION_VOLATILE_TOP) != 0)
+        region_used(k, r->parent); /* whether a start is ordered in it, a journal does not say */
     region_link_child(k, i);
     region_attach(k, i, ev->session);
     region_rearm(k, i);
@@ -250,6 +265,7 @@ region_closed(struct kernel *k, const struct event *ev, uint32_t i)
     must(r->tasks_live == 0 && r->children_live == 0 && r->stack_top == NIL && !region_owes(r));
     leases_closed(k, i);
     region_move(k, r, ASUP_REGION_CLOSED);
+    r->flags |= REGION_SEALED;
     r->closed_at = ev->at;
     r->sweep_error = 0;
     outcome_replace(k, &r->acc, &r->has_acc, ev->outcome);
@@ -278,6 +294,24 @@ region_forgotten(struct kernel *k, uint32_t i)
     reason_release(k, r->reason);
     index_drop(&k->region_ids, i);
     arena_give(&k->regions, i);
+}
+
+/* What a volatile region has spent, for those above it (R-DUR-1). */
+static void
+region_charged(struct kernel *k, const struct event *ev, const struct region *r)
+{
+    for (uint32_t at = r->parent; at != NIL; at = region_at(k, at)->parent)
+        region_at(k, at)->cost_spent = time_add(region_at(k, at)->cost_spent, ev->value);
+}
+
+static void
+region_lost(struct kernel *k, const struct event *ev, uint32_t i)
+{
+    struct region *r = region_at(k, i);
+
+    r->flags |= REGION_LOST;
+    region_used(k, i);
+    outcome_combine(k, &r->acc, &r->has_acc, ev->outcome);
 }
 
 static void
@@ -349,6 +383,12 @@ apply_region(struct kernel *k, const struct event *ev)
     case EV_REGION_FORGOTTEN:
         region_forgotten(k, i);
         return;
+    case EV_REGION_CHARGED:
+        region_charged(k, ev, r);
+        return;
+    case EV_REGION_LOST:
+        region_lost(k, ev, i);
+        break;
     default:
         must(false);
     }

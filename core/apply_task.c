@@ -53,7 +53,8 @@ start_answered(struct kernel *k, struct task *t)
 {
     if ((t->flags & TASK_SLOW) == 0)
         window_left(k);
-    spec_drop(k, t);
+    if ((t->flags & TASK_FINALIZER) == 0) /* which may have to run again */
+        spec_drop(k, t);
 }
 
 static void
@@ -67,11 +68,7 @@ task_start_ordered(struct kernel *k, const struct event *ev, uint32_t i)
     t->run.sample_at = time_add(ev->at, k->config.start_patience_ns);
     if ((t->flags & TASK_FINALIZER) != 0)
         t->kill_at = time_add(ev->at, finalizer_budget_ns(k, t));
-    for (uint32_t at = t->region; at != NIL; at = region_at(k, at)->parent) {
-        if ((region_at(k, at)->flags & REGION_USED) != 0)
-            break;
-        region_at(k, at)->flags |= REGION_USED;
-    }
+    region_used(k, t->region);
 }
 
 static void
@@ -213,8 +210,11 @@ task_charged(struct kernel *k, const struct event *ev, struct task *t)
         t->run.sample_at = time_add(ev->at, k->config.sample_ns);
     if (!p->to_ancestors)
         return;
-    for (uint32_t at = t->region; at != NIL; at = region_at(k, at)->parent)
+    for (uint32_t at = t->region; at != NIL; at = region_at(k, at)->parent) {
         region_at(k, at)->cost_spent = time_add(region_at(k, at)->cost_spent, ev->value);
+        if ((region_at(k, at)->flags & REGION_VOLATILE_TOP) != 0)
+            break; /* REGION_CHARGED tells the others */
+    }
 }
 
 /* ---- Ending ------------------------------------------------------------------------------- */
@@ -248,7 +248,8 @@ task_stage(const struct task *t, char stage[24])
 static void
 task_end_write(struct kernel *k, struct task *t, const struct kernel_outcome *o)
 {
-    memset(&t->end, 0, sizeof t->end);
+    memset((uint8_t *)t + offsetof(struct task, run), 0,
+           offsetof(struct task, region) - offsetof(struct task, run));
     t->end.at = o->key.at;
     t->end.severity = o->key.severity;
     t->end.exit_code = o->exit_code;
@@ -344,6 +345,26 @@ finalizer_done(struct kernel *k, uint32_t i)
     r->finalizers_ns -= t->limit_at;
     outcome_combine(k, &r->fin, &r->has_fin, &o);
     retained_push(k, i, false);
+}
+
+/* A finalizer that was lost begins anew (R-SAG-3). */
+static void
+task_rerun(struct kernel *k, uint32_t i)
+{
+    struct task *t = task_at(k, i);
+
+    if (task_starting(t) && (t->flags & TASK_SLOW) == 0)
+        window_left(k);
+    lane_leave(k, i);
+    k->tasks_in[t->state]--;
+    t->state = ASUP_TASK_CREATED;
+    k->tasks_in[t->state]++;
+    t->flags &= TASK_FINALIZER | TASK_BEGUN | TASK_NOTIFY | TASK_LEFTOVER_WAIT;
+    t->pid = 0;
+    t->started_at = 0;
+    t->kill_at = ASUP_NEVER;
+    t->run.watchdog_at = t->run.response_at = t->run.sample_at = ASUP_NEVER;
+    lane_enter(k, i, LANE_FINALIZER);
 }
 
 static void
@@ -454,6 +475,9 @@ apply_task(struct kernel *k, const struct event *ev)
     case EV_TASK_FORGOTTEN:
         task_forgotten(k, i);
         return;
+    case EV_TASK_RERUN:
+        task_rerun(k, i);
+        break;
     case EV_FINALIZER_BEGUN:
         t->flags |= TASK_BEGUN;
         lane_enter(k, i, LANE_FINALIZER);

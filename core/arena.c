@@ -117,6 +117,46 @@ arena_give(struct arena *s, uint32_t i)
     s->free_count++;
 }
 
+bool
+arena_append(struct arena *s, const struct kernel_allocator *a)
+{
+    if (s->used == (uint64_t)s->chunk_count << s->shift && !arena_grow(s, a, s->free_count + 1))
+        return false;
+    memset(arena_at(s, s->used), 0, s->item_size);
+    s->used++;
+    return true;
+}
+
+void
+arena_free_mark(struct arena *s, uint32_t i, uint64_t mark)
+{
+    struct free_record *r = arena_at(s, i);
+
+    must(r->key == 0);
+    r->next = mark;
+}
+
+uint64_t
+arena_free_mark_of(const struct arena *s, uint32_t i)
+{
+    const struct free_record *r = arena_at(s, i);
+
+    must(r->key == 0);
+    return r->next;
+}
+
+uint32_t
+arena_free_next(const struct arena *s, uint32_t i)
+{
+    return (uint32_t)arena_free_mark_of(s, i);
+}
+
+bool
+arena_used(const struct arena *s, uint32_t i)
+{
+    return ((const struct free_record *)arena_at(s, i))->key != 0;
+}
+
 /* ---- Indices: open addressing, linear probes, no tombstones -------------------- */
 
 void

@@ -81,6 +81,16 @@ arena_at(const struct arena *s, uint32_t i)
     return s->chunks[i >> s->shift] + (size_t)(i & ((1U << s->shift) - 1)) * s->item_size;
 }
 
+/* A record of its own after all others, free of nothing yet: zeroed, not in the
+ * list of free ones. For reading a snapshot. False: no memory. */
+bool arena_append(struct arena *s, const struct kernel_allocator *a);
+/* What stands behind a free record in the list, or a mark. */
+void arena_free_mark(struct arena *s, uint32_t i, uint64_t mark);
+uint64_t arena_free_mark_of(const struct arena *s, uint32_t i);
+uint32_t arena_free_next(const struct arena *s, uint32_t i);
+/* Whether a record lives; i is below s->used. */
+bool arena_used(const struct arena *s, uint32_t i);
+
 /* Make sure that so many more can be taken. */
 static inline bool
 arena_reserve(struct arena *s, const struct kernel_allocator *a, uint32_t more)

@@ -97,8 +97,14 @@ charge_cost(struct kernel *k, uint32_t i, uint64_t cost, uint32_t cpu_ms, bool s
     ev.payload = &payload;
     ev.payload_size = sizeof payload;
     emit(k, ev);
-    if (working && cost > 0)
-        charge_follow(k, i, false, cost);
+    if (!working || cost == 0)
+        return;
+    if ((region_at(k, t->region)->flags & REGION_VOLATILE) != 0) {
+        ev = event_of_region(EV_REGION_CHARGED, k, region_volatile_top(k, t->region));
+        ev.value = cost;
+        emit(k, ev);
+    }
+    charge_follow(k, i, false, cost);
 }
 
 static bool

@@ -150,28 +150,45 @@ root_open(struct kernel *k, asup_time now)
 }
 
 struct kernel *
-kernel_new(const struct kernel_config *config, const struct kernel_allocator *allocator,
-           asup_time now)
+kernel_blank(const struct kernel_allocator *allocator)
 {
-    const struct admit_need admit = {.regions = 1, .tasks = 1};
-    const struct need need = {.tasks = 64, .regions = 16};
-    struct kernel *k;
+    struct kernel *k = allocator->resize(allocator->ctx, NULL, 0, sizeof *k);
 
-    if (!config_sensible(config))
-        return NULL;
-    k = allocator->resize(allocator->ctx, NULL, 0, sizeof *k);
     if (k == NULL)
         return NULL;
     memset(k, 0, sizeof *k);
     k->allocator = *allocator;
+    parts_init(k);
+    return k;
+}
+
+bool
+kernel_reserve(struct kernel *k)
+{
+    const struct admit_need admit = {.regions = 1, .tasks = 1};
+    const struct need need = {.tasks = 64, .regions = 16};
+
+    return admit_reserve(k, &admit, &need);
+}
+
+struct kernel *
+kernel_new(const struct kernel_config *config, const struct kernel_allocator *allocator,
+           asup_time now)
+{
+    struct kernel *k;
+
+    if (!config_sensible(config))
+        return NULL;
+    k = kernel_blank(allocator);
+    if (k == NULL)
+        return NULL;
     k->config = *config;
     k->now = now;
     k->event_at = now;
     k->task_id_next = k->region_id_next = k->session_id_next = config->id_first;
     k->saga.id_next = config->id_first;
     k->obligations.id_next = config->id_first;
-    parts_init(k);
-    if (!admit_reserve(k, &admit, &need)) {
+    if (!kernel_reserve(k)) {
         kernel_free(k);
         return NULL;
     }

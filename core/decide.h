@@ -282,7 +282,23 @@ void work_run(struct kernel *k);
 
 /* dispatch.c */
 void dispatch(struct kernel *k);
+void order_start(struct kernel *k, uint32_t i);
+void order_signal(struct kernel *k, uint32_t i);
 bool dispatch_waiting(const struct kernel *k);
+
+/* recover.c: what a fact says that only comes with a recovery, see durable.h */
+void task_lost(struct kernel *k, uint32_t i);
+void resumed(struct kernel *k, const struct input *in);
+void resumed_need(const struct kernel *k, struct need *need);
+/* After a snapshot was read for a fold: nothing is left inside volatile regions. */
+void volatile_drop(struct kernel *k);
+/* While the journal fails: whether the request has to wait for it. */
+bool journal_needed(const struct kernel *k, const struct input *in);
+/* What the answer to a request that was granted waits for (effect.after). */
+uint64_t answer_after(const struct kernel *k, const struct input *in);
+
+/* region.c */
+void sweep_again(struct kernel *k, uint32_t i);
 
 /* retention.c */
 enum { RETENTION_MOST = 64 }; /* forgotten in one step */
@@ -295,5 +311,9 @@ const char *check_obligations(const struct kernel *k);
 
 /* config.c */
 bool config_sensible(const struct kernel_config *c);
+/* Nothing in it, "/" neither. NULL: no memory. */
+struct kernel *kernel_blank(const struct kernel_allocator *allocator);
+/* The standing reserve of memory. */
+bool kernel_reserve(struct kernel *k);
 
 #endif

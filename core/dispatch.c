@@ -63,30 +63,39 @@ dispatch_waiting(const struct kernel *k)
 }
 
 void
+order_signal(struct kernel *k, uint32_t i)
+{
+    effect_of_task(k, FX_SIGNAL, i)->signal = task_at(k, i)->cancel_signal;
+}
+
+void
+order_start(struct kernel *k, uint32_t i)
+{
+    const struct task *t = task_at(k, i);
+    struct effect *fx = effect_of_task(k, FX_START, i);
+
+    fx->region = region_at(k, t->region)->id;
+    fx->uid = t->run_uid;
+    fx->spec = task_spec(k, t);
+}
+
+void
 dispatch(struct kernel *k)
 {
     for (uint32_t n = 0; n < k->config.picks_per_step; n++) {
         uint32_t i = pick(k);
-        const struct task *t;
-        struct effect *fx;
         struct event ev;
 
         if (i == NIL)
             return;
-        t = task_at(k, i);
-        if (t->lane == LANE_SIGNAL) {
+        if (task_at(k, i)->lane == LANE_SIGNAL) {
             ev = event_of_task(EV_TASK_CANCEL_SENT, k, i);
-            ev.value = t->cancel_signal;
-            fx = effect_add(k, FX_SIGNAL);
-            fx->signal = t->cancel_signal;
+            ev.value = task_at(k, i)->cancel_signal;
+            emit(k, ev);
+            order_signal(k, i);
         } else {
-            ev = event_of_task(EV_TASK_START_ORDERED, k, i);
-            fx = effect_add(k, FX_START);
-            fx->region = region_at(k, t->region)->id;
-            fx->uid = t->run_uid;
-            fx->spec = task_spec(k, t);
+            emit(k, event_of_task(EV_TASK_START_ORDERED, k, i));
+            order_start(k, i);
         }
-        fx->task = t->id;
-        emit(k, ev);
     }
 }

@@ -19,7 +19,7 @@
  * A new configuration is told by IN_CONFIG after IN_RESUMED, as ever.
  *
  * Which events are durable. emit() says so in ev.durable. Volatile are:
- *   - by kind: TICK, TASK_CHECKPOINTED, TASK_SAMPLE_ORDERED, TASK_WATCHDOG_FED,
+ *   - by kind: TICK, TASK_CHECKPOINTED, TASK_MASKED, TASK_SAMPLE_ORDERED, TASK_WATCHDOG_FED,
  *     SESSION_LOST, SESSION_ATTACHED that changes neither pid nor time to live,
  *     TASK_CHARGED that charges no ancestor, JOURNAL_STATE. After a crash polls
  *     spent since the last snapshot are not counted; times start anew;

@@ -111,6 +111,68 @@ event_of_session(enum event_kind kind, const struct kernel *k, uint32_t session)
     return (struct event){.kind = kind, .uid = s->uid, .session = s->id};
 }
 
+/* Bookkeeping that need not outlive the engine: see durable.h. */
+static bool
+volatile_by_kind(const struct kernel *k, const struct event *ev)
+{
+    const struct session_payload *session = ev->payload;
+    const struct charge_payload *charge = ev->payload;
+    uint32_t i;
+
+    switch (ev->kind) {
+    case EV_TICK:
+    case EV_TASK_CHECKPOINTED:
+    case EV_TASK_MASKED:
+    case EV_TASK_SAMPLE_ORDERED:
+    case EV_TASK_WATCHDOG_FED:
+    case EV_SESSION_LOST:
+    case EV_JOURNAL_STATE:
+        return true;
+    case EV_SESSION_ATTACHED:
+        i = session_of_id(k, ev->session);
+        return i != NIL && session_at(k, i)->ttl_ns == session->ttl_ns &&
+               session_at(k, i)->pid == session->pid;
+    case EV_TASK_CHARGED:
+        return ev->value == 0 || !charge->to_ancestors;
+    case EV_REQUEST_BOUND:
+    case EV_KEY_BOUND:
+        return k->durable_seq == k->request_mark; /* of what it led to, nothing is durable */
+    default:
+        return false;
+    }
+}
+
+bool
+region_id_volatile(const struct kernel *k, uint64_t id)
+{
+    uint32_t i = id == 0 ? NIL : region_of_id(k, id);
+
+    return i != NIL && (region_at(k, i)->flags & REGION_VOLATILE) != 0;
+}
+
+/* R-DUR-1 */
+static bool
+event_durable(const struct kernel *k, const struct event *ev)
+{
+    uint64_t region = ev->kind == EV_REGION_OPENED ? ev->value : ev->region;
+
+    if (volatile_by_kind(k, ev))
+        return false;
+    if (!region_id_volatile(k, region))
+        return true;
+    switch (ev->kind) {
+    case EV_REASON_MADE:
+    case EV_REGION_CHARGED:
+    case EV_REGION_LOST:
+        return true;
+    case EV_REGION_CLOSED:
+    case EV_REGION_FORGOTTEN:
+        return (region_at(k, region_of_id(k, region))->flags & REGION_VOLATILE_TOP) != 0;
+    default:
+        return false;
+    }
+}
+
 void
 emit(struct kernel *k, struct event ev)
 {
@@ -118,6 +180,7 @@ emit(struct kernel *k, struct event ev)
 
     ev.seq = k->event_seq + 1;
     ev.at = k->now;
+    ev.durable = event_durable(k, &ev);
     ev.text = scratch_text(k, ev.text);
     if (ev.outcome != NULL) {
         struct kernel_outcome *copy = scratch_take(k, sizeof *copy);
@@ -143,6 +206,21 @@ emit(struct kernel *k, struct event ev)
 }
 
 struct effect *
+effect_of_task(struct kernel *k, enum effect_kind kind, uint32_t task)
+{
+    const struct task *t = task_at(k, task);
+    const struct region *r = region_at(k, t->region);
+    struct effect *fx = effect_add(k, kind);
+
+    fx->task = t->id;
+    /* Cancelling needs no journal, but never overtakes the start. */
+    if ((r->flags & REGION_VOLATILE) != 0 || kind == FX_SAMPLE ||
+        ((kind == FX_SIGNAL || kind == FX_KILL) && (t->flags & TASK_STARTED) != 0))
+        fx->after = 0;
+    return fx;
+}
+
+struct effect *
 effect_add(struct kernel *k, enum effect_kind kind)
 {
     void *effects = k->effects;
@@ -154,5 +232,6 @@ effect_add(struct kernel *k, enum effect_kind kind)
     fx = &k->effects[k->effect_count++];
     memset(fx, 0, sizeof *fx);
     fx->kind = kind;
+    fx->after = k->durable_seq;
     return fx;
 }

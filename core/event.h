@@ -42,6 +42,7 @@ struct region_payload {
     uint8_t policy;
     bool soft;
     bool strict;
+    bool is_volatile;
 };
 
 /* TASK_CREATED, FINALIZER_REGISTERED; followed by the spec */
@@ -131,6 +132,12 @@ struct obligation_end_payload {
     uint8_t why; /* enum obligation_why */
 };
 
+/* RESUMED */
+struct resumed_payload {
+    uint64_t id_first;
+    bool same_keeper, same_boot;
+};
+
 /* ---- Scratch and emission ---------------------------------------------------------- */
 
 bool scratch_reserve(struct kernel *k, size_t size);
@@ -143,6 +150,10 @@ struct event event_of_task(enum event_kind kind, struct kernel *k, uint32_t task
 struct event event_of_session(enum event_kind kind, const struct kernel *k, uint32_t session);
 void emit(struct kernel *k, struct event ev);
 struct effect *effect_add(struct kernel *k, enum effect_kind kind);
+/* An order about a task: what it waits for (effect.after) is known. */
+struct effect *effect_of_task(struct kernel *k, enum effect_kind kind, uint32_t task);
+/* Whether a region is volatile; false: durable, or there is none (R-DUR-1). */
+bool region_id_volatile(const struct kernel *k, uint64_t id);
 
 /* ---- Applying: shared by the apply_*.c ---------------------------------------------- */
 
@@ -154,6 +165,7 @@ void apply_saga(struct kernel *k, const struct event *ev);
 /* An attempt to compensate, which is completed. */
 void apply_undo_ended(struct kernel *k, uint64_t task, const struct kernel_outcome *o);
 void apply_obligation(struct kernel *k, const struct event *ev);
+void apply_resumed(struct kernel *k, const struct event *ev);
 /* After the limit of remembered requests has changed. */
 void sessions_trim(struct kernel *k);
 
@@ -161,6 +173,8 @@ uint32_t reason_hold(struct kernel *k, uint32_t handle);
 void reason_release(struct kernel *k, uint32_t handle);
 /* Make the reason of an event, unless it exists. */
 void reason_make(struct kernel *k, const struct event *ev, const struct reason_payload *p);
+/* REASON_MADE: make it durable, or make it. */
+void reason_made(struct kernel *k, const struct event *ev);
 /* Free those that nobody held at the end of a step. */
 void reason_sweep(struct kernel *k);
 struct asup_reason_key reason_key(const struct reason *r);
@@ -183,6 +197,8 @@ void lane_enter(struct kernel *k, uint32_t task, enum lane lane);
 void lane_leave(struct kernel *k, uint32_t task);
 /* The ready task whose turn it is; NIL: none. */
 uint32_t lane_ready_next(const struct kernel *k);
+/* Which queue of the ready lane it belongs to. */
+unsigned lane_ready_priority(const struct kernel *k, uint32_t task);
 /* It leaves because its turn came: counted for fairness (R-SCH-2). */
 void lane_picked(struct kernel *k, uint32_t task);
 
@@ -199,6 +215,9 @@ uint64_t step_cleanup_ns(const struct step_record *p);
 uint64_t step_backoff_ns(const struct step_record *p, uint32_t made);
 /* Not compensated, nor given up by an operator. */
 bool step_open(const struct step_record *p);
+void region_used(struct kernel *k, uint32_t i);
+/* It is attached to its session no more. */
+void region_detach(struct kernel *k, struct region *r);
 
 /* Put the timer where the earliest of its own instants is. */
 void region_rearm(struct kernel *k, uint32_t region);

@@ -239,6 +239,7 @@ struct region_params {
     uint32_t tasks_max;                   /* 0: the configured limit; may only be smaller */
     uint32_t children_max;                /* likewise */
     bool is_volatile;                     /* R-DUR-1 */
+    bool is_durable;                      /* asked for: refused below a volatile region */
     bool strict;                          /* a leak counts Panicked (R-POL-1) */
     bool soft;                            /* R-REG-8 */
     bool attach;                          /* ends with the caller's session (R-SES-1) */

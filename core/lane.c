@@ -40,6 +40,12 @@ ready_priority(const struct kernel *k, const struct task *t)
     return priority > READY_PRIORITY_MAX ? READY_PRIORITY_MAX : priority;
 }
 
+unsigned
+lane_ready_priority(const struct kernel *k, uint32_t task)
+{
+    return ready_priority(k, task_at(k, task));
+}
+
 /* Since when a ready task is runnable. */
 static asup_time
 ready_since(const struct task *t)

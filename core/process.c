@@ -80,7 +80,7 @@ task_kill(struct kernel *k, uint32_t i)
 
     ev.reason = t->reason;
     emit(k, ev);
-    effect_add(k, FX_KILL)->task = t->id;
+    (void)effect_of_task(k, FX_KILL, i);
 }
 
 static void
@@ -93,7 +93,7 @@ task_complete(struct kernel *k, uint32_t i, const struct kernel_outcome *o)
     ev.outcome = o;
     emit(k, ev);
     if ((t->flags & TASK_ORDERED) != 0)
-        effect_add(k, FX_FORGET)->task = t->id;
+        (void)effect_of_task(k, FX_FORGET, i);
     obligations_leak(k, (struct asup_ref){.id = t->id, .sort = ASUP_SORT_TASK});
     waits_task(k, i);
     if ((t->flags & TASK_UNDO) != 0) {
@@ -174,7 +174,7 @@ running_fire(struct kernel *k, uint32_t i)
     }
     if ((t->flags & TASK_SAMPLED) != 0 && t->run.sample_at <= k->now) {
         emit(k, event_of_task(EV_TASK_SAMPLE_ORDERED, k, i));
-        effect_add(k, FX_SAMPLE)->task = t->id;
+        (void)effect_of_task(k, FX_SAMPLE, i);
     }
 }
 
@@ -370,6 +370,7 @@ task_need(const struct kernel *k, const struct input *in, uint32_t i, struct nee
     case IN_TASK_START_FAILED:
     case IN_TASK_EXITED:
     case IN_TASK_EMPTY:
+    case IN_TASK_LOST:
         need_follow(k, region, need);
         need_holder(k, (struct asup_ref){.id = task_at(k, i)->id, .sort = ASUP_SORT_TASK}, need);
         break;

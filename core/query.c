@@ -111,6 +111,7 @@ kernel_region(const struct kernel *k, uint64_t id, struct region_view *out)
         .shutdown = reason_root(k, r->reason) != NULL &&
                     reason_root(k, r->reason)->kind == ASUP_CANCEL_SHUTDOWN,
         .decided = (r->flags & REGION_DECIDED) != 0,
+        .is_volatile = (r->flags & REGION_VOLATILE) != 0,
         .close_timeout = (r->flags & REGION_CLOSE_TIMEOUT) != 0,
         .sweep_error = r->sweep_error,
         .budget = {.limit_at = r->limit_at,

@@ -75,6 +75,8 @@ region_open_check(struct kernel *k, const struct input *in, const struct admissi
         return REFUSE(why, ASUP_EDENIED, "the region belongs to another user");
     if (params_check(k, in, why) != 0)
         return why->code;
+    if (p->is_durable && (p->is_volatile || (parent->flags & REGION_VOLATILE) != 0))
+        return REFUSE(why, ASUP_EINVALID, "below a volatile region nothing is durable");
     if (parent->state != ASUP_REGION_OPEN)
         return REFUSE(why, ASUP_ECLOSED,
                       region_live(parent) ? "the region is draining and admits nothing new"
@@ -122,6 +124,7 @@ region_open(struct kernel *k, const struct input *in)
         .policy = p->policy,
         .soft = p->soft,
         .strict = p->strict,
+        .is_volatile = p->is_volatile,
     };
     uint64_t id = k->region_id_next;
     char own_name[24];
@@ -186,16 +189,23 @@ region_end(struct kernel *k, const struct input *in)
 
 /* ---- Timers ---------------------------------------------------------------------------- */
 
+void
+sweep_again(struct kernel *k, uint32_t i)
+{
+    const struct region *r = region_at(k, i);
+    struct effect *fx = effect_add(k, FX_SWEEP);
+
+    fx->region = r->id;
+    fx->uid = r->uid;
+    if ((r->flags & REGION_VOLATILE) != 0)
+        fx->after = 0;
+}
+
 static void
 sweep_order(struct kernel *k, uint32_t i)
 {
-    const struct region *r = region_at(k, i);
-    struct effect *fx;
-
     emit(k, event_of_region(EV_REGION_SWEEP_ORDERED, k, i));
-    fx = effect_add(k, FX_SWEEP);
-    fx->region = r->id;
-    fx->uid = r->uid;
+    sweep_again(k, i);
 }
 
 static void
@@ -240,6 +250,36 @@ region_fire(struct kernel *k, uint32_t i)
 
 /* ---- Moving on ---------------------------------------------------------------------------- */
 
+/* A durable outcome of a volatile region names reasons that no durable event made:
+ * they are told before, a cause before what it caused. */
+static void
+reasons_tell(struct kernel *k, uint32_t i, uint32_t handle)
+{
+    for (;;) {
+        const struct reason *deepest = NULL;
+        struct event ev = event_of_region(EV_REASON_MADE, k, i);
+        struct reason_payload p;
+
+        for (const struct reason *r = reason_find(k, handle); r != NULL;
+             r = reason_find(k, r->cause)) {
+            if (!r->durable)
+                deepest = r;
+        }
+        if (deepest == NULL)
+            return;
+        memset(&p, 0, sizeof p);
+        p.key = reason_key(deepest);
+        p.cause = deepest->cause;
+        p.origin_sort = deepest->origin_sort;
+        p.is_new = true;
+        ev.reason = (uint32_t)deepest->handle;
+        ev.text = heap_get(&k->heap, deepest->message);
+        ev.payload = &p;
+        ev.payload_size = sizeof p;
+        emit(k, ev);
+    }
+}
+
 static void
 region_close(struct kernel *k, uint32_t i)
 {
@@ -253,6 +293,8 @@ region_close(struct kernel *k, uint32_t i)
     };
 
     leases_sealed(k, i);
+    if ((r->flags & REGION_VOLATILE_TOP) != 0)
+        reasons_tell(k, i, o.reason);
     ev.outcome = &o;
     ev.payload = &p;
     ev.payload_size = sizeof p;

@@ -138,6 +138,9 @@ enum region_flag {
     REGION_COST_LIMITED = 1 << 10, /* a cost quota here or above */
     REGION_STRICT = 1 << 11,       /* a leak counts Panicked */
     REGION_DRAIN_ENDED = 1 << 12,  /* T passed while something was owed */
+    REGION_VOLATILE = 1 << 13,     /* it or one above was opened so (R-DUR-1) */
+    REGION_VOLATILE_TOP = 1 << 14, /* and what is above is durable */
+    REGION_LOST = 1 << 15,         /* volatile, of an engine that is gone */
 };
 
 struct region {
@@ -253,8 +256,9 @@ struct reason {
     uint32_t refs;
     uint32_t dying_next;
     uint8_t kind, origin_sort;
-    bool dying; /* without a holder, until the end of the step */
-    bool fresh; /* never had one */
+    bool durable; /* made by a durable event */
+    bool dying;   /* without a holder, until the end of the step */
+    bool fresh;   /* never had one */
 };
 
 /* A parked request: a promise to answer. It changes nothing and is no state. */
@@ -305,6 +309,7 @@ struct kernel {
 
     uint64_t event_seq; /* of the last event */
     asup_time event_at;
+    uint64_t durable_seq; /* of the last durable one */
     uint64_t task_id_next, region_id_next, session_id_next;
     uint32_t reason_next;
     uint32_t root;                                /* index of "/" */
@@ -313,7 +318,8 @@ struct kernel {
     uint32_t stack_entries;
     uint32_t starting;                                      /* starts in the window */
     uint32_t retained_first, retained_last, retained_count; /* links */
-    bool hurry; /* a second Shutdown came: finalizers get hurry_ns */
+    bool hurry;          /* a second Shutdown came: finalizers get hurry_ns */
+    bool journal_failed; /* admission stops */
 
     /* lanes: membership is state, places are not */
     struct timers timed;
@@ -335,6 +341,8 @@ struct kernel {
     uint32_t task_memo, region_memo, user_memo; /* looked up last */
     asup_time now;
     bool stepping;
+    bool recovering;       /* folding a journal, until RESUMED */
+    uint64_t request_mark; /* durable_seq before the request at hand */
     struct queue work_tasks, work_regions;
     uint32_t dying_first; /* reasons without a holder, kept to the end of the step */
     struct event *events;
@@ -437,6 +445,15 @@ static inline bool
 task_starting(const struct task *t)
 {
     return (t->flags & (TASK_ORDERED | TASK_STARTED | TASK_ENDED)) == TASK_ORDERED;
+}
+
+/* The topmost volatile region at or above one that is volatile. */
+static inline uint32_t
+region_volatile_top(const struct kernel *k, uint32_t i)
+{
+    while ((region_at(k, i)->flags & REGION_VOLATILE_TOP) == 0)
+        i = region_at(k, i)->parent;
+    return i;
 }
 
 static inline bool

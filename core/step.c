@@ -98,6 +98,10 @@ need_follow(const struct kernel *k, uint32_t region, struct need *need)
     for (uint32_t at = region; at != NIL; at = region_at(k, at)->parent) {
         need->regions++;
         need->sagas += region_at(k, at)->sagas;
+        if ((region_at(k, at)->flags & REGION_VOLATILE_TOP) != 0) { /* reasons to tell */
+            need->events += ASUP_DEPTH_MAX + 2;
+            need->scratch += (ASUP_DEPTH_MAX + 2) * (ASUP_MESSAGE_MAX + 64);
+        }
         if (policy_may_cancel(region_at(k, at)))
             top = at;
     }
@@ -190,6 +194,9 @@ reply(struct kernel *k, const struct input *in, const struct refusal *why, struc
     if (why->code == 0) {
         fx->made = made;
         fx->masked = why->masked;
+        fx->after = answer_after(k, in);
+    } else if (why->code == -ASUP_EUNAVAILABLE || why->code == -ASUP_ENOMEM) {
+        fx->after = 0; /* it tells nothing of the state */
     }
 }
 
@@ -321,7 +328,12 @@ request(struct kernel *k, const struct input *in)
     struct asup_ref made = {0};
     bool parked = false;
 
-    if (in->kind <= IN_SESSION_BYE) {
+    k->request_mark = k->durable_seq;
+    if (k->recovering) {
+        (void)REFUSE(&why, ASUP_EUNAVAILABLE, "the daemon is coming back");
+    } else if (k->journal_failed && journal_needed(k, in)) {
+        (void)REFUSE(&why, ASUP_EUNAVAILABLE, "the journal cannot be written");
+    } else if (in->kind <= IN_SESSION_BYE) {
         (void)session_request(k, in, &why, &made);
     } else if (in->kind == IN_WAIT) {
         (void)wait_request(k, in, &why, &parked, &made);
@@ -354,6 +366,8 @@ fact_memory(struct kernel *k, const struct input *in, uint32_t task)
 
     if (in->kind == IN_CONFIG)
         need.scratch += sizeof k->config;
+    if (in->kind == IN_RESUMED)
+        resumed_need(k, &need);
     if (in->kind == IN_REGION_SWEPT) {
         uint32_t i = region_of_id(k, in->region);
 
@@ -382,6 +396,15 @@ config_change(struct kernel *k, const struct kernel_config *wanted)
         emit(k, ev);
 }
 
+static void
+journal_state(struct kernel *k, bool failed)
+{
+    struct event ev = {.kind = EV_JOURNAL_STATE, .value = failed};
+
+    if (k->journal_failed != failed)
+        emit(k, ev);
+}
+
 static int
 fact(struct kernel *k, const struct input *in)
 {
@@ -404,6 +427,16 @@ fact(struct kernel *k, const struct input *in)
         break;
     case IN_REGION_SWEPT:
         region_swept(k, in);
+        break;
+    case IN_JOURNAL_STATE:
+        journal_state(k, in->u.journal.failed);
+        break;
+    case IN_RESUMED:
+        resumed(k, in);
+        break;
+    case IN_TASK_LOST:
+        if (task != NIL && k->recovering)
+            task_lost(k, task);
         break;
     default:
         if (task != NIL)
@@ -484,7 +517,7 @@ input_take(struct kernel *k, const struct input *in)
     bool memory = buffers_reserve(k, &base) && saga_reserve(k);
     int rc = 0;
 
-    if (memory) {
+    if (memory && !k->recovering) {
         retention_fire(k);
         memory = timers_fire(k);
     }
@@ -499,7 +532,7 @@ input_take(struct kernel *k, const struct input *in)
     } else if (in->kind != IN_TICK) {
         rc = fact(k, in);
     }
-    if (memory) {
+    if (memory && !k->recovering) {
         dispatch(k);
         saga_stuck_tell(k);
     }
@@ -539,6 +572,8 @@ kernel_next_deadline(const struct kernel *k)
 {
     asup_time at = min_u64(timers_next(&k->timers), timers_next(&k->wait_timers));
 
+    if (k->recovering)
+        return ASUP_NEVER;
     at = min_u64(at, retention_next(k));
     at = min_u64(at, saga_retention_next(k));
     return dispatch_waiting(k) ? min_u64(at, k->now) : at;

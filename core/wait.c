@@ -58,6 +58,30 @@ wait_drop(struct kernel *k, uint32_t i)
     arena_give(&k->waits, i);
 }
 
+/* Whether its answer tells only of what is volatile. The end of the topmost
+ * volatile region is durable. A family adds its own lists. */
+static bool
+wait_volatile(const struct kernel *k, const struct wait *w)
+{
+    const struct lease *lease;
+    const struct saga *saga;
+
+    switch ((enum wait_on)w->on) {
+    case WAIT_ON_REGION:
+        return (region_at(k, w->target)->flags & (REGION_VOLATILE | REGION_VOLATILE_TOP)) ==
+               REGION_VOLATILE;
+    case WAIT_ON_TASK:
+        return (region_at(k, task_at(k, w->target)->region)->flags & REGION_VOLATILE) != 0;
+    case WAIT_ON_LEASE:
+        lease = arena_at(&k->obligations.leases, w->target);
+        return (region_at(k, lease->region)->flags & REGION_VOLATILE) != 0;
+    case WAIT_ON_SAGA:
+        saga = saga_at(k, w->target);
+        return saga->region != NIL && (region_at(k, saga->region)->flags & REGION_VOLATILE) != 0;
+    }
+    return false;
+}
+
 void
 wait_end(struct kernel *k, uint32_t i, int code, const char *detail, struct asup_ref made)
 {
@@ -67,6 +91,8 @@ wait_end(struct kernel *k, uint32_t i, int code, const char *detail, struct asup
     fx->code = code;
     fx->detail = detail;
     fx->made = made;
+    if (code == -ASUP_ETIMEDOUT || wait_volatile(k, wait_at(k, i)))
+        fx->after = 0;
     wait_drop(k, i);
 }
 

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/kernel.h"
+#include "durably.h"
 #include "trace_log.h"
 
 enum { TASKS_MAX = 4096, ITEMS_MAX = 6 };
@@ -134,7 +134,7 @@ take_step(struct input *in)
                    kind == EV_OBLIGATION_RESERVED;
         if (kind == EV_SAGA_BEGUN)
             saga_last = out.events[i].subject;
-        kernel_apply(shadow, &out.events[i]);
+        apply_durably(shadow, &out.events[i]);
         trace_log_add(&recorded, &out.events[i]);
     }
     broken = kernel_check(kernel);

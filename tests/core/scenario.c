@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "durably.h"
 #include "scenario_internal.h"
 
 #include <stdarg.h>
@@ -350,7 +351,7 @@ check_events(const struct step *out, uint64_t potential_before)
             pending_bind(ASUP_SORT_TASK, ev->task);
         if (ev->kind == EV_SESSION_OPENED)
             pending_bind(ASUP_SORT_SESSION, ev->session);
-        kernel_apply(S.shadow, ev);
+        apply_durably(S.shadow, ev);
         if (scenario_event_hook != NULL)
             scenario_event_hook(ev);
     }
