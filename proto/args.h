@@ -145,6 +145,7 @@ struct args_region_open {
     struct proto_budget budget;
     uint64_t drain_ns;
     bool soft;
+    bool strict;
     bool attach;
     uint64_t tasks_max;    /* 0: the configured one */
     uint64_t children_max; /* 0: the configured one */
@@ -259,6 +260,51 @@ struct args_daemon_shutdown {
     uint64_t within_ns; /* ASUP_NEVER: none */
 };
 
+struct args_obligation_reserve {
+    struct proto_target region;
+    struct proto_text label;
+    uint64_t timeout_ns; /* ASUP_NEVER: none */
+};
+/* obligation.commit, lease.release */
+struct args_obligation {
+    uint64_t obligation;
+};
+struct args_obligation_abort {
+    uint64_t obligation;
+    struct proto_text note;
+};
+struct args_obligation_transfer {
+    uint64_t obligation;
+    struct proto_target to; /* a task or a session */
+};
+struct args_obligation_list {
+    struct proto_target region; /* "/" when absent */
+    bool recursive;
+    struct proto_target holder; /* none when absent */
+    uint32_t kind;              /* ASUP_OBLIGATION_KIND_COUNT: any */
+    uint64_t after;             /* 0: from the first */
+    uint64_t limit;
+};
+
+struct args_lease_acquire {
+    struct proto_target region;
+    struct proto_text name;
+    uint64_t ttl_ns;
+    uint64_t timeout_ns; /* 0: do not wait; ASUP_NEVER is no value */
+};
+struct args_lease_renew {
+    uint64_t obligation;
+    uint64_t ttl_ns; /* 0: as long as before */
+};
+struct args_lease_stat {
+    struct proto_target region;
+    struct proto_text name;
+};
+struct args_lease_list {
+    struct proto_target region; /* "/" when absent */
+    bool recursive;
+};
+
 struct proto_call;
 struct args_batch {
     const struct proto_call *ops;
@@ -292,6 +338,15 @@ union proto_args {
     struct args_events_watch events_watch;
     struct args_why why;
     struct args_daemon_shutdown daemon_shutdown;
+    struct args_obligation_reserve obligation_reserve;
+    struct args_obligation obligation; /* also lease.release */
+    struct args_obligation_abort obligation_abort;
+    struct args_obligation_transfer obligation_transfer;
+    struct args_obligation_list obligation_list;
+    struct args_lease_acquire lease_acquire;
+    struct args_lease_renew lease_renew;
+    struct args_lease_stat lease_stat;
+    struct args_lease_list lease_list;
     struct args_batch batch;
 };
 

@@ -150,6 +150,8 @@ static const struct proto_field region_open_fields[] = {
     DURATION(args_region_open, drain_ns, "drain_ns",
              "Allowance for cleanup; absent: by the cause of the cancel.", ANY_DURATION, NEVER),
     BOOL(args_region_open, soft, "soft", "Never kill what drains, except at shutdown."),
+    BOOL(args_region_open, strict, "strict",
+         "A leaked obligation makes its outcome panicked, not err."),
     BOOL(args_region_open, attach, "attach", "Cancel it when the session ends."),
     UINT(args_region_open, tasks_max, "tasks_max",
          "Live tasks in it; absent: the configured limit.", RANGE(1, UINT32_MAX), PRESET(0)),
@@ -243,7 +245,7 @@ static const struct proto_field events_watch_fields[] = {
              ANY_DURATION, NEVER),
 };
 static const struct proto_field why_fields[] = {
-    ANY(args_why, id, "id", "A region, task, saga or session.", REQUIRED),
+    ANY(args_why, id, "id", "A region, task, obligation, saga or session.", REQUIRED),
 };
 static const struct proto_field daemon_shutdown_fields[] = {
     DURATION(args_daemon_shutdown, within_ns, "within_ns",
@@ -254,6 +256,8 @@ static const struct proto_field batch_fields[] = {
         "Operations, each [cx|nil, op, args].", REQUIRED, RANGE(1, PROTO_BATCH_MAX)),
     BOOL(args_batch, atomic, "atomic", "All of them or none."),
 };
+
+#include "schema_owed.h"
 
 #define ARGS(s)                                                                                    \
     static const struct proto_record s##_record = RECORD_OF("", "", args_##s, s##_fields)
@@ -274,6 +278,15 @@ ARGS(task_logs);
 ARGS(events_watch);
 ARGS(why);
 ARGS(daemon_shutdown);
+ARGS(obligation_reserve);
+ARGS(obligation);
+ARGS(obligation_abort);
+ARGS(obligation_transfer);
+ARGS(obligation_list);
+ARGS(lease_acquire);
+ARGS(lease_renew);
+ARGS(lease_stat);
+ARGS(lease_list);
 ARGS(batch);
 static const struct proto_record none_record = {.name = "", .size = sizeof(struct args_none)};
 
@@ -345,6 +358,29 @@ const struct proto_op proto_ops[PROTO_OP_COUNT] = {
           PROTO_MUTATES | PROTO_BATCHED, "saga", saga_resolve),
     OP_OF(SAGA_WAIT, "saga.wait", "Wait until a saga has ended, or needs attention.", PROTO_PARKS,
           "observe", saga_wait),
+    OP(OBLIGATION_RESERVE, "obligation.reserve",
+       "Register an effect that is in flight outside the daemon: its region waits for the end of "
+       "it.",
+       PROTO_MUTATES | PROTO_BATCHED, "io", obligation_reserve),
+    OP(OBLIGATION_COMMIT, "obligation.commit",
+       "It was done: an I/O operation is complete, a message consumed, a lease released.",
+       PROTO_MUTATES | PROTO_BATCHED, "", obligation),
+    OP(OBLIGATION_ABORT, "obligation.abort",
+       "It was not done: an I/O operation is cancelled, a message given back, a permit too.",
+       PROTO_MUTATES | PROTO_BATCHED, "", obligation_abort),
+    OP(OBLIGATION_TRANSFER, "obligation.transfer", "Let another hold it.",
+       PROTO_MUTATES | PROTO_BATCHED, "", obligation_transfer),
+    OP(OBLIGATION_LIST, "obligation.list", "Tell what is owed, and by whom.", PROTO_BATCHED,
+       "observe", obligation_list),
+    OP(LEASE_ACQUIRE, "lease.acquire", "Hold a name for a time, alone.",
+       PROTO_MUTATES | PROTO_PARKS, "lease", lease_acquire),
+    OP(LEASE_RENEW, "lease.renew", "Hold it longer; at the instant of its end that is too late.",
+       PROTO_MUTATES | PROTO_BATCHED, "lease", lease_renew),
+    OP(LEASE_RELEASE, "lease.release", "Let the name go.", PROTO_MUTATES | PROTO_BATCHED, "",
+       obligation),
+    OP(LEASE_STAT, "lease.stat", "Tell who holds a name.", PROTO_BATCHED, "observe", lease_stat),
+    OP(LEASE_LIST, "lease.list", "Tell which names of a region are held.", PROTO_BATCHED, "observe",
+       lease_list),
     OP(EVENTS_WATCH, "events.watch", "Read events, waiting for the next ones.", PROTO_PARKS,
        "observe", events_watch),
     OP(WHY, "why", "Tell what something waits for.", PROTO_BATCHED, "observe", why),

@@ -43,6 +43,16 @@
     X(SAGA_LIST, "saga.list")                                                                      \
     X(SAGA_RESOLVE, "saga.resolve")                                                                \
     X(SAGA_WAIT, "saga.wait")                                                                      \
+    X(OBLIGATION_RESERVE, "obligation.reserve")                                                    \
+    X(OBLIGATION_COMMIT, "obligation.commit")                                                      \
+    X(OBLIGATION_ABORT, "obligation.abort")                                                        \
+    X(OBLIGATION_TRANSFER, "obligation.transfer")                                                  \
+    X(OBLIGATION_LIST, "obligation.list")                                                          \
+    X(LEASE_ACQUIRE, "lease.acquire")                                                              \
+    X(LEASE_RENEW, "lease.renew")                                                                  \
+    X(LEASE_RELEASE, "lease.release")                                                              \
+    X(LEASE_STAT, "lease.stat")                                                                    \
+    X(LEASE_LIST, "lease.list")                                                                    \
     X(EVENTS_WATCH, "events.watch")                                                                \
     X(WHY, "why")                                                                                  \
     X(DAEMON_STATUS, "daemon.status")                                                              \

@@ -57,6 +57,7 @@ static const struct proto_reply_field node_fields[] = {
     {"quorum", "uint?", "How many Oks decide, for the policy quorum."},
     {"owner", "uint", "User id of who opened it."},
     {"soft", "bool", "It is never killed, except at shutdown."},
+    {"strict", "bool", "A leaked obligation makes its outcome panicked."},
     {"attached", "id|nil", "The session it ends with."},
     {"age_ns", "uint", "Since it was opened."},
     {"drain_left_ns", "uint|nil", "Until what still runs is killed."},
@@ -68,6 +69,8 @@ static const struct proto_reply_field node_fields[] = {
     {"tasks_total", "uint", "Tasks ever admitted."},
     {"finalizers", "uint", "Finalizers registered and not yet run."},
     {"sagas", "uint", "Sagas that have not ended."},
+    {"obligations", "uint", "What is owed to it: it closes when that is nothing."},
+    {"leaks", "uint", "Obligations that leaked, ever."},
     {"tasks", "list of T?", "Its tasks; not in region.stat."},
     {"children", "list of N?", "Its child regions; not in region.stat."},
     END,
@@ -103,6 +106,9 @@ static const struct proto_reply_field event_fields[] = {
     {"task", "id|nil", "The task it happened to."},
     {"session", "id|nil", "The session it happened to."},
     {"saga", "id?", "The saga it happened to; value is then the number of the step."},
+    {"obligation", "id?", "The obligation it happened to."},
+    {"holder", "id?", "The task or session that holds it."},
+    {"kind", "text?", "The kind of that obligation."},
     {"value", "uint?", "A number, by event."},
     {"text", "text?", "A text, by event."},
     {"reason", "R?", "Why, by event."},
@@ -138,13 +144,45 @@ static const struct proto_reply_field step_fields[] = {
 };
 static const struct proto_reply_field link_fields[] = {
     {"id", "id|uint", "What is waited for; of a process its number."},
-    {"kind", "text", "region, task, finalizer, saga, session or process."},
+    {"kind", "text", "region, task, finalizer, obligation, saga, session or process."},
     {"state", "text", "Its state."},
     {"pid", "uint?", "Its main process."},
     {"name", "text", "Its path, label or command."},
     {"age_ns", "uint", "Since it began."},
     {"budget_left_ns", "uint?", "Time it has left."},
     {"note", "text", "What it waits for, in words."},
+    END,
+};
+
+static const struct proto_reply_field obligation_shape[] = {
+    {"id", "id", "The obligation."},
+    {"kind", "text", "send-permit, ack, lease or io-op."},
+    {"region", "id", "The region it is owed to."},
+    {"path", "text", "The path of that region."},
+    {"holder", "id", "The task or session that holds it."},
+    {"holder_label", "text?", "The label of that task."},
+    {"name", "text", "Name of the lease or channel, or the label of the I/O operation."},
+    {"token", "uint?", "Of a lease: its fencing token."},
+    {"channel", "id?", "Of a permit or ack."},
+    {"message", "id?", "Of an ack."},
+    {"age_ns", "uint", "Since it is held."},
+    {"left_ns", "uint|nil", "Until it is aborted."},
+    {"owner", "uint", "User id of the region's owner."},
+    END,
+};
+static const struct proto_reply_field lease_shape[] = {
+    {"region", "id", "The region whose name it is."},
+    {"path", "text", "The path of that region."},
+    {"name", "text", "Its name."},
+    {"state", "text", "held, or cooling: it ended, but the task that held it is not gone yet."},
+    {"obligation", "id|nil", "Of who holds it; nil while it cools."},
+    {"holder", "id", "The task or session that holds it, or held it."},
+    {"holder_label", "text?", "The label of that task."},
+    {"token", "uint", "The fencing token of the last grant."},
+    {"age_ns", "uint", "Since it was granted."},
+    {"left_ns", "uint|nil", "Until it expires; nil while it cools."},
+    {"waiters", "uint", "Requests that wait for it."},
+    {"owner", "uint", "User id of the region's owner."},
     END,
 };
 
@@ -158,6 +196,8 @@ const struct proto_shape proto_shapes[] = {
     {"G", "A saga.", saga_fields},
     {"H", "A step of a saga.", step_fields},
     {"W", "A link in the chain of what something waits for.", link_fields},
+    {"OB", "An obligation that is not resolved.", obligation_shape},
+    {"LE", "A lease.", lease_shape},
     {NULL, NULL, NULL},
 };
 
@@ -274,6 +314,36 @@ static const struct proto_reply_field saga_list[] = {
     {"more", "bool", "There are more: ask again after the last of these."},
     END,
 };
+static const struct proto_reply_field obligation_reserve[] = {
+    {"obligation", "id", "What is owed now: commit or abort it, once."},
+    END,
+};
+static const struct proto_reply_field obligation_list[] = {
+    {"obligations", "list of OB",
+     "In order of their ids; of a holder, in which it came to hold them."},
+    {"more", "bool", "There are more: ask again after the last of these."},
+    END,
+};
+static const struct proto_reply_field lease_acquire[] = {
+    {"obligation", "id", "What holds the lease: renew and release it by this."},
+    {"token", "uint",
+     "The fencing token, larger with every grant of any lease. What the lease protects should "
+     "refuse a smaller one than it has seen."},
+    {"expires_in_ns", "uint", "How long it is held unless it is renewed."},
+    END,
+};
+static const struct proto_reply_field lease_renew[] = {
+    {"expires_in_ns", "uint", "How long it is held from now."},
+    END,
+};
+static const struct proto_reply_field lease_stat[] = {
+    {"...", "LE", "The body is a lease."},
+    END,
+};
+static const struct proto_reply_field lease_list[] = {
+    {"leases", "list of LE", "Names that are held or cooling."},
+    END,
+};
 static const struct proto_reply_field events_watch[] = {
     {"events", "list of E", "In order."},
     {"next", "uint", "What to ask for next: since."},
@@ -310,6 +380,10 @@ static const struct proto_reply_field daemon_status[] = {
     {"needs_attention", "list of id", "Sagas that need attention, the first 100 that one may see."},
     {"advice", "text",
      "What the governor advises: none, meet-deadlines, drain-obligations or drain-regions."},
+    {"obligations", "map", "How many obligations there are, by kind."},
+    {"leases", "uint", "Names that are held or cooling."},
+    {"leaked", "uint", "Obligations that leaked, ever."},
+    {"stuck", "uint", "Tasks that hold something and make no progress."},
     {"limits", "map", "By name {used?, max}."},
     {"cgroup", "text", "Where the tasks' cgroups are; empty without."},
     {"runtime_dir", "text", "Where the sockets are."},
@@ -354,6 +428,16 @@ const struct proto_reply_field *const proto_replies[PROTO_OP_COUNT] = {
     [PROTO_SAGA_LIST] = saga_list,
     [PROTO_SAGA_RESOLVE] = saga_state,
     [PROTO_SAGA_WAIT] = saga_itself,
+    [PROTO_OBLIGATION_RESERVE] = obligation_reserve,
+    [PROTO_OBLIGATION_COMMIT] = nothing,
+    [PROTO_OBLIGATION_ABORT] = nothing,
+    [PROTO_OBLIGATION_TRANSFER] = nothing,
+    [PROTO_OBLIGATION_LIST] = obligation_list,
+    [PROTO_LEASE_ACQUIRE] = lease_acquire,
+    [PROTO_LEASE_RENEW] = lease_renew,
+    [PROTO_LEASE_RELEASE] = nothing,
+    [PROTO_LEASE_STAT] = lease_stat,
+    [PROTO_LEASE_LIST] = lease_list,
     [PROTO_EVENTS_WATCH] = events_watch,
     [PROTO_WHY] = why,
     [PROTO_DAEMON_STATUS] = daemon_status,

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "daemon/engine/bodies_owed.h"
 #include "daemon/engine/users.h"
 
 #define NAME_OF(name, number, wire) [number] = (wire),
@@ -188,6 +189,7 @@ body_event(struct proto_writer *w, const struct kernel *k, const struct event *e
         pw_key(w, "saga");
         pw_id(w, ASUP_SORT_SAGA, ev->subject);
     }
+    body_event_owed(w, ev);
     if (ev->value) {
         pw_key(w, "value");
         pw_uint(w, ev->value);
@@ -259,6 +261,8 @@ body_region_open(struct proto_writer *w, struct engine *e, const struct region_v
     pw_uint(w, r->uid);
     pw_key(w, "soft");
     pw_bool(w, r->soft);
+    pw_key(w, "strict");
+    pw_bool(w, r->strict);
     pw_key(w, "attached");
     pw_id(w, ASUP_SORT_SESSION, r->session);
     pw_key(w, "age_ns");
@@ -281,6 +285,10 @@ body_region_open(struct proto_writer *w, struct engine *e, const struct region_v
     pw_uint(w, r->finalizers);
     pw_key(w, "sagas");
     pw_uint(w, r->sagas);
+    pw_key(w, "obligations");
+    pw_uint(w, owed(r->obligations));
+    pw_key(w, "leaks");
+    pw_uint(w, r->leaks);
 }
 
 void

@@ -7,6 +7,7 @@
 
 #include "asupersync/version.h"
 #include "daemon/engine/bodies.h"
+#include "daemon/engine/bodies_owed.h"
 #include "daemon/engine/call.h"
 #include "daemon/engine/keeper_link.h"
 #include "daemon/engine/reload.h"
@@ -43,6 +44,8 @@ used_of(const struct engine *e, const char *name, const struct kernel_counts *co
         return counts->waits + e->parked_count;
     if (strcmp(name, "queued-bytes-per-daemon") == 0)
         return counts->bytes;
+    if (strcmp(name, "obligations-per-daemon") == 0)
+        return owed(counts->obligations);
     if (strcmp(name, "retained-outcomes") == 0)
         return counts->retained;
     return USED_UNKNOWN;
@@ -172,6 +175,11 @@ op_daemon_status(struct call *c)
     write_uint(w, "sagas", counts.sagas);
     write_attention(c, &counts);
     write_text(w, "advice", kernel_advice_name(kernel_advice(e->kernel)));
+    pw_key(w, "obligations");
+    body_kinds(w, counts.obligations);
+    write_uint(w, "leases", counts.leases);
+    write_uint(w, "leaked", counts.leaked);
+    write_uint(w, "stuck", counts.stuck);
     write_limits(w, e, &counts);
     write_text(w, "cgroup", e->hello.cgroup);
     write_text(w, "runtime_dir", e->options.runtime_dir);

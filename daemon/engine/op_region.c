@@ -28,6 +28,7 @@ input_region_open(struct call *c, struct input *in)
         .tasks_max = (uint32_t)a->tasks_max,
         .children_max = (uint32_t)a->children_max,
         .soft = a->soft,
+        .strict = a->strict,
         .attach = a->attach,
         .finalizer_count = a->finalizers.count,
     };

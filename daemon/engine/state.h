@@ -148,7 +148,14 @@ void hooks_event(struct engine *e, const struct event *ev);
 
 /* ---- waits.c: requests that are held ------------------------------------------------ */
 
-enum parked_kind { PARKED_TASK, PARKED_REGION, PARKED_SAGA, PARKED_EVENTS, PARKED_LOGS };
+enum parked_kind {
+    PARKED_TASK,
+    PARKED_REGION,
+    PARKED_LEASE,
+    PARKED_SAGA,
+    PARKED_EVENTS,
+    PARKED_LOGS,
+};
 
 struct parked {
     enum parked_kind kind;

@@ -7,6 +7,7 @@
 
 #include "asupersync/values.h"
 #include "daemon/engine/bodies.h"
+#include "daemon/engine/bodies_owed.h"
 #include "daemon/engine/logs_reader.h"
 #include "daemon/engine/watch.h"
 
@@ -183,6 +184,8 @@ waits_answer(struct engine *e, const struct effect *fx)
     proto_reply_begin(w, p->request_id, 0);
     if (p->kind == PARKED_TASK && kernel_task(e->kernel, p->subject, &task))
         body_task(w, e, &task);
+    else if (p->kind == PARKED_LEASE)
+        body_granted(w, e, fx->made.id);
     else if (p->kind == PARKED_REGION && kernel_region(e->kernel, p->subject, &region))
         body_region_closed(w, e, &region);
     else if (p->kind == PARKED_SAGA && kernel_saga(e->kernel, p->subject, &saga))
