@@ -305,7 +305,6 @@ START_TEST(operations_are_what_their_flags_say)
         ck_assert_ptr_nonnull(proto_replies[i]);
         ck_assert_msg(!(op->flags & PROTO_ATOMIC) || op->flags & PROTO_BATCHED, "%s", op->name);
         ck_assert_msg(!(op->flags & PROTO_PARKS) || !(op->flags & PROTO_BATCHED), "%s", op->name);
-        ck_assert_msg(!(op->flags & PROTO_PARKS) || !(op->flags & PROTO_MUTATES), "%s", op->name);
     }
     ck_assert_ptr_null(proto_op_find("task", 4));
     ck_assert_ptr_null(proto_op_find("task.submit", 10));
