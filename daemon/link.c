@@ -28,6 +28,8 @@ link_message_size(uint32_t kind)
         return PAYLOAD(hello);
     case LINK_ROW:
         return PAYLOAD(row);
+    case LINK_REGION:
+        return PAYLOAD(region);
     case LINK_SAMPLED:
         return PAYLOAD(sampled);
     case LINK_SWEPT:
@@ -58,6 +60,7 @@ link_message_size(uint32_t kind)
     case LINK_RELOADED:
     case LINK_REREAD:
     case LINK_QUIESCENT:
+    case LINK_REPLACE:
         return PAYLOAD_NONE;
     }
     return 0;

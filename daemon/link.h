@@ -10,10 +10,18 @@
  * row only on LINK_FORGET. START is idempotent by task id. Neither side ever
  * blocks on a send: what does not fit waits in a queue of its own.
  *
- * The engine dies or hangs: the keeper reads the channel to its end, kills all
- * tasks (one cgroup.kill of tree/), waits until they are gone, and starts a
- * new engine. The keeper dies: the engine sees end of file, writes the tree's
- * cgroup.kill, which it holds open as ENGINE_FD_KILL, and exits.
+ * The engine dies or hangs: the keeper reads the channel to its end and obeys
+ * what it reads, keeps every task and every row, and starts a new engine. That
+ * one is told HELLO, one REGION per region that anything was made for, one ROW
+ * per row in the order in which they changed last, each with its log pipe's
+ * read end again, and TABLE_END. Rows that it does not know it kills and
+ * forgets, regions that it does not know it sweeps (R-TSK-5).
+ *
+ * The keeper dies: the engine sees end of file, writes the tree's cgroup.kill,
+ * which it holds open as ENGINE_FD_KILL, and exits.
+ *
+ * An engine of another LINK_VERSION than the keeper's refuses HELLO and exits
+ * with ENGINE_EXIT_LINK: then only a restart of the whole daemon helps.
  */
 #ifndef ASUPERSYNC_DAEMON_LINK_H
 #define ASUPERSYNC_DAEMON_LINK_H
@@ -28,18 +36,29 @@
 #define ENGINE_FD_LINK 3
 #define ENGINE_FD_KILL 4 /* cgroup.kill of tree/; closed where there is none */
 
-#define LINK_VERSION 1
+/* Grows with every change of what follows. In every version HELLO is kind 1 and
+ * its version the first number of its payload. */
+#define LINK_VERSION 2
+
+/* Exit statuses of an engine (sysexits.h) that end it before LINK_READY and
+ * will again: the keeper says so and tries again seldom, while the tasks go on. */
+#define ENGINE_EXIT_LINK 76 /* EX_PROTOCOL: keeper and engine do not fit together */
+/* After LINK_REPLACE. */
+#define ENGINE_EXIT_REPLACE 85
+
 #define LINK_PATH_MAX ASUP_DEPTH_MAX
 
 enum link_kind {
     /* keeper -> engine */
     LINK_HELLO = 1, /* first message, and the answer to LINK_REREAD: u.hello */
-    LINK_TABLE_END, /* every row there was has been sent once */
-    LINK_ROW,       /* u.row; with the log pipe's read end the first time it is started */
+    LINK_TABLE_END, /* every region and row there was has been sent once */
+    LINK_ROW,       /* u.row; each engine gets the log pipe's read end with the first one
+                       that says started */
     LINK_SAMPLED,   /* u.sampled: answer to LINK_SAMPLE */
     LINK_SWEPT,     /* u.swept: answer to LINK_SWEEP */
     LINK_SHUTDOWN,  /* SIGTERM or SIGINT came; u.shutdown */
     LINK_RELOAD,    /* SIGHUP came; u.hello as it is after the keeper's own reload */
+    LINK_REGION,    /* u.region: has a cgroup or work directory; before TABLE_END only */
 
     /* engine -> keeper */
     LINK_READY,     /* the sockets listen: READY=1 to the service manager */
@@ -56,8 +75,10 @@ enum link_kind {
     LINK_SAMPLE,    /* u.task */
     LINK_ACK,       /* u.ack */
     LINK_FORGET,    /* u.task: remove cgroup and row */
-    LINK_SWEEP,     /* u.sweep: remove the region's cgroup and work directory */
+    LINK_SWEEP,     /* u.sweep: remove the region's cgroup and work directory, those of all
+                       regions below it too; what still lives in them is killed */
     LINK_QUIESCENT, /* "/" is closed; the engine exits 0 now, and so shall the keeper */
+    LINK_REPLACE,   /* the engine exits now, to be started anew from its file */
 };
 
 enum containment {
@@ -108,6 +129,8 @@ struct link_message {
             uint32_t containment; /* enum containment */
             uint32_t engine_runs; /* 1 for the first engine, then 2, ... */
             uint64_t heartbeat_ns;
+            uint64_t keeper_instance; /* random: another one is another keeper */
+            char boot[40];      /* this boot of the machine; "": unknown */
             bool system_mode;   /* tasks run as their submitters */
             bool memory_limits; /* the memory controller is there */
             bool pids_limits;
@@ -115,6 +138,10 @@ struct link_message {
             char cgroup[192];   /* absolute path of tree/, "" without */
         } hello;
         struct link_row row;
+        struct {
+            uint64_t region;
+            uint64_t parent;
+        } region;
         struct {
             uint64_t task;
             uint64_t cpu_ns;

@@ -438,6 +438,8 @@ become_keeper(const struct arguments *a)
 {
     char owner[24];
     char *argv[16];
+    char program[PATH_MAX];
+    ssize_t program_size = readlink("/proc/self/exe", program, sizeof program - 1);
     int argc = 0;
     struct keeper_options keeper = {
         .runtime_dir = a->runtime_dir,
@@ -450,6 +452,11 @@ become_keeper(const struct arguments *a)
         .user_mode = a->user_mode,
         .ready_fd = -1,
     };
+
+    if (program_size > 0) {
+        program[program_size] = '\0';
+        keeper.program_path = make_text("%s", program);
+    }
 
     (void)snprintf(owner, sizeof owner, "%u", geteuid());
     argv[argc++] = (char *)"asupersyncd";

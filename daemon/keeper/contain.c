@@ -247,15 +247,6 @@ contain_remove_region(struct keeper *k, struct region *region)
 }
 
 void
-contain_remove_all(struct keeper *k)
-{
-    if (!k->cgroup.present)
-        return;
-    (void)cgroup_remove_below(k->cgroup.tree_fd);
-    (void)mkdirat(k->cgroup.tree_fd, "sweep", 0755);
-}
-
-void
 contain_look_again(struct keeper *k)
 {
     if (!k->cgroup.present)

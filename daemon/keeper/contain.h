@@ -45,9 +45,6 @@ int contain_populated_all(struct keeper *k);
 /* A region's own cgroup: 0, or -EBUSY and it must be tried again. */
 int contain_remove_region(struct keeper *k, struct region *region);
 
-/* Once every task is gone: remove all that is left below tree/. */
-void contain_remove_all(struct keeper *k);
-
 /* Before a round of contain_populated: what was seen before is out of date. */
 void contain_look_again(struct keeper *k);
 

@@ -15,12 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/keeper/contain.h"
+#include "daemon/keeper/greet.h"
 #include "daemon/keeper/log.h"
 #include "daemon/keeper/notify.h"
 #include "daemon/keeper/orders.h"
-#include "daemon/keeper/rows.h"
-#include "daemon/keeper/run_as.h"
 #include "daemon/keeper/spawn.h"
 #include "daemon/keeper/sweep.h"
 
@@ -31,12 +29,12 @@
 /* Orders taken in one turn of the loop, so that ends are noticed in between. */
 #define ORDERS_AT_ONCE 64
 
-/* How long an engine that said QUIESCENT may take to exit. */
+/* How long an engine that said QUIESCENT or REPLACE may take to exit. */
 #define LEAVING_NS (10 * ASUP_NS_PER_S)
 
-/* While clearing: how often to look and kill again, and to complain. */
-#define CLEAR_LOOK_NS (2 * ASUP_NS_PER_MS)
-#define CLEAR_REPORT_NS (10 * ASUP_NS_PER_S)
+/* One that cannot start is tried again, ever more seldom. */
+#define ENGINE_PAUSE_MIN ASUP_NS_PER_S
+#define ENGINE_PAUSE_MAX (32 * ASUP_NS_PER_S)
 
 /* ---- Starting ----------------------------------------------------------------------- */
 
@@ -69,48 +67,13 @@ static void __attribute__((noreturn)) run_engine(const struct keeper *k, int lin
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         goto fail;
     restore_signals();
+    /* As the file is now: an upgrade replaces it together with the module. */
+    if (k->options->program_path != NULL)
+        (void)execv(k->options->program_path, k->options->engine_argv);
     (void)execv("/proc/self/exe", k->options->engine_argv);
 fail:
     log_error("cannot start the engine: %s", strerror(errno));
     _exit(KEEPER_EXIT_FAILED);
-}
-
-static void
-fill_hello(struct keeper *k, struct link_message *message)
-{
-    message->u.hello.version = LINK_VERSION;
-    message->u.hello.keeper_pid = (uint32_t)getpid();
-    /* Where a task may run as root it could leave its cgroup, as one that runs
-     * as the owner of the whole tree. */
-    if (k->cgroup.present)
-        k->containment = !keeper_switches_user(k) || run_as_allows(0)
-                             ? CONTAINMENT_CGROUP2_COOPERATIVE
-                             : CONTAINMENT_CGROUP2;
-    message->u.hello.containment = k->containment;
-    message->u.hello.engine_runs = k->engine.runs;
-    message->u.hello.heartbeat_ns = k->options->engine_timeout_ns / 4;
-    message->u.hello.system_mode = keeper_switches_user(k);
-    message->u.hello.memory_limits = k->cgroup.memory;
-    message->u.hello.pids_limits = k->cgroup.pids;
-    (void)snprintf(message->u.hello.work_dir, sizeof message->u.hello.work_dir, "%s/work",
-                   k->options->state_dir);
-    (void)snprintf(message->u.hello.cgroup, sizeof message->u.hello.cgroup, "%.191s",
-                   k->cgroup.present ? k->cgroup.tree : "");
-}
-
-/* The first words to a new engine. The table is empty, since nothing outlives
- * an engine, and said so. */
-static void
-greet(struct keeper *k)
-{
-    struct link_message hello = {.kind = LINK_HELLO};
-    struct link_message end = {.kind = LINK_TABLE_END};
-
-    fill_hello(k, &hello);
-    (void)engine_send(k, &hello, -1);
-    (void)engine_send(k, &end, -1);
-    if (k->shutdown_count > 0)
-        engine_shut_down(k);
 }
 
 int
@@ -141,6 +104,7 @@ engine_start(struct keeper *k)
     engine->ready = false;
     engine->state = ENGINE_RUNNING;
     engine->due_at = k->now + k->options->engine_timeout_ns;
+    engine->start_at = ASUP_NEVER;
     engine->link_watched_write = false;
     link_init(&engine->link, pair[0], LINK_QUEUED_MAX);
     rc = keeper_watch(k, pair[0], EPOLLIN, WATCH_TAG(WATCH_LINK, engine->runs));
@@ -148,8 +112,8 @@ engine_start(struct keeper *k)
         rc = keeper_watch(k, engine->pidfd, EPOLLIN, WATCH_TAG(WATCH_ENGINE, engine->runs));
     if (rc < 0)
         (void)syscall(SYS_pidfd_send_signal, engine->pidfd, SIGKILL, NULL, 0);
-    greet(k);
-    return rc;
+    greet_begin(k);
+    return 0;
 }
 
 /* ---- The channel -------------------------------------------------------------------- */
@@ -173,7 +137,7 @@ engine_send(struct keeper *k, struct link_message *message, int fd)
 {
     int rc;
 
-    if (k->engine.state != ENGINE_RUNNING && k->engine.state != ENGINE_LEAVING)
+    if (k->engine.state == ENGINE_ABSENT)
         return -EPIPE;
     rc = link_send(&k->engine.link, message, fd);
     watch_link(k);
@@ -211,10 +175,11 @@ engine_link_ready(struct keeper *k)
         return;
     (void)link_flush(&engine->link);
     watch_link(k);
+    greet_turn(k);
     if (!take_orders(k, ORDERS_AT_ONCE, true)) {
         /* It closed the channel: it is dying, or worse, it goes on without. */
         (void)epoll_ctl(k->epoll_fd, EPOLL_CTL_DEL, engine->link.fd, NULL);
-        if (engine->state != ENGINE_LEAVING)
+        if (engine->state == ENGINE_RUNNING)
             (void)syscall(SYS_pidfd_send_signal, engine->pidfd, SIGKILL, NULL, 0);
     }
 }
@@ -233,6 +198,7 @@ void
 engine_became_ready(struct keeper *k)
 {
     k->engine.ready = true;
+    k->engine.start_pause = 0;
     if (!k->engine.ever_ready && k->options->ready_fd >= 0) {
         (void)!write(k->options->ready_fd, "", 1);
         close(k->options->ready_fd);
@@ -258,10 +224,27 @@ engine_quiescent(struct keeper *k)
 }
 
 void
+engine_replace(struct keeper *k)
+{
+    if (k->engine.state != ENGINE_RUNNING)
+        return;
+    log_info("the engine is replaced; its tasks go on");
+    notify_send("STATUS=The engine is replaced");
+    k->engine.state = ENGINE_REPLACING;
+    k->engine.due_at = k->now + LEAVING_NS;
+}
+
+void
 engine_shut_down(struct keeper *k)
 {
     struct link_message message = {.kind = LINK_SHUTDOWN};
 
+    if (k->engine.state == ENGINE_ABSENT && k->engine.start_at > k->now) {
+        log_error("there is no engine that could end anything in order: it is all killed");
+        keeper_finish(k, KEEPER_EXIT_FAILED);
+    }
+    if (k->engine.state == ENGINE_ABSENT || k->engine.greeting)
+        return; /* the next engine is told, or this one in its turn */
     message.u.shutdown.count = k->shutdown_count;
     (void)engine_send(k, &message, -1);
 }
@@ -271,7 +254,7 @@ engine_tell(struct keeper *k)
 {
     struct link_message message = {.kind = LINK_HELLO};
 
-    fill_hello(k, &message);
+    greet_fill_hello(k, &message);
     (void)engine_send(k, &message, -1);
 }
 
@@ -280,9 +263,16 @@ engine_reload(struct keeper *k)
 {
     struct link_message message = {.kind = LINK_RELOAD};
 
-    fill_hello(k, &message);
-    if (engine_send(k, &message, -1) < 0)
-        notify_send("READY=1");
+    k->engine.reload_owed = k->engine.greeting;
+    if (k->engine.greeting)
+        return;
+    greet_fill_hello(k, &message);
+    if (engine_send(k, &message, -1) == 0)
+        return;
+    /* One that could not start may have been waiting for just this. */
+    if (k->engine.state == ENGINE_ABSENT)
+        k->engine.start_at = k->now;
+    notify_send("READY=1");
 }
 
 /* ---- Its end ------------------------------------------------------------------------ */
@@ -299,87 +289,117 @@ restarts_exhausted(struct keeper_engine *engine, uint64_t now)
     return oldest != 0 && now - oldest < ENGINE_RESTARTS_NS;
 }
 
-static void
-say_how_it_ended(const siginfo_t *info)
+/* It ended before it was ready, and said by its status that it cannot: wrong
+ * configuration, a journal that it cannot use, a keeper that does not fit.
+ * (Of sysexits.h, 70 and 71 are faults, and 64 is what only a fault brings.) */
+static bool
+is_refusal(const struct keeper_engine *engine, const siginfo_t *info)
 {
+    return !engine->ready && info->si_code == CLD_EXITED && info->si_status > 64 &&
+           info->si_status <= 78 && info->si_status != 70 && info->si_status != 71;
+}
+
+/* The tasks are not touched: an operator may put right what keeps it from
+ * starting, and a reload has it tried at once. */
+static void
+start_later(struct keeper *k, int status)
+{
+    struct keeper_engine *engine = &k->engine;
+
+    engine->start_pause = engine->start_pause == 0 ? ENGINE_PAUSE_MIN : engine->start_pause * 2;
+    if (engine->start_pause > ENGINE_PAUSE_MAX)
+        engine->start_pause = ENGINE_PAUSE_MAX;
+    engine->start_at = k->now + engine->start_pause;
+    log_error("the engine cannot start (status %d, its reason is above); running tasks go on, "
+              "and it is tried again in %llu s",
+              status, (unsigned long long)(engine->start_pause / ASUP_NS_PER_S));
+    notify_send("STATUS=The engine cannot start (status %d, see the log); running tasks go on",
+                status);
+    if (k->shutdown_count > 0) {
+        log_error("the daemon shall end, and nothing can end in order: it is all killed");
+        keeper_finish(k, KEEPER_EXIT_FAILED);
+    }
+}
+
+static void
+start_again(struct keeper *k, const siginfo_t *info)
+{
+    struct keeper_engine *engine = &k->engine;
+
+    engine->start_at = k->now;
     if (info->si_code == CLD_EXITED)
-        log_error("the engine ended with status %d; all tasks are killed", info->si_status);
+        log_error("the engine ended with status %d; a new one takes over its tasks",
+                  info->si_status);
     else
-        log_error("the engine died by signal %d (%s); all tasks are killed", info->si_status,
-                  strsignal(info->si_status));
+        log_error("the engine died by signal %d (%s); a new one takes over its tasks",
+                  info->si_status, strsignal(info->si_status));
+    if (restarts_exhausted(engine, k->now)) {
+        log_error("it died too often within a minute; giving up, and all tasks are killed");
+        keeper_finish(k, KEEPER_EXIT_FAILED);
+    }
+}
+
+static void
+first_ended(struct keeper *k, const siginfo_t *info)
+{
+    keeper_finish(k, info->si_code == CLD_EXITED && info->si_status != 0 ? info->si_status
+                                                                         : KEEPER_EXIT_FAILED);
+    if (info->si_code != CLD_EXITED)
+        log_error("the engine died by signal %d (%s)", info->si_status, strsignal(info->si_status));
 }
 
 void
 engine_ended(struct keeper *k)
 {
     struct keeper_engine *engine = &k->engine;
+    enum engine_state was;
     siginfo_t info = {0};
 
-    if (engine->pidfd < 0 || waitid(P_PIDFD, (id_t)engine->pidfd, &info, WEXITED | WNOHANG) < 0 ||
-        info.si_pid == 0)
+    if (engine->pidfd < 0 ||
+        waitid(P_PIDFD, (id_t)engine->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
         return;
-    /* To the very end: its last word may have been QUIESCENT. */
+    /* Whatever it said before its end counts: it had written it down first. */
+    engine->greeting = false;
     (void)take_orders(k, INT32_MAX, false);
     close(engine->pidfd);
     engine->pidfd = -1;
     engine->pid = 0;
     link_fini(&engine->link);
+    /* Who handed these over learns that they are gone, and does it again. */
+    spawn_drop_stdio(k);
+    sweep_nobody_asks(k);
 
-    if (engine->state == ENGINE_LEAVING) {
+    was = engine->state;
+    engine->state = ENGINE_ABSENT;
+    engine->start_at = ASUP_NEVER;
+    if (k->done)
+        return; /* it was ended by us */
+    if (was == ENGINE_LEAVING)
         keeper_finish(k, 0);
-    } else if (!engine->ever_ready) {
-        keeper_finish(k, info.si_code == CLD_EXITED && info.si_status != 0 ? info.si_status
-                                                                           : KEEPER_EXIT_FAILED);
-        if (info.si_code != CLD_EXITED)
-            say_how_it_ended(&info);
-    } else {
-        say_how_it_ended(&info);
-        engine->state = ENGINE_CLEARING;
-        engine->clear_next_at = k->now;
-        engine->clear_report_at = k->now + CLEAR_REPORT_NS;
-        if (k->shutdown_count > 0 || restarts_exhausted(engine, k->now)) {
-            log_error(k->shutdown_count > 0 ? "it died while shutting down; giving up"
-                                            : "it died too often within a minute; giving up");
-            keeper_finish(k, KEEPER_EXIT_FAILED);
-        }
-    }
+    else if (!engine->ever_ready)
+        first_ended(k, &info);
+    else if (was == ENGINE_REPLACING)
+        engine->start_at = k->now;
+    else if (is_refusal(engine, &info))
+        start_later(k, info.si_status);
+    else
+        start_again(k, &info);
 }
 
-/* Nothing of the old tasks may live when a new engine starts. */
 static void
-clear(struct keeper *k)
+start_anew(struct keeper *k)
 {
-    struct keeper_engine *engine = &k->engine;
-    struct table_node *node;
     int rc;
 
-    if (engine->clear_next_at > k->now)
+    if (k->engine.start_at > k->now)
         return;
-    engine->clear_next_at = k->now + CLEAR_LOOK_NS;
-    contain_look_again(k);
-    rows_kill_all(k);
-    if (contain_populated_all(k) != 0 || k->by_pid.count > 0 || k->sweeps_running > 0) {
-        if (engine->clear_report_at <= k->now) {
-            engine->clear_report_at = k->now + CLEAR_REPORT_NS;
-            log_warning("killed processes do not go away; no engine is started before");
-            notify_send("STATUS=Waiting for killed processes to go away");
-        }
-        return;
-    }
-    while ((node = table_next(&k->rows, NULL)) != NULL)
-        row_free(k, TABLE_OWNER(node, struct row, by_task));
-    while ((node = table_next(&k->regions, NULL)) != NULL)
-        region_free(k, TABLE_OWNER(node, struct region, by_id));
-    contain_remove_all(k);
-    spawn_drop_stdio(k);
-    sweep_drop_all(k);
-    sweep_leftover_work(k);
-    engine->state = ENGINE_ABSENT;
     rc = engine_start(k);
-    if (rc < 0) {
-        log_error("cannot start the engine: %s", strerror(-rc));
+    if (rc == 0)
+        return;
+    log_error("cannot start the engine: %s", strerror(-rc));
+    k->engine.start_at = k->now + ENGINE_PAUSE_MIN;
+    if (restarts_exhausted(&k->engine, k->now))
         keeper_finish(k, KEEPER_EXIT_FAILED);
-    }
 }
 
 void
@@ -390,16 +410,18 @@ engine_turn(struct keeper *k)
     switch (engine->state) {
     case ENGINE_RUNNING:
     case ENGINE_LEAVING:
+    case ENGINE_REPLACING:
+        if (engine->greeting && engine->greet_next_at <= k->now)
+            greet_turn(k);
         if (engine->due_at > k->now)
             break;
         engine_fault(k, engine->state == ENGINE_RUNNING ? "no sign of life from it"
                                                         : "it does not exit");
         engine->due_at = k->now + k->options->engine_timeout_ns;
         break;
-    case ENGINE_CLEARING:
-        clear(k);
-        break;
     case ENGINE_ABSENT:
+        if (!k->done)
+            start_anew(k);
         break;
     }
 }
@@ -407,14 +429,10 @@ engine_turn(struct keeper *k)
 uint64_t
 engine_next_at(const struct keeper *k)
 {
-    switch (k->engine.state) {
-    case ENGINE_RUNNING:
-    case ENGINE_LEAVING:
-        return k->engine.due_at;
-    case ENGINE_CLEARING:
-        return k->engine.clear_next_at;
-    case ENGINE_ABSENT:
-        break;
-    }
-    return ASUP_NEVER;
+    const struct keeper_engine *engine = &k->engine;
+
+    if (engine->state == ENGINE_ABSENT)
+        return engine->start_at;
+    return engine->greeting && engine->greet_next_at < engine->due_at ? engine->greet_next_at
+                                                                     : engine->due_at;
 }

@@ -17,6 +17,7 @@
  *   contain.c   tasks in containers: cgroups, or only the process tree
  *   sweep.c     regions whose work directory and cgroup shall go
  *   engine.c    the engine's life: start, heartbeat, death, restart
+ *   greet.c     the table that a new engine is told
  */
 #ifndef ASUPERSYNC_KEEPER_KEEPER_H
 #define ASUPERSYNC_KEEPER_KEEPER_H
@@ -32,8 +33,7 @@ enum containment_choice {
     CONTAINMENT_ONLY_SUBREAPER /* best effort, only where asked for */
 };
 
-/* Exit statuses (sysexits.h). An engine that ends with one of the last three
- * before it is ready is not restarted: trying again would not help. */
+/* Exit statuses (sysexits.h). */
 #define KEEPER_EXIT_FAILED 1
 #define KEEPER_EXIT_USAGE 64
 #define KEEPER_EXIT_CANTCREAT 73
@@ -46,6 +46,7 @@ struct keeper_options {
     const char *state_dir;   /* absolute */
     const char *run_as_path; /* run-as rules; system mode */
     const char *engine_user; /* whom the engine runs as; system mode */
+    const char *program_path; /* this program's file: what engines are; NULL: unknown */
     char *const *engine_argv;
     enum containment_choice containment;
     uint64_t engine_timeout_ns; /* a heartbeat later than this: the engine is killed */

@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -128,6 +129,22 @@ clean_inheritance(struct keeper *k)
     (void)!chdir("/");
 }
 
+/* So that a new engine knows whether this is still the keeper, and the boot,
+ * that its predecessor wrote about. */
+static void
+know_oneself(struct keeper *k)
+{
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd >= 0 ? read(fd, k->boot, sizeof k->boot - 1) : 0;
+
+    if (fd >= 0)
+        close(fd);
+    k->boot[got > 0 ? got : 0] = '\0';
+    k->boot[strcspn(k->boot, "\n")] = '\0';
+    if (getrandom(&k->instance, sizeof k->instance, GRND_NONBLOCK) != sizeof k->instance)
+        k->instance = k->now ^ (uint64_t)getpid() << 48; /* before there is any randomness */
+}
+
 static int
 load_rules(const struct keeper *k)
 {
@@ -146,11 +163,15 @@ set_up(struct keeper *k)
     int rc;
 
     k->own_uid = geteuid();
+    chain_init(&k->changed);
     chain_init(&k->unacked);
+    chain_init(&k->untold);
+    chain_init(&k->untold_regions);
     chain_init(&k->leftovers);
     chain_init(&k->sweeps);
     k->leftover_next_at = ASUP_NEVER;
     k->orphans_next_at = ASUP_NEVER;
+    k->engine.start_at = ASUP_NEVER;
     k->engine.pidfd = -1;
     k->engine.link.fd = -1;
     k->cgroup.tree_fd = -1;
@@ -170,6 +191,7 @@ set_up(struct keeper *k)
         return KEEPER_EXIT_FAILED;
     }
     clean_inheritance(k);
+    know_oneself(k);
     rc = load_rules(k);
     if (rc == 0)
         rc = place_directories(k);
@@ -200,10 +222,7 @@ static void
 shut_down(struct keeper *k)
 {
     k->shutdown_count++;
-    if (k->engine.state == ENGINE_CLEARING)
-        keeper_finish(k, KEEPER_EXIT_FAILED); /* nothing is left to end in order */
-    else
-        engine_shut_down(k);
+    engine_shut_down(k);
 }
 
 static void
@@ -291,7 +310,7 @@ next_at(const struct keeper *k)
     at = earlier(at, k->leftover_next_at);
     at = earlier(at, k->orphans_next_at);
     at = earlier(at, k->watchdog_next_at);
-    if (!chain_empty(&k->unacked))
+    if (!chain_empty(&k->unacked) && k->engine.state == ENGINE_RUNNING)
         at = earlier(at, k->tick_next_at);
     return at;
 }

@@ -68,23 +68,10 @@ static void
 order_kill(struct keeper *k, uint64_t task)
 {
     struct row *row = row_find(k, task);
-    bool alive;
-    int rc;
+    int rc = row != NULL ? reap_kill(k, row) : 0;
 
-    if (row == NULL || (row->wire.facts & ROW_EMPTY) != 0)
-        return;
-    alive = row->pidfd >= 0 && !reap_has_ended(row);
-    row->killed = true;
-    contain_look_again(k);
-    rc = contain_kill(k, row);
-    row_kill_main(row);
-    if (rc < 0 && rc != -ENOENT) {
+    if (rc < 0)
         log_error("t%llu could not be killed: %s", (unsigned long long)task, strerror(-rc));
-        return;
-    }
-    reap_look_soon(k);
-    if (alive)
-        row_changed(k, row, ROW_KILL_DELIVERED);
 }
 
 static void
@@ -224,9 +211,11 @@ orders_take(struct keeper *k, const struct link_message *message, int fd_take, b
     case LINK_QUIESCENT:
         engine_quiescent(k);
         break;
+    case LINK_REPLACE:
+        engine_replace(k);
+        break;
     default:
-        if (alive)
-            take_new(k, message, &fd);
+        take_new(k, message, &fd);
         break;
     }
     if (fd >= 0)

@@ -7,7 +7,7 @@
 #include "daemon/keeper/state.h"
 
 /* Carry out one order; its descriptor is taken. With `alive` false the engine
- * is dead already: nothing new is begun. */
+ * that sent it is dead already: it does not become ready any more. */
 void orders_take(struct keeper *k, const struct link_message *message, int fd_take, bool alive);
 
 #endif

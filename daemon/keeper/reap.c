@@ -249,6 +249,27 @@ reap_main(struct keeper *k, struct row *row)
     (void)look_at(k, row, 0);
 }
 
+int
+reap_kill(struct keeper *k, struct row *row)
+{
+    bool alive;
+    int rc;
+
+    if ((row->wire.facts & ROW_EMPTY) != 0)
+        return 0;
+    alive = row->pidfd >= 0 && !reap_has_ended(row);
+    row->killed = true;
+    contain_look_again(k);
+    rc = contain_kill(k, row);
+    row_kill_main(row);
+    if (rc < 0 && rc != -ENOENT)
+        return rc;
+    reap_look_soon(k);
+    if (alive)
+        row_changed(k, row, ROW_KILL_DELIVERED);
+    return 0;
+}
+
 /* ---- Orphans ------------------------------------------------------------------------- */
 
 /* Reap what is no main process. Main processes are only looked at: their

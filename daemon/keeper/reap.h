@@ -12,6 +12,9 @@
 /* True when the main process has ended, reaped or not. */
 bool reap_has_ended(const struct row *row);
 
+/* KILL: SIGKILL to all of it, again until it is empty. 0 or -errno. */
+int reap_kill(struct keeper *k, struct row *row);
+
 /* The pidfd of a main process became readable. */
 void reap_main(struct keeper *k, struct row *row);
 

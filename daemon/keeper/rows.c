@@ -26,7 +26,8 @@ region_find(const struct keeper *k, uint64_t id)
 }
 
 static struct region *
-region_new(struct keeper *k, uint64_t id, const uint64_t *path, uint32_t path_count)
+region_new(struct keeper *k, struct region *parent, uint64_t id, const uint64_t *path,
+           uint32_t path_count)
 {
     char text[KEEPER_CGROUP_PATH_MAX];
     int used = 0;
@@ -47,6 +48,12 @@ region_new(struct keeper *k, uint64_t id, const uint64_t *path, uint32_t path_co
         free(region);
         return NULL;
     }
+    chain_init(&region->children);
+    chain_init(&region->sibling);
+    chain_init(&region->untold);
+    region->parent = parent;
+    if (parent != NULL)
+        chain_append(&parent->children, &region->sibling);
     table_add(&k->regions, &region->by_id, id);
     return region;
 }
@@ -57,11 +64,13 @@ region_get(struct keeper *k, const uint64_t *path, uint32_t path_count)
     struct region *region = region_find(k, ASUP_ROOT_ID);
 
     if (region == NULL)
-        region = region_new(k, ASUP_ROOT_ID, NULL, 0);
+        region = region_new(k, NULL, ASUP_ROOT_ID, NULL, 0);
     for (uint32_t i = 0; i < path_count && region != NULL; i++) {
+        struct region *parent = region;
+
         region = region_find(k, path[i]);
         if (region == NULL)
-            region = region_new(k, path[i], path, i + 1);
+            region = region_new(k, parent, path[i], path, i + 1);
     }
     return region;
 }
@@ -69,6 +78,14 @@ region_get(struct keeper *k, const uint64_t *path, uint32_t path_count)
 void
 region_free(struct keeper *k, struct region *region)
 {
+    while (!chain_empty(&region->children)) {
+        struct region *child = CHAIN_OWNER(region->children.next, struct region, sibling);
+
+        chain_remove(&child->sibling);
+        child->parent = NULL;
+    }
+    chain_remove(&region->sibling);
+    chain_remove(&region->untold);
     table_remove(&k->regions, &region->by_id);
     free(region->cgroup_path);
     free(region);
@@ -92,8 +109,11 @@ row_new(struct keeper *k, uint64_t task, struct region *region)
     row->status_fd = -1;
     row->log_fd = -1;
     row->inotify_watch = -1;
+    chain_init(&row->changed);
+    chain_init(&row->untold);
     chain_init(&row->unacked);
     chain_init(&row->leftover);
+    chain_append(&k->changed, &row->changed);
     table_add(&k->rows, &row->by_task, task);
     return row;
 }
@@ -136,6 +156,8 @@ row_free(struct keeper *k, struct row *row)
         k->leftover_count--;
     chain_remove(&row->leftover);
     chain_remove(&row->unacked);
+    chain_remove(&row->untold);
+    chain_remove(&row->changed);
     if (row->by_pid_known)
         table_remove(&k->by_pid, &row->by_pid);
     table_remove(&k->rows, &row->by_task);
@@ -154,20 +176,33 @@ row_release(struct keeper *k, struct row *row)
 
 /* ---- Telling the engine ------------------------------------------------------ */
 
-void
-row_send(struct keeper *k, struct row *row)
+int
+row_tell(struct keeper *k, struct row *row)
 {
     struct link_message message = {.kind = LINK_ROW};
     int log_fd = -1;
+    int rc;
 
     row->sent_at = k->now;
     chain_append(&k->unacked, &row->unacked);
     if (row->log_fd >= 0 && !row->log_sent && (row->wire.facts & (ROW_STARTED | ROW_EXITED)) != 0)
         log_fd = row->log_fd;
     message.u.row = row->wire;
-    /* What cannot be sent or queued now goes with the next tick. */
-    if (engine_send(k, &message, log_fd) == 0 && log_fd >= 0)
+    rc = engine_send(k, &message, log_fd);
+    if (rc == 0 && log_fd >= 0)
         row->log_sent = true;
+    return rc;
+}
+
+void
+row_send(struct keeper *k, struct row *row)
+{
+    /* A new engine hears of all rows in the order of their changes first. What
+     * cannot be sent or queued now goes with the next tick. */
+    if (k->engine.greeting)
+        chain_append(&k->untold, &row->untold);
+    else
+        (void)row_tell(k, row);
 }
 
 void
@@ -183,6 +218,7 @@ row_changed_quietly(struct keeper *k, struct row *row, uint32_t facts)
 {
     row->wire.facts |= facts;
     row->wire.version++;
+    chain_append(&k->changed, &row->changed);
     if (!row->forgotten && chain_empty(&row->unacked)) {
         row->sent_at = k->now;
         chain_append(&k->unacked, &row->unacked);
@@ -200,7 +236,7 @@ row_acked(struct keeper *k, struct row *row, uint32_t version)
 void
 rows_tick(struct keeper *k)
 {
-    if (k->now < k->tick_next_at)
+    if (k->now < k->tick_next_at || k->engine.greeting)
         return;
     k->tick_next_at = k->now + ROW_RESEND_NS;
     for (int i = 0; i < ROW_RESEND_AT_ONCE && !chain_empty(&k->unacked); i++) {

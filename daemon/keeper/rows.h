@@ -32,8 +32,11 @@ void row_changed(struct keeper *k, struct row *row, uint32_t facts);
 /* Tell later, with the next change or tick: for facts that soon grow. */
 void row_changed_quietly(struct keeper *k, struct row *row, uint32_t facts);
 
-/* Tell again now. */
+/* Tell again now, or in its turn while a new engine is told the table. */
 void row_send(struct keeper *k, struct row *row);
+
+/* Tell it now: 0, or negative when it could neither be sent nor queued. */
+int row_tell(struct keeper *k, struct row *row);
 
 void row_acked(struct keeper *k, struct row *row, uint32_t version);
 

@@ -60,6 +60,10 @@ enum watch {
 
 struct region {
     struct table_node by_id;
+    struct region *parent; /* NULL for "/", and where it went first */
+    struct chain children; /* of regions */
+    struct chain sibling;  /* parent->children */
+    struct chain untold;   /* keeper.untold_regions */
     uint32_t row_count; /* rows that point here */
     uint32_t work_uid;  /* whose the work directory is, once made */
     bool cgroup_made;
@@ -71,6 +75,8 @@ struct region {
 
 struct row {
     struct table_node by_task, by_pid;
+    struct chain changed;  /* keeper.changed: all rows, the last change last */
+    struct chain untold;   /* keeper.untold: to be told before TABLE_END */
     struct chain unacked;  /* keeper.unacked, oldest first */
     struct chain leftover; /* keeper.leftovers: main ended, cgroup not removed */
     struct region *region;
@@ -82,7 +88,7 @@ struct row {
     int inotify_watch; /* -1: none */
     uint32_t uid;
     bool by_pid_known; /* in keeper.by_pid */
-    bool log_sent;     /* the engine has the read end */
+    bool log_sent;     /* this engine has the read end */
     bool cgroup_made;
     bool forgotten;    /* the engine is done with it; free when removable */
     bool had_leftover; /* it was not empty when the main process ended */
@@ -93,10 +99,10 @@ struct row {
 struct sweep;
 
 enum engine_state {
-    ENGINE_ABSENT, /* not started yet, or to be started again */
+    ENGINE_ABSENT, /* to be started at start_at */
     ENGINE_RUNNING,
-    ENGINE_LEAVING,  /* it said QUIESCENT and is about to exit */
-    ENGINE_CLEARING, /* it died: everything is being killed and removed */
+    ENGINE_LEAVING,   /* it said QUIESCENT and is about to exit */
+    ENGINE_REPLACING, /* it said REPLACE and is about to exit */
 };
 
 #define ENGINE_RESTARTS_MAX 5
@@ -111,9 +117,12 @@ struct keeper_engine {
     bool ready;               /* LINK_READY came from this one */
     bool ever_ready;          /* ... or from an earlier one */
     bool link_watched_write;  /* EPOLLOUT is set */
+    bool greeting;            /* TABLE_END is still to come */
+    bool reload_owed;         /* SIGHUP came meanwhile */
+    uint64_t greet_next_at;   /* ASUP_NEVER: when there is room */
     uint64_t due_at;          /* heartbeat, or exit while leaving */
-    uint64_t clear_next_at;   /* next look while clearing */
-    uint64_t clear_report_at; /* next complaint while clearing */
+    uint64_t start_at;        /* while absent */
+    uint64_t start_pause;     /* after one that could not start; 0: it could */
     uint64_t restarts[ENGINE_RESTARTS_MAX];
 };
 
@@ -136,6 +145,8 @@ struct stdio_waiting {
 struct keeper {
     const struct keeper_options *options;
     uint64_t now; /* CLOCK_MONOTONIC, ns; of this turn */
+    uint64_t instance; /* random */
+    char boot[40];     /* boot_id */
 
     int epoll_fd, signal_fd, inotify_fd, null_fd;
     int runtime_fd, state_fd, work_fd, lock_fd;
@@ -152,7 +163,8 @@ struct keeper {
     struct keeper_engine engine;
 
     struct table rows, by_pid, regions;
-    struct chain unacked, leftovers;
+    struct chain changed, unacked, leftovers;
+    struct chain untold, untold_regions; /* while greeting */
     uint32_t leftover_count;
     uint64_t leftover_next_at; /* ASUP_NEVER: no look due */
     uint64_t leftover_pause;   /* grows while nothing happens */

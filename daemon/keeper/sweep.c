@@ -17,6 +17,7 @@
 #include "daemon/keeper/contain.h"
 #include "daemon/keeper/engine.h"
 #include "daemon/keeper/log.h"
+#include "daemon/keeper/reap.h"
 #include "daemon/keeper/rows.h"
 #include "daemon/keeper/spawn.h"
 
@@ -31,6 +32,7 @@
 #define SWEEP_RETRY_NS (2 * ASUP_NS_PER_MS)
 
 enum sweep_step {
+    SWEEP_BELOW,     /* regions below it, and what still lives there */
     SWEEP_DIRECTORY, /* rmdir, or else a child first */
     SWEEP_WAITING,   /* for its turn to have a child */
     SWEEP_CHILD,     /* a child removes the content */
@@ -259,6 +261,66 @@ sweep_is_child(const struct keeper *k, pid_t pid)
 
 /* ---- Steps ----------------------------------------------------------------------------- */
 
+/* Rows in a region whose main process or cgroup still lives are killed; true
+ * when there are none. The engine sweeps a region it knows only once nothing
+ * lives there: these are of one that it does not know. */
+static bool
+rows_are_empty(struct keeper *k, const struct region *region)
+{
+    bool empty = true;
+
+    if (region->row_count == 0)
+        return true;
+    for (struct chain *at = k->changed.next; at != &k->changed; at = at->next) {
+        struct row *row = CHAIN_OWNER(at, struct row, changed);
+
+        if (row->region != region || (row->wire.facts & ROW_EMPTY) != 0)
+            continue;
+        empty = false;
+        if (!row->killed)
+            (void)reap_kill(k, row);
+    }
+    return empty;
+}
+
+/* A region below has nothing more to it than rows that are not forgotten. */
+static bool
+regions_are_swept(struct keeper *k, const struct region *region)
+{
+    bool swept = true;
+
+    for (struct chain *at = region->children.next; at != &region->children; at = at->next) {
+        const struct region *child = CHAIN_OWNER(at, struct region, sibling);
+
+        if (child->swept)
+            continue;
+        swept = false;
+        if (sweep_find(k, child->by_id.key) == NULL)
+            (void)sweep_new(k, child->by_id.key, false); /* or with the next look */
+    }
+    return swept;
+}
+
+/* False: not done yet, or given up. */
+static bool
+step_below(struct keeper *k, struct sweep *sweep)
+{
+    const struct region *region = region_find(k, sweep->region);
+
+    if (region != NULL && (!rows_are_empty(k, region) || !regions_are_swept(k, region))) {
+        if (sweep->give_up_at > k->now) {
+            sweep->due_at = k->now + SWEEP_RETRY_NS;
+            return false;
+        }
+        sweep->error = EBUSY;
+        sweep_done(k, sweep);
+        return false;
+    }
+    sweep->step = SWEEP_DIRECTORY;
+    sweep->give_up_at = k->now + SWEEP_PATIENCE_NS;
+    return true;
+}
+
 static void
 step_directory(struct keeper *k, struct sweep *sweep)
 {
@@ -316,6 +378,8 @@ sweep_turn(struct keeper *k)
         next = at->next;
         if (sweep->due_at > k->now)
             continue;
+        if (sweep->step == SWEEP_BELOW && !step_below(k, sweep))
+            continue;
         if (sweep->step == SWEEP_CHILD)
             child_late(k, sweep);
         if (sweep->step == SWEEP_DIRECTORY)
@@ -355,6 +419,13 @@ sweep_order(struct keeper *k, uint64_t region_id)
     }
     if (sweep_new(k, region_id, true) == NULL)
         answer(k, region_id, ENOMEM);
+}
+
+void
+sweep_nobody_asks(struct keeper *k)
+{
+    for (struct chain *at = k->sweeps.next; at != &k->sweeps; at = at->next)
+        CHAIN_OWNER(at, struct sweep, chain)->asked = false;
 }
 
 void

@@ -14,7 +14,10 @@
 
 #include "daemon/keeper/state.h"
 
-/* LINK_SWEEP; answered by LINK_SWEPT once all is done or given up. */
+/* LINK_SWEEP; answered by LINK_SWEPT once all is done or given up. What lives
+ * in the region is killed, and the regions below it are swept first: usually
+ * there is nothing of either, but an engine need not know all that an earlier
+ * one began in there. */
 void sweep_order(struct keeper *k, uint64_t region);
 
 /* Queue every directory that an earlier life left in STATE/work. */
@@ -29,7 +32,11 @@ uint64_t sweep_next_at(const struct keeper *k);
 
 bool sweep_is_child(const struct keeper *k, pid_t pid);
 
-/* Forget what waits (the engine that asked is gone). No child may run. */
+/* The engine that asked is gone: what is under way goes on, and who asks
+ * again is answered. */
+void sweep_nobody_asks(struct keeper *k);
+
+/* Forget what waits. No child may run. */
 void sweep_drop_all(struct keeper *k);
 
 /* ---- The child (sweep_child.c) ---------------------------------------------- */

@@ -154,6 +154,14 @@ keeper_meet(void)
     fx.ack = true;
     memset(fx.rows, 0, sizeof fx.rows);
     memset(fx.row_count, 0, sizeof fx.row_count);
+    memset(fx.row_order, 0, sizeof fx.row_order);
+    memset(fx.region_parent, 0, sizeof fx.region_parent);
+    fx.row_total = 0;
+    for (int i = 0; i < TASKS_MAX; i++) {
+        if (fx.log_fd[i] >= 0)
+            close(fx.log_fd[i]);
+        fx.log_fd[i] = -1;
+    }
     fx.hello = *await_kind(LINK_HELLO);
     (void)await_kind(LINK_TABLE_END);
     (void)snprintf(fx.tree, sizeof fx.tree, "%s", fx.hello.u.hello.cgroup);
@@ -247,6 +255,7 @@ take_packet(int timeout_ms)
         ck_assert_uint_eq(row->facts & fx.rows[row->task].facts, fx.rows[row->task].facts);
         fx.rows[row->task] = *row;
         fx.row_count[row->task]++;
+        fx.row_order[row->task] = ++fx.row_total;
         if (fd >= 0) {
             ck_assert_int_eq(fx.log_fd[row->task], -1);
             fx.log_fd[row->task] = fd;
@@ -258,6 +267,9 @@ take_packet(int timeout_ms)
             ack.u.ack.version = row->version;
             (void)link_send_now(fx.link_fd, &ack, -1);
         }
+    } else if (message.kind == LINK_REGION) {
+        ck_assert_uint_lt(message.u.region.region, TASKS_MAX);
+        fx.region_parent[message.u.region.region] = message.u.region.parent;
     } else {
         ck_assert_int_eq(fd, -1);
         fx.last = message;
@@ -291,13 +303,25 @@ await_kind(uint32_t kind)
     return &fx.last;
 }
 
+/* The keeper may be behind, and may be waiting for us to take what it says. */
+static void
+say(struct link_message *message, int fd)
+{
+    uint64_t end = now_ms() + WAIT_MS;
+    int rc;
+
+    while ((rc = link_send_now(fx.link_fd, message, fd)) == -EAGAIN && now_ms() < end)
+        (void)take_packet(2);
+    ck_assert_int_eq(rc, 0);
+}
+
 void
 order_fd(uint32_t kind, uint64_t task, int fd)
 {
     struct link_message message = {.kind = kind};
 
     message.u.task = task;
-    ck_assert_int_eq(link_send_now(fx.link_fd, &message, fd), 0);
+    say(&message, fd);
 }
 
 void
@@ -313,7 +337,7 @@ order_signal(uint64_t task, int signal)
 
     message.u.signal.task = task;
     message.u.signal.signal = signal;
-    ck_assert_int_eq(link_send_now(fx.link_fd, &message, -1), 0);
+    say(&message, -1);
 }
 
 static uint32_t
@@ -335,7 +359,7 @@ order_sweep(const uint64_t *path)
     message.u.sweep.path_count = count;
     message.u.sweep.region = count > 0 ? path[count - 1] : ASUP_ROOT_ID;
     message.u.sweep.uid = getuid();
-    ck_assert_int_eq(link_send_now(fx.link_fd, &message, -1), 0);
+    say(&message, -1);
 }
 
 void
@@ -376,7 +400,7 @@ order_start(uint64_t task, const uint64_t *path, const struct start *start, cons
     message.u.start.task = task;
     message.u.start.uid = start->uid;
     message.u.start.path_count = copy_path(message.u.start.path, path);
-    ck_assert_int_eq(link_send_now(fx.link_fd, &message, fd), 0);
+    say(&message, fd);
     close(fd);
 }
 
@@ -404,6 +428,27 @@ read_log(uint64_t task)
         used += (size_t)got;
     text[used] = '\0';
     return text;
+}
+
+void
+keeper_refuse_engines(bool refuse)
+{
+    const char *socket = in_dir("test.sock");
+    const char *hidden = in_dir("hidden.sock");
+
+    ck_assert_int_eq(refuse ? rename(socket, hidden) : rename(hidden, socket), 0);
+}
+
+void
+wait_until_gone(pid_t pid)
+{
+    char path[32];
+
+    (void)snprintf(path, sizeof path, "/proc/%d", (int)pid);
+    for (int i = 0; access(path, F_OK) == 0; i++) {
+        ck_assert_msg(i < 5000, "process %d is left", (int)pid);
+        (void)poll(NULL, 0, 2);
+    }
 }
 
 void

@@ -32,6 +32,9 @@ struct fixture {
     struct link_message last; /* the last packet that was no row */
     struct link_row rows[TASKS_MAX];
     uint32_t row_count[TASKS_MAX]; /* packets about it */
+    uint32_t row_order[TASKS_MAX]; /* of its last packet among all packets about rows */
+    uint32_t row_total;
+    uint64_t region_parent[TASKS_MAX]; /* as the table said; 0: it did not */
     int log_fd[TASKS_MAX];
     bool ack; /* rows are acknowledged as they come */
 };
@@ -49,8 +52,10 @@ void keeper_end(void);
 
 /* Start it, but expect no engine to come. */
 void keeper_launch(const char *const *options);
-/* Meet the engine that is started (again). */
+/* Meet the engine that is started (again): its table is taken. */
 void keeper_meet(void);
+/* Let no engine start from now on, or again. */
+void keeper_refuse_engines(bool refuse);
 /* Wait for its exit status. */
 int keeper_exit_status(void);
 /* What it wrote to standard error so far. */
@@ -97,6 +102,8 @@ const struct link_message *await_kind(uint32_t kind);
 bool take_packet(int timeout_ms);
 /* All that a task wrote, once it has closed its output. */
 const char *read_log(uint64_t task);
+/* Wait for the end of a process that somebody else reaps. */
+void wait_until_gone(pid_t pid);
 /* A file's text. */
 const char *read_text(const char *path);
 /* Wait for a file that a task makes. */

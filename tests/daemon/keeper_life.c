@@ -34,42 +34,8 @@ start_escapees(uint64_t task)
     await_file(in_dir("far"));
 }
 
-static void
-wait_until_gone(pid_t pid)
-{
-    char path[32];
-
-    (void)snprintf(path, sizeof path, "/proc/%d", (int)pid);
-    for (int i = 0; access(path, F_OK) == 0; i++) {
-        ck_assert_msg(i < 5000, "process %d is left", (int)pid);
-        (void)poll(NULL, 0, 2);
-    }
-}
-
-/* R-TSK-5: a dead engine's tasks are all gone before a new one starts. */
-START_TEST(R_TSK_5_engine_death_kills_all_tasks)
-{
-    pid_t main_pid;
-
-    start_escapees(1);
-    main_pid = (pid_t)fx.rows[1].pid;
-    ck_assert_int_eq(access(in_dir("state/work/r2"), F_OK), 0);
-    ck_assert_uint_eq(fx.hello.u.hello.engine_runs, 1);
-    ck_assert_int_eq(kill(fx.engine, SIGKILL), 0);
-    keeper_meet();
-    ck_assert_uint_eq(fx.hello.u.hello.engine_runs, 2);
-    ck_assert_int_lt(kill(main_pid, 0), 0);
-    if (have_cgroups())
-        ck_assert_int_eq(process_count(1, region_2), -1);
-    ck_assert_ptr_nonnull(strstr(keeper_stderr(), "the engine died by signal 9"));
-    /* The new one works; the old directory goes meanwhile. */
-    order_script(2, "exit 0");
-    (void)await_facts(2, ROW_EXITED | ROW_EMPTY);
-    finish_task(2);
-}
-END_TEST
-
-/* An engine that gives no sign of life is killed and replaced. */
+/* An engine that gives no sign of life is killed and replaced; its tasks live
+ * on. */
 START_TEST(hanging_engine_is_replaced)
 {
     pid_t engine = fx.engine;
@@ -80,6 +46,9 @@ START_TEST(hanging_engine_is_replaced)
     keeper_meet();
     ck_assert_int_ne(fx.engine, engine);
     ck_assert_ptr_nonnull(strstr(keeper_stderr(), "no sign of life"));
+    ck_assert_uint_eq(fx.rows[1].facts, ROW_STARTING | ROW_STARTED);
+    order(LINK_KILL, 1);
+    finish_task(1);
 }
 END_TEST
 
@@ -185,14 +154,19 @@ START_TEST(signals_reach_the_engine)
 }
 END_TEST
 
-/* An engine that dies during a shutdown is not started again. */
-START_TEST(engine_death_during_shutdown_ends_the_keeper)
+/* An engine that dies during a shutdown is started again and told of it. */
+START_TEST(shutdown_outlives_the_engine)
 {
     start_escapees(1);
     ck_assert_int_eq(kill(fx.keeper, SIGTERM), 0);
-    (void)await_kind(LINK_SHUTDOWN);
+    ck_assert_int_eq(kill(fx.keeper, SIGINT), 0);
+    while (await_kind(LINK_SHUTDOWN)->u.shutdown.count != 2)
+        ;
     ck_assert_int_eq(kill(fx.engine, SIGKILL), 0);
-    ck_assert_int_eq(keeper_exit_status(), 1);
+    keeper_meet();
+    ck_assert_uint_eq(await_kind(LINK_SHUTDOWN)->u.shutdown.count, 2);
+    order(LINK_KILL, 1);
+    finish_task(1);
 }
 END_TEST
 
@@ -465,13 +439,12 @@ START_TEST(orphans_are_reaped)
 END_TEST
 
 static const struct rule rules[] = {
-    RULE(R_TSK_5_engine_death_kills_all_tasks),
     RULE(restarts_have_an_end),
     RULE(kill_descriptor_kills_the_tree),
     RULE(leftover_tree_is_cleaned),
     RULE(second_daemon_is_refused),
     RULE(signals_reach_the_engine),
-    RULE(engine_death_during_shutdown_ends_the_keeper),
+    RULE(shutdown_outlives_the_engine),
     RULE(orphans_are_reaped),
 };
 static const struct rule rules_impatient[] = {RULE(hanging_engine_is_replaced)};
