@@ -130,9 +130,9 @@ struct link_message {
             uint32_t engine_runs; /* 1 for the first engine, then 2, ... */
             uint64_t heartbeat_ns;
             uint64_t keeper_instance; /* random: another one is another keeper */
-            char boot[40];      /* this boot of the machine; "": unknown */
-            bool system_mode;   /* tasks run as their submitters */
-            bool memory_limits; /* the memory controller is there */
+            char boot[40];            /* this boot of the machine; "": unknown */
+            bool system_mode;         /* tasks run as their submitters */
+            bool memory_limits;       /* the memory controller is there */
             bool pids_limits;
             char work_dir[192]; /* work_dir/r12 is ASUPERSYNC_WORKDIR */
             char cgroup[192];   /* absolute path of tree/, "" without */

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/engine/bodies.h"
@@ -26,6 +28,7 @@ struct keeper_link {
     struct link link;
     struct ev_io readable, writable;
     bool signals_owed; /* the rows say which */
+    uint64_t said_at;  /* by the boot clock: the last heartbeat before the loop turned */
 };
 
 /* The keeper is gone. Nothing it started may survive: the tree's cgroup.kill
@@ -149,6 +152,12 @@ keeper_expect(struct engine *e, uint64_t task)
 }
 
 bool
+keeper_expects(const struct engine *e, uint64_t task)
+{
+    return idpages_get(&e->rows, task) != 0;
+}
+
+bool
 keeper_forget(struct engine *e, uint64_t task)
 {
     bool expected = idpages_get(&e->rows, task) != 0;
@@ -244,12 +253,13 @@ row_unknown(struct engine *e, const struct link_row *row)
         keeper_say_task(e, LINK_FORGET, row->task);
         return;
     }
-    report(REPORT_WARNING, "t%" PRIu64 " is unknown here and is killed", row->task);
+    if (!(row->facts & (ROW_KILL_DELIVERED | ROW_EXITED)))
+        report(REPORT_WARNING, "t%" PRIu64 " is unknown here and is killed", row->task);
     keeper_say_task(e, LINK_KILL, row->task);
 }
 
-static void
-on_row(struct engine *e, const struct link_row *row, int fd)
+void
+keeper_take_row(struct engine *e, const struct link_row *row, int fd)
 {
     struct link_message ack = {.kind = LINK_ACK,
                                .u.ack = {.task = row->task, .version = row->version}};
@@ -286,10 +296,13 @@ on_hello(struct engine *e, const struct link_message *m)
         .containment = m->u.hello.containment,
         .engine_runs = m->u.hello.engine_runs,
         .heartbeat_ns = m->u.hello.heartbeat_ns,
+        .keeper_instance = m->u.hello.keeper_instance,
         .system_mode = m->u.hello.system_mode,
         .memory_limits = m->u.hello.memory_limits,
         .pids_limits = m->u.hello.pids_limits,
     };
+    snprintf(e->hello.boot, sizeof e->hello.boot, "%.*s", (int)sizeof m->u.hello.boot - 1,
+             m->u.hello.boot);
     snprintf(e->hello.work_dir, sizeof e->hello.work_dir, "%.*s",
              (int)sizeof m->u.hello.work_dir - 1, m->u.hello.work_dir);
     snprintf(e->hello.cgroup, sizeof e->hello.cgroup, "%.*s", (int)sizeof m->u.hello.cgroup - 1,
@@ -303,18 +316,18 @@ on_message(struct engine *e, const struct link_message *m, int fd)
     case LINK_HELLO:
         on_hello(e, m);
         break;
+    case LINK_REGION:
     case LINK_TABLE_END:
-        e->table_complete = true;
-        break;
+        break; /* adopt.c was told before the loop turned */
     case LINK_ROW:
-        on_row(e, &m->u.row, fd);
+        keeper_take_row(e, &m->u.row, fd);
         return; /* the descriptor is taken care of */
     case LINK_SAMPLED:
         engine_feed(e, &(struct input){.kind = IN_TASK_SAMPLED,
                                        .task = m->u.sampled.task,
                                        .u.sampled.cpu_ns = m->u.sampled.cpu_ns});
         break;
-    case LINK_SWEPT:
+    case LINK_SWEPT: /* one that was left by an engine before this one is no news */
         engine_feed(e, &(struct input){.kind = IN_REGION_SWEPT,
                                        .region = m->u.swept.region,
                                        .u.swept.error = m->u.swept.error});
@@ -374,18 +387,60 @@ on_writable(struct ev_loop *loop, struct ev_io *w, int revents)
         ev_io_stop(loop, w);
 }
 
+int
+keeper_receive(struct engine *e, int timeout_ms, struct link_message *m, int *fd_out)
+{
+    struct pollfd p = {.fd = e->options.link_fd, .events = POLLIN};
+    int rc;
+
+    for (;;) {
+        do
+            rc = poll(&p, 1, timeout_ms);
+        while (rc < 0 && errno == EINTR);
+        if (rc <= 0)
+            return rc < 0 ? -errno : -ETIMEDOUT;
+        rc = link_receive(e->options.link_fd, m, fd_out);
+        if (rc == -EMFILE)
+            report(REPORT_WARNING, "no descriptor is left for a task's output: it is not kept");
+        if (rc != 0)
+            return rc == 1 || rc == -EMFILE ? 0 : rc;
+    }
+}
+
+void
+keeper_alive(struct engine *e)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    uint64_t at = (uint64_t)now.tv_sec * ASUP_NS_PER_S + (uint64_t)now.tv_nsec;
+    if (at < e->keeper->said_at + e->hello.heartbeat_ns / 3)
+        return;
+    e->keeper->said_at = at;
+    keeper_say(e, LINK_HEARTBEAT);
+}
+
 bool
 keeper_open(struct engine *e)
 {
     struct pollfd p = {.fd = e->options.link_fd, .events = POLLIN};
-    struct link_message m;
+    struct link_message m = {0};
     int fd = -1;
 
     int rc = poll(&p, 1, HELLO_MS);
     rc = rc <= 0 ? -ETIMEDOUT : link_receive(e->options.link_fd, &m, &fd);
     if (fd >= 0)
         close(fd);
-    if (rc != 1 || m.kind != LINK_HELLO || m.u.hello.version != LINK_VERSION) {
+    if ((rc == 1 || rc == -EPROTO) && m.kind == LINK_HELLO && m.u.hello.version != LINK_VERSION) {
+        report(REPORT_ERROR,
+               "the keeper that runs is of another version than this engine (link version %" PRIu32
+               ", not %d): restart asupersyncd as a whole, or put its former files back",
+               m.u.hello.version, LINK_VERSION);
+        e->exit_code = ENGINE_EXIT_LINK;
+        return false;
+    }
+    e->exit_code = EX_USAGE;
+    if (rc != 1 || m.kind != LINK_HELLO) {
         report(REPORT_ERROR, "the keeper did not say hello; the engine is started by asupersyncd "
                              "and not by hand");
         return false;

@@ -26,8 +26,17 @@ uint32_t keeper_path(const struct engine *e, uint64_t region, uint64_t path[LINK
 /* Everything that is queued, before the engine exits. */
 void keeper_flush(struct engine *e);
 
+/* One message, waited for; for the table only. 0 or -errno. */
+int keeper_receive(struct engine *e, int timeout_ms, struct link_message *m, int *fd_out);
+/* Before the loop turns: a heartbeat when one is due. To be called often in
+ * what takes long, or the keeper takes the engine for dead. */
+void keeper_alive(struct engine *e);
+/* A row came, with its log pipe (or -1), which is taken. */
+void keeper_take_row(struct engine *e, const struct link_row *row, int fd_take);
+
 /* A task was ordered to start: its rows are expected. False: no memory. */
 bool keeper_expect(struct engine *e, uint64_t task);
+bool keeper_expects(const struct engine *e, uint64_t task);
 /* Its row may go; true when it was expected. */
 bool keeper_forget(struct engine *e, uint64_t task);
 /* The cancel signal for a task whose rows are expected. One that there is no

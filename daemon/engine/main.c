@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "daemon/engine/adopt.h"
 #include "daemon/engine/handover.h"
 #include "daemon/engine/keeper_link.h"
 #include "daemon/engine/call.h"
@@ -177,11 +178,15 @@ set_up(struct engine *e)
         return EX_OSERR;
     }
     if (!keeper_open(e))
-        return EX_USAGE;
+        return e->exit_code;
     if (!report_start())
         report(REPORT_WARNING, "no thread for the log: a reader that hangs will be waited for");
     if ((rc = set_up_kernel(e)) != 0 || (rc = set_up_world(e)) != 0)
         return rc;
+    if (!adopt_read(e))
+        return EX_OSERR;
+    adopt_rows(e, false);
+    adopt_regions(e);
     engine_step_init(e);
     start_timers(e);
     return 0;

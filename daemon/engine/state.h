@@ -37,6 +37,7 @@
 #include "daemon/link.h"
 #include "proto/message.h"
 
+struct adopted;
 struct keeper_link;
 struct handover;
 
@@ -93,6 +94,7 @@ struct engine {
 
     struct keeper_link *keeper;
     bool table_complete;   /* LINK_TABLE_END came */
+    struct adopted *adopted; /* the table, until it is dealt with (adopt.c) */
     struct idpages rows;   /* task -> what is known of its row, a number */
     bool trim_due;         /* much memory was freed: give it back */
     struct idmap notifies; /* task -> struct notify */
@@ -102,6 +104,8 @@ struct engine {
         uint32_t containment;
         uint32_t engine_runs;
         uint64_t heartbeat_ns;
+        uint64_t keeper_instance;
+        char boot[40];
         bool system_mode, memory_limits, pids_limits;
         char work_dir[192];
         char cgroup[192];

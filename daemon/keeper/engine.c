@@ -355,8 +355,8 @@ engine_ended(struct keeper *k)
     enum engine_state was;
     siginfo_t info = {0};
 
-    if (engine->pidfd < 0 ||
-        waitid(P_PIDFD, (id_t)engine->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+    if (engine->pidfd < 0 || waitid(P_PIDFD, (id_t)engine->pidfd, &info, WEXITED | WNOHANG) < 0 ||
+        info.si_pid == 0)
         return;
     /* Whatever it said before its end counts: it had written it down first. */
     engine->greeting = false;
@@ -434,5 +434,5 @@ engine_next_at(const struct keeper *k)
     if (engine->state == ENGINE_ABSENT)
         return engine->start_at;
     return engine->greeting && engine->greet_next_at < engine->due_at ? engine->greet_next_at
-                                                                     : engine->due_at;
+                                                                      : engine->due_at;
 }

@@ -42,10 +42,10 @@ enum containment_choice {
 #define KEEPER_EXIT_CONFIG 78
 
 struct keeper_options {
-    const char *runtime_dir; /* absolute */
-    const char *state_dir;   /* absolute */
-    const char *run_as_path; /* run-as rules; system mode */
-    const char *engine_user; /* whom the engine runs as; system mode */
+    const char *runtime_dir;  /* absolute */
+    const char *state_dir;    /* absolute */
+    const char *run_as_path;  /* run-as rules; system mode */
+    const char *engine_user;  /* whom the engine runs as; system mode */
     const char *program_path; /* this program's file: what engines are; NULL: unknown */
     char *const *engine_argv;
     enum containment_choice containment;

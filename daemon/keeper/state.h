@@ -64,8 +64,8 @@ struct region {
     struct chain children; /* of regions */
     struct chain sibling;  /* parent->children */
     struct chain untold;   /* keeper.untold_regions */
-    uint32_t row_count; /* rows that point here */
-    uint32_t work_uid;  /* whose the work directory is, once made */
+    uint32_t row_count;    /* rows that point here */
+    uint32_t work_uid;     /* whose the work directory is, once made */
     bool cgroup_made;
     bool work_made;
     bool swept;              /* goes with its last row */
@@ -114,15 +114,15 @@ struct keeper_engine {
     pid_t pid;
     int pidfd;
     uint32_t runs;
-    bool ready;               /* LINK_READY came from this one */
-    bool ever_ready;          /* ... or from an earlier one */
-    bool link_watched_write;  /* EPOLLOUT is set */
-    bool greeting;            /* TABLE_END is still to come */
-    bool reload_owed;         /* SIGHUP came meanwhile */
-    uint64_t greet_next_at;   /* ASUP_NEVER: when there is room */
-    uint64_t due_at;          /* heartbeat, or exit while leaving */
-    uint64_t start_at;        /* while absent */
-    uint64_t start_pause;     /* after one that could not start; 0: it could */
+    bool ready;              /* LINK_READY came from this one */
+    bool ever_ready;         /* ... or from an earlier one */
+    bool link_watched_write; /* EPOLLOUT is set */
+    bool greeting;           /* TABLE_END is still to come */
+    bool reload_owed;        /* SIGHUP came meanwhile */
+    uint64_t greet_next_at;  /* ASUP_NEVER: when there is room */
+    uint64_t due_at;         /* heartbeat, or exit while leaving */
+    uint64_t start_at;       /* while absent */
+    uint64_t start_pause;    /* after one that could not start; 0: it could */
     uint64_t restarts[ENGINE_RESTARTS_MAX];
 };
 
@@ -144,7 +144,7 @@ struct stdio_waiting {
 
 struct keeper {
     const struct keeper_options *options;
-    uint64_t now; /* CLOCK_MONOTONIC, ns; of this turn */
+    uint64_t now;      /* CLOCK_MONOTONIC, ns; of this turn */
     uint64_t instance; /* random */
     char boot[40];     /* boot_id */
 

@@ -439,12 +439,9 @@ START_TEST(orphans_are_reaped)
 END_TEST
 
 static const struct rule rules[] = {
-    RULE(restarts_have_an_end),
-    RULE(kill_descriptor_kills_the_tree),
-    RULE(leftover_tree_is_cleaned),
-    RULE(second_daemon_is_refused),
-    RULE(signals_reach_the_engine),
-    RULE(shutdown_outlives_the_engine),
+    RULE(restarts_have_an_end),     RULE(kill_descriptor_kills_the_tree),
+    RULE(leftover_tree_is_cleaned), RULE(second_daemon_is_refused),
+    RULE(signals_reach_the_engine), RULE(shutdown_outlives_the_engine),
     RULE(orphans_are_reaped),
 };
 static const struct rule rules_impatient[] = {RULE(hanging_engine_is_replaced)};
