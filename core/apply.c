@@ -340,6 +340,18 @@ kernel_apply(struct kernel *k, const struct event *ev)
     case EV_REGION_LOST:
         apply_region(k, ev);
         break;
+    case EV_CHANNEL_OPENED:
+    case EV_CHANNEL_SEALED:
+    case EV_CHANNEL_CLOSED:
+    case EV_MESSAGE_SENT:
+    case EV_MESSAGE_RECEIVED:
+    case EV_MESSAGE_CONSUMED:
+    case EV_MESSAGE_RETURNED:
+    case EV_MESSAGE_DEAD:
+    case EV_MESSAGE_RETRIED:
+    case EV_MESSAGE_DISCARDED:
+        apply_channel(k, ev);
+        break;
     case EV_OBLIGATION_RESERVED:
     case EV_OBLIGATION_COMMITTED:
     case EV_OBLIGATION_ABORTED:

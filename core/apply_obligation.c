@@ -457,7 +457,32 @@ io_ended(struct kernel *k, const struct event *ev, struct obligation *o)
     heap_drop(&k->heap, &k->allocator, o->thing);
 }
 
+static void
+of_channel(struct kernel *k, const struct event *ev, struct obligation *o)
+{
+    const struct obligation_payload *p = ev->payload;
+
+    o->thing = channel_of_id(k, p->channel);
+    must(o->thing != NIL);
+}
+
+static void
+permit_reserved(struct kernel *k, const struct event *ev, struct obligation *o)
+{
+    of_channel(k, ev, o);
+    apply_permit(k, o->thing, true);
+}
+
+static void
+permit_ended(struct kernel *k, const struct event *ev, struct obligation *o)
+{
+    (void)ev;
+    apply_permit(k, o->thing, false);
+}
+
 static const struct obligation_kind kinds[ASUP_OBLIGATION_KIND_COUNT] = {
+    [ASUP_OBLIGATION_SEND_PERMIT] = {permit_reserved, permit_ended},
+    [ASUP_OBLIGATION_ACK] = {of_channel, NULL}, /* its message's events say the rest */
     [ASUP_OBLIGATION_LEASE] = {lease_reserved, lease_ended},
     [ASUP_OBLIGATION_IO_OP] = {io_reserved, io_ended},
 };

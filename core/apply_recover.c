@@ -8,7 +8,8 @@
 static void
 ids_floor(struct kernel *k, uint64_t id_first)
 {
-    uint64_t *const next[] = {&k->task_id_next, &k->region_id_next, &k->session_id_next};
+    uint64_t *const next[] = {&k->task_id_next, &k->region_id_next, &k->session_id_next,
+                              &k->channels.id_next, &k->channels.message_id_next};
 
     for (size_t i = 0; i < sizeof next / sizeof next[0]; i++) {
         if (*next[i] < id_first)
@@ -153,6 +154,7 @@ region_drop(struct kernel *k, uint32_t i)
 void
 volatile_drop(struct kernel *k)
 {
+    channels_volatile_drop(k);
     for (uint32_t i = 0; i < k->tasks.used; i++) {
         if (task_at(k, i)->id != 0 && in_volatile(k, task_at(k, i)->region))
             task_drop(k, i);
@@ -167,6 +169,7 @@ volatile_drop(struct kernel *k)
                 region_drop(k, i);
         }
     }
+
     for (uint32_t i = 0; i < k->regions.used; i++) {
         struct region *r = region_at(k, i);
 

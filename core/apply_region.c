@@ -170,6 +170,7 @@ region_opened(struct kernel *k, const struct event *ev)
     r->uid = ev->uid;
     r->child_first = r->child_last = r->next = r->prev = NIL;
     r->task_first = r->task_last = r->stack_top = NIL;
+    r->channel_first = r->channel_last = NIL;
     r->ledger_first = r->ledger_last = r->lease_first = r->lease_last = NIL;
     r->session = r->attach_next = r->attach_prev = NIL;
     r->wait_first = r->work_next = NIL;
@@ -263,6 +264,7 @@ region_closed(struct kernel *k, const struct event *ev, uint32_t i)
     struct region *r = region_at(k, i);
 
     must(r->tasks_live == 0 && r->children_live == 0 && r->stack_top == NIL && !region_owes(r));
+    must(r->channels == 0);
     leases_closed(k, i);
     region_move(k, r, ASUP_REGION_CLOSED);
     r->flags |= REGION_SEALED;

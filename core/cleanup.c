@@ -264,6 +264,7 @@ cascade_visit(struct kernel *k, struct cascade *cs, uint32_t i, bool top)
     if (r->state == ASUP_REGION_CLOSING)
         emit(k, event_of_region(EV_REGION_DRAINING, k, i));
     leases_sealed(k, i);
+    channels_recheck(k, i);
     work_region(k, i);
     return true;
 }
@@ -320,6 +321,7 @@ finish_region(struct kernel *k, uint32_t top)
         emit(k, event_of_region(EV_REGION_DRAINING, k, at));
         sagas_finish(k, at);
         leases_sealed(k, at);
+        channels_recheck(k, at);
         work_region(k, at);
         at = region_walk(k, top, at);
     }

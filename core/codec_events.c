@@ -208,6 +208,28 @@ static const struct field obligation_end_fields[] = {
 static const struct table obligation_end_table =
     TABLE(struct obligation_end_payload, obligation_end_fields);
 
+/* ---- Payloads: channels ------------------------------------------------------------------- */
+
+static const struct field channel_fields[] = {
+    NUMBER(struct channel_payload, ack_timeout_ns),
+    NUMBER(struct channel_payload, permit_timeout_ns),
+    NUMBER(struct channel_payload, dead_retention_ns),
+    NUMBER(struct channel_payload, capacity),
+    NUMBER(struct channel_payload, nacks_max),
+    NUMBER(struct channel_payload, timeouts_max),
+};
+static const struct table channel_table = TABLE(struct channel_payload, channel_fields);
+
+static const struct field sent_fields[] = {
+    NUMBER(struct sent_payload, size),
+};
+static const struct table sent_table = TABLE(struct sent_payload, sent_fields);
+
+static const struct field returned_fields[] = {
+    UP_TO(struct returned_payload, why, MESSAGE_CLOSED),
+};
+static const struct table returned_table = TABLE(struct returned_payload, returned_fields);
+
 /* ---- Payloads: sagas ----------------------------------------------------------------------- */
 
 static const struct field step_fields[] = {
@@ -314,14 +336,14 @@ const struct table event_table = TABLE(struct event, event_fields);
     X(OBLIGATION_RENEWED, 105, NONE, &obligation_table)                                            \
     X(FUTURELOCK, 106, NONE, NULL)                                                                 \
     /* channels */                                                                                 \
-    X(CHANNEL_OPENED, 120, NONE, NULL)                                                             \
+    X(CHANNEL_OPENED, 120, NONE, &channel_table)                                                   \
     X(CHANNEL_SEALED, 121, NONE, NULL)                                                             \
     X(CHANNEL_CLOSED, 122, NONE, NULL)                                                             \
-    X(MESSAGE_SENT, 123, NONE, NULL)                                                               \
+    X(MESSAGE_SENT, 123, BYTES, &sent_table)                                                       \
     X(MESSAGE_RECEIVED, 124, NONE, NULL)                                                           \
     X(MESSAGE_CONSUMED, 125, NONE, NULL)                                                           \
-    X(MESSAGE_RETURNED, 126, NONE, NULL)                                                           \
-    X(MESSAGE_DEAD, 127, NONE, NULL)                                                               \
+    X(MESSAGE_RETURNED, 126, NONE, &returned_table)                                                \
+    X(MESSAGE_DEAD, 127, NONE, &returned_table)                                                    \
     X(MESSAGE_RETRIED, 128, NONE, NULL)                                                            \
     X(MESSAGE_DISCARDED, 129, NONE, NULL)                                                          \
     /* leases */                                                                                   \

@@ -41,6 +41,7 @@ static const struct field task_fields[] = {
     NUMBER(struct task, lane_next),
     SKIP(struct task, run), /* or end: see below */
     SKIP(struct task, work_queued),
+    SKIP(struct task, silent),
     SKIP(struct task, timer_place),
     SKIP(struct task, wait_first),
     SKIP(struct task, work_next),
@@ -153,6 +154,10 @@ static const struct field region_fields[] = {
     INDEX(struct region, lease_first, ARENA_LEASES),
     INDEX(struct region, lease_last, ARENA_LEASES),
     NUMBER(struct region, leaks),
+    INDEX(struct region, channel_first, ARENA_CHANNELS),
+    INDEX(struct region, channel_last, ARENA_CHANNELS),
+    NUMBER(struct region, channels),
+    NUMBER(struct region, unconsumed),
     SKIP(struct region, work_queued),
     SKIP(struct region, timer_place),
     SKIP(struct region, wait_first),
@@ -185,6 +190,7 @@ static const struct field session_fields[] = {
     NUMBER(struct session, requests),
     BOOL(struct session, connected),
     SKIP(struct session, timer_place),
+    SKIP(struct session, silent),
 };
 static const struct table session_table = TABLE(struct session, session_fields);
 
@@ -204,6 +210,7 @@ static const struct field user_fields[] = {
     NUMBER(struct user, key),         NUMBER(struct user, bytes),    NUMBER(struct user, tasks),
     NUMBER(struct user, regions),     NUMBER(struct user, sessions), SKIP(struct user, waits),
     NUMBER(struct user, obligations), NUMBER(struct user, leases),
+    NUMBER(struct user, channels),    NUMBER(struct user, dead),
 };
 static const struct table user_table = TABLE(struct user, user_fields);
 
@@ -254,11 +261,11 @@ static const struct field obligation_io_fields[] = {
 };
 static const struct table obligation_io_table = TABLE(struct obligation, obligation_io_fields);
 
-static const struct field obligation_other_fields[] = {
-    NUMBER(struct obligation, thing),
+static const struct field obligation_channel_fields[] = {
+    INDEX(struct obligation, thing, ARENA_CHANNELS),
 };
-static const struct table obligation_other_table =
-    TABLE(struct obligation, obligation_other_fields);
+static const struct table obligation_channel_table =
+    TABLE(struct obligation, obligation_channel_fields);
 
 static const struct table *
 obligation_variant(const void *record)
@@ -269,7 +276,7 @@ obligation_variant(const void *record)
     case ASUP_OBLIGATION_IO_OP:
         return &obligation_io_table;
     default:
-        return &obligation_other_table;
+        return &obligation_channel_table;
     }
 }
 
@@ -330,6 +337,96 @@ static const struct field obligations_fields[] = {
     NUMBER(struct obligations, stuck),
 };
 static const struct table obligations_table = TABLE(struct obligations, obligations_fields);
+
+/* ---- Channels ------------------------------------------------------------------------------- */
+
+static const struct field channel_fields[] = {
+    NUMBER(struct channel, id),
+    NUMBER(struct channel, name_key),
+    NUMBER(struct channel, region_id),
+    NUMBER(struct channel, ack_timeout_ns),
+    NUMBER(struct channel, permit_timeout_ns),
+    NUMBER(struct channel, dead_retention_ns),
+    NUMBER(struct channel, sent),
+    NUMBER(struct channel, consumed),
+    NUMBER(struct channel, died),
+    NUMBER(struct channel, taken_back),
+    NUMBER(struct channel, bytes),
+    INDEX(struct channel, region, ARENA_REGIONS),
+    INDEX(struct channel, next, ARENA_CHANNELS),
+    INDEX(struct channel, prev, ARENA_CHANNELS),
+    NUMBER(struct channel, uid),
+    NUMBER(struct channel, capacity),
+    NUMBER(struct channel, nacks_max),
+    NUMBER(struct channel, timeouts_max),
+    NUMBER(struct channel, queued),
+    NUMBER(struct channel, permits),
+    NUMBER(struct channel, unacked),
+    NUMBER(struct channel, dead),
+    INDEX(struct channel, message_first, ARENA_MESSAGES),
+    INDEX(struct channel, message_last, ARENA_MESSAGES),
+    NUMBER(struct channel, flags),
+    TEXT(struct channel, name),
+    SKIP(struct channel, fresh), /* these follow from the list: load_channel.c */
+    SKIP(struct channel, returned),
+    SKIP(struct channel, work_queued),
+    SKIP(struct channel, recheck),
+    SKIP(struct channel, send_first),
+    SKIP(struct channel, receive_first),
+    SKIP(struct channel, work_next),
+};
+static const struct table channel_table = TABLE(struct channel, channel_fields);
+
+static const struct field message_fields[] = {
+    NUMBER(struct message, id),
+    NUMBER(struct message, order),
+    NUMBER(struct message, sender),
+    NUMBER(struct message, sent_at),
+    NUMBER(struct message, dead_at),
+    INDEX(struct message, channel, ARENA_CHANNELS),
+    INDEX(struct message, next, ARENA_MESSAGES),
+    INDEX(struct message, prev, ARENA_MESSAGES),
+    INDEX(struct message, history, ARENA_HISTORIES),
+    NUMBER(struct message, deliveries),
+    NUMBER(struct message, nacks),
+    NUMBER(struct message, deaths),
+    NUMBER(struct message, timeouts),
+    UP_TO(struct message, state, MESSAGE_DEAD),
+    NUMBER(struct message, sender_sort),
+    UP_TO(struct message, dead_why, MESSAGE_CLOSED),
+    BOOL(struct message, came_back),
+    TEXT(struct message, data),
+    TEXT(struct message, note),
+    SKIP(struct message, heap_child),
+    SKIP(struct message, heap_next),
+    SKIP(struct message, timer_place),
+};
+static const struct table message_table = TABLE(struct message, message_fields);
+
+static const struct field history_row_fields[] = {
+    NUMBER(struct history_row, receiver),
+    NUMBER(struct history_row, at),
+    NUMBER(struct history_row, sort),
+    UP_TO(struct history_row, why, MESSAGE_CLOSED),
+};
+static const struct table history_row_table = TABLE(struct history_row, history_row_fields);
+
+static const struct field history_fields[] = {
+    NUMBER(struct history, message),
+    NUMBER(struct history, count),
+    STRUCTS(struct history, rows, history_row_table),
+};
+static const struct table history_table = TABLE(struct history, history_fields);
+
+static const struct field channel_store_fields[] = {
+    NUMBER(struct channel_store, id_next),
+    NUMBER(struct channel_store, message_id_next),
+    NUMBER(struct channel_store, order_next),
+    INDEX(struct channel_store, dead_first, ARENA_MESSAGES),
+    INDEX(struct channel_store, dead_last, ARENA_MESSAGES),
+    NUMBER(struct channel_store, dead_count),
+};
+static const struct table channel_store_table = TABLE(struct channel_store, channel_store_fields);
 
 /* ---- Sagas ---------------------------------------------------------------------------------- */
 
@@ -419,6 +516,9 @@ const struct section sections[] = {
     {11, offsetof(struct kernel, obligations.holders), &holder_table, NULL},
     {12, offsetof(struct kernel, obligations.leases), &lease_table, NULL},
     {13, offsetof(struct kernel, obligations.ended), &ended_table, NULL},
+    {20, offsetof(struct kernel, channels.records), &channel_table, NULL},
+    {21, offsetof(struct kernel, channels.messages), &message_table, NULL},
+    {22, offsetof(struct kernel, channels.histories), &history_table, NULL},
     {40, offsetof(struct kernel, saga.sagas), &saga_table, NULL},
     {41, offsetof(struct kernel, saga.steps), &step_table, NULL},
 };
@@ -436,6 +536,9 @@ arena_of(const struct kernel *k, enum arena_name name)
         [ARENA_HOLDERS] = offsetof(struct kernel, obligations.holders),
         [ARENA_LEASES] = offsetof(struct kernel, obligations.leases),
         [ARENA_ENDED] = offsetof(struct kernel, obligations.ended),
+        [ARENA_CHANNELS] = offsetof(struct kernel, channels.records),
+        [ARENA_MESSAGES] = offsetof(struct kernel, channels.messages),
+        [ARENA_HISTORIES] = offsetof(struct kernel, channels.histories),
         [ARENA_SAGAS] = offsetof(struct kernel, saga.sagas),
         [ARENA_STEPS] = offsetof(struct kernel, saga.steps),
     };
@@ -483,5 +586,6 @@ static const struct field kernel_fields[] = {
     NUMBER(struct kernel, steps),
     STRUCT(struct kernel, obligations, obligations_table),
     STRUCT(struct kernel, saga, saga_part_table),
+    STRUCT(struct kernel, channels, channel_store_table),
 };
 const struct table kernel_table = TABLE(struct kernel, kernel_fields);

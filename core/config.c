@@ -92,6 +92,37 @@ obligations_fini(struct kernel *k)
 }
 
 static void
+channels_init(struct kernel *k)
+{
+    struct channel_store *s = &k->channels;
+
+    arena_init(&s->records, sizeof(struct channel));
+    arena_init(&s->messages, sizeof(struct message));
+    arena_init(&s->histories, sizeof(struct history));
+    index_init(&s->ids, &s->records, offsetof(struct channel, id));
+    index_init(&s->names, &s->records, offsetof(struct channel, name_key));
+    index_init(&s->message_ids, &s->messages, offsetof(struct message, id));
+    s->dead_first = s->dead_last = s->work_first = s->work_last = NIL;
+    s->dead_timers.homes[TIMER_MESSAGE] =
+        (struct timer_home){&s->messages, offsetof(struct message, timer_place)};
+}
+
+static void
+channels_fini(struct kernel *k)
+{
+    const struct kernel_allocator *a = &k->allocator;
+    struct channel_store *s = &k->channels;
+
+    index_fini(&s->ids, a);
+    index_fini(&s->names, a);
+    index_fini(&s->message_ids, a);
+    timers_fini(&s->dead_timers, a);
+    arena_fini(&s->records, a);
+    arena_fini(&s->messages, a);
+    arena_fini(&s->histories, a);
+}
+
+static void
 parts_init(struct kernel *k)
 {
     arena_init(&k->tasks, sizeof(struct task));
@@ -112,6 +143,7 @@ parts_init(struct kernel *k)
     index_init(&k->wait_tokens, &k->waits, offsetof(struct wait, token));
     heap_init(&k->heap);
     obligations_init(k);
+    channels_init(k);
     k->timers.homes[TIMER_REGION] =
         (struct timer_home){&k->regions, offsetof(struct region, timer_place)};
     k->timers.homes[TIMER_SESSION] =
@@ -188,6 +220,8 @@ kernel_new(const struct kernel_config *config, const struct kernel_allocator *al
     k->task_id_next = k->region_id_next = k->session_id_next = config->id_first;
     k->saga.id_next = config->id_first;
     k->obligations.id_next = config->id_first;
+    k->channels.id_next = k->channels.message_id_next = config->id_first;
+    k->channels.order_next = 1;
     if (!kernel_reserve(k)) {
         kernel_free(k);
         return NULL;
@@ -205,6 +239,7 @@ kernel_free(struct kernel *k)
         return;
     a = k->allocator;
     obligations_fini(k);
+    channels_fini(k);
     heap_fini(&k->heap, &a);
     saga_fini(k);
     index_fini(&k->task_ids, &a);

@@ -64,8 +64,11 @@ int limit_regions(const struct kernel *k, uint32_t parent, uint32_t uid, size_t 
 int limit_bytes(const struct kernel *k, uint32_t uid, size_t bytes, struct refusal *why);
 int limit_sessions(const struct kernel *k, uint32_t uid, struct refusal *why);
 int limit_waits(const struct kernel *k, uint32_t uid, struct refusal *why);
+int limit_channels(const struct kernel *k, uint32_t uid, struct refusal *why);
 int limit_obligations(const struct kernel *k, uint32_t uid, struct refusal *why);
 int limit_leases(const struct kernel *k, uint32_t uid, struct refusal *why);
+/* What may be a name at all; empty is. */
+int name_syntax(struct bytes name, struct refusal *why);
 int name_check(const struct kernel *k, uint32_t parent, uint32_t uid, struct bytes name,
                struct refusal *why);
 int budget_check(const struct kernel *k, const struct budget_request *b, struct refusal *why);
@@ -91,6 +94,8 @@ bool admit_reserve(struct kernel *k, const struct admit_need *n, const struct ne
 bool users_reserve(struct kernel *k);
 
 /* region.c */
+/* "r12"; returns its size. */
+size_t id_text(char letter, uint64_t id, char out[24]);
 int region_open_check(struct kernel *k, const struct input *in, const struct admission *adm,
                       struct refusal *why);
 struct asup_ref region_open(struct kernel *k, const struct input *in);
@@ -270,6 +275,34 @@ void wait_fire(struct kernel *k);
 void waits_task(struct kernel *k, uint32_t task);
 void waits_region(struct kernel *k, uint32_t region);
 void waits_saga(struct kernel *k, uint32_t saga);
+
+/* channel.c, delivery.c, dead.c: see channel.h */
+int channel_request(struct kernel *k, const struct input *in, struct refusal *why, bool *parked,
+                    struct asup_ref *made);
+int delivery_request(struct kernel *k, const struct input *in, struct refusal *why, bool *parked,
+                     struct asup_ref *made);
+int dead_request(struct kernel *k, const struct input *in, struct refusal *why,
+                 struct asup_ref *made);
+/* Whether the channel it is about is volatile. */
+bool channel_request_volatile(const struct kernel *k, const struct input *in);
+/* A request came from it: no longer silent. */
+void caller_spoke(struct kernel *k, const struct caller *c);
+/* The queue of channels that changed. channels_work() serves the next one; false: there is
+ * none, or the memory of this step is spent, and the next step goes on. */
+void work_channel(struct kernel *k, uint32_t i);
+void work_channel_forget(struct kernel *k, uint32_t i);
+bool channels_work(struct kernel *k);
+bool channels_waiting(const struct kernel *k);
+void channels_step(struct kernel *k);
+/* A region admits less than before: whoever is parked at its channels may have to go. */
+void channels_recheck(struct kernel *k, uint32_t region);
+/* End the channels of a region whose ledger is empty; false: the next step goes on with it. */
+bool channels_close(struct kernel *k, uint32_t region);
+asup_time dead_next(const struct kernel *k);
+void dead_fire(struct kernel *k);
+uint64_t channel_id_last(const struct kernel *k);
+uint64_t digest_channels(const struct kernel *k, uint64_t h);
+const char *check_channels(const struct kernel *k);
 
 /* batch.c */
 int

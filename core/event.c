@@ -158,6 +158,8 @@ event_durable(const struct kernel *k, const struct event *ev)
 
     if (volatile_by_kind(k, ev))
         return false;
+    if (ev->kind >= EV_CHANNEL_SEALED && ev->kind <= EV_MESSAGE_DISCARDED)
+        return !channel_event_volatile(k, ev); /* its region may be gone */
     if (!region_id_volatile(k, region))
         return true;
     switch (ev->kind) {

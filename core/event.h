@@ -132,6 +132,23 @@ struct obligation_end_payload {
     uint8_t why; /* enum obligation_why */
 };
 
+/* CHANNEL_OPENED; the event's text is the name. */
+struct channel_payload {
+    uint64_t ack_timeout_ns, permit_timeout_ns, dead_retention_ns;
+    uint32_t capacity, nacks_max, timeouts_max;
+};
+
+/* MESSAGE_SENT; followed by the data. The event's value is the channel's id, as
+ * that of every event about a message (of a retry: the new channel's). */
+struct sent_payload {
+    uint64_t size;
+};
+
+/* MESSAGE_RETURNED, MESSAGE_DEAD; the event's text is the note of a nack. */
+struct returned_payload {
+    uint8_t why; /* enum message_end */
+};
+
 /* RESUMED */
 struct resumed_payload {
     uint64_t id_first;
@@ -165,6 +182,11 @@ void apply_saga(struct kernel *k, const struct event *ev);
 /* An attempt to compensate, which is completed. */
 void apply_undo_ended(struct kernel *k, uint64_t task, const struct kernel_outcome *o);
 void apply_obligation(struct kernel *k, const struct event *ev);
+void apply_channel(struct kernel *k, const struct event *ev);
+/* Leave out what belongs to volatile regions (durable.h). */
+void channels_volatile_drop(struct kernel *k);
+/* A permit of that channel (its index) was given, or has ended. */
+void apply_permit(struct kernel *k, uint32_t channel, bool given);
 void apply_resumed(struct kernel *k, const struct event *ev);
 /* After the limit of remembered requests has changed. */
 void sessions_trim(struct kernel *k);
@@ -255,6 +277,11 @@ uint64_t lease_key(uint64_t region_id, struct bytes name);
 uint32_t lease_find(const struct kernel *k, uint32_t region, struct bytes name);
 /* What a region that closes still has of leases: names that cool. */
 void leases_closed(struct kernel *k, uint32_t region);
+
+uint64_t channel_name_key(uint64_t region, struct bytes name);
+uint32_t channel_of_id(const struct kernel *k, uint64_t id);
+/* Whether what a CHANNEL_* or MESSAGE_* event is about is volatile (R-DUR-1). */
+bool channel_event_volatile(const struct kernel *k, const struct event *ev);
 
 uint32_t region_of_id(const struct kernel *k, uint64_t id);
 uint32_t task_of_id(const struct kernel *k, uint64_t id);

@@ -322,5 +322,7 @@ kernel_check(const struct kernel *k)
         broken = saga_invariants(k);
     if (broken == NULL)
         broken = check_obligations(k);
+    if (broken == NULL)
+        broken = check_channels(k);
     return broken != NULL ? broken : check_totals(k, &tally);
 }

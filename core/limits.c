@@ -181,6 +181,19 @@ limit_waits(const struct kernel *k, uint32_t uid, struct refusal *why)
 }
 
 int
+limit_channels(const struct kernel *k, uint32_t uid, struct refusal *why)
+{
+    const struct limit_row rows[] = {
+        {"channels-per-user", "you have as many channels as a user may",
+         user_or_none(k, uid)->channels, 1, k->config.limits.channels_per_user},
+        {"channels-per-daemon", "there are as many channels as there may be",
+         arena_live(&k->channels.records), 1, k->config.limits.channels_per_daemon},
+    };
+
+    return within(rows, 2, why);
+}
+
+int
 limit_obligations(const struct kernel *k, uint32_t uid, struct refusal *why)
 {
     const struct limit_row rows[] = {
@@ -216,7 +229,7 @@ region_name_key(uint64_t parent_id, struct bytes name)
 static bool
 looks_like_id(const char *text, size_t size)
 {
-    static const char sorts[] = {'r', 't', 'o', 's', 'c', 'g', 'x'};
+    static const char sorts[] = {'r', 't', 'o', 's', 'c', 'm', 'g', 'x'};
     bool sort = false;
 
     for (size_t i = 0; i < sizeof sorts; i++)
@@ -231,13 +244,9 @@ looks_like_id(const char *text, size_t size)
 }
 
 int
-name_check(const struct kernel *k, uint32_t parent, uint32_t uid, struct bytes name,
-           struct refusal *why)
+name_syntax(struct bytes name, struct refusal *why)
 {
     const char *text = name.data;
-    const struct region *r;
-    uint32_t cursor;
-    uint32_t i;
 
     if (name.size == 0)
         return 0;
@@ -255,6 +264,19 @@ name_check(const struct kernel *k, uint32_t parent, uint32_t uid, struct bytes n
         return REFUSE(why, ASUP_EINVALID, "\".\" and \"..\" are no names");
     if (looks_like_id(text, name.size))
         return REFUSE(why, ASUP_EINVALID, "the name could be taken for an id");
+    return 0;
+}
+
+int
+name_check(const struct kernel *k, uint32_t parent, uint32_t uid, struct bytes name,
+           struct refusal *why)
+{
+    const struct region *r;
+    uint32_t cursor;
+    uint32_t i;
+
+    if (name.size == 0 || name_syntax(name, why) != 0)
+        return why->code;
     for (i = index_first(&k->names, region_name_key(region_at(k, parent)->id, name), &cursor);
          i != NIL;
          i = index_next(&k->names, region_name_key(region_at(k, parent)->id, name), &cursor)) {

@@ -191,7 +191,9 @@ indices_fill(struct kernel *k)
     return index_fill(k, &k->task_ids, NULL) && index_fill(k, &k->region_ids, NULL) &&
            index_fill(k, &k->names, has_name) && index_fill(k, &k->session_ids, NULL) &&
            index_fill(k, &k->request_keys, NULL) && index_fill(k, &k->user_ids, NULL) &&
-           index_fill(k, &k->reason_handles, NULL);
+           index_fill(k, &k->reason_handles, NULL) && index_fill(k, &k->channels.ids, NULL) &&
+           index_fill(k, &k->channels.names, channel_has_name) &&
+           index_fill(k, &k->channels.message_ids, NULL);
 }
 
 static bool
@@ -259,7 +261,7 @@ kernel_read(struct kernel *k, struct coder_in *i)
     reasons_tidy(k);
     if (!links_sound(k))
         return -ASUP_EMALFORMED;
-    if (!timers_fill(k))
+    if (!timers_fill(k) || !channels_fill(k))
         return -ASUP_ENOMEM;
     if (kernel_check(k) != NULL)
         return -ASUP_EMALFORMED;

@@ -366,5 +366,5 @@ bool
 links_sound(struct kernel *k)
 {
     return sections_sound(k) && reasons_sound(k) && regions_sound(k) && retained_sound(k) &&
-           lanes_sound(k) && sessions_sound(k);
+           lanes_sound(k) && sessions_sound(k) && channels_sound(k);
 }

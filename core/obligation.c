@@ -195,7 +195,10 @@ recover(struct kernel *k, const struct obligation_gone *g)
 {
     switch ((enum asup_obligation_kind)g->kind) {
     case ASUP_OBLIGATION_SEND_PERMIT:
+        permit_gone(k, g);
+        break;
     case ASUP_OBLIGATION_ACK:
+        ack_gone(k, g);
         break;
     case ASUP_OBLIGATION_LEASE:
         lease_gone(k, g);
@@ -226,6 +229,7 @@ obligation_finish(struct kernel *k, uint32_t i, enum obligation_end end, enum ob
         .kind = o->kind,
         .end = end,
         .why = why,
+        .text = text,
     };
 
     ev.text = text;

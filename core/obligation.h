@@ -63,7 +63,13 @@ struct obligation_gone {
     uint8_t kind;
     enum obligation_end end;
     enum obligation_why why;
+    struct bytes text; /* what a nack said; borrowed for the call */
 };
+
+/* ---- Channels ---------------------------------------------------------------------------- */
+
+void permit_gone(struct kernel *k, const struct obligation_gone *g);
+void ack_gone(struct kernel *k, const struct obligation_gone *g);
 
 /* ---- Leases ------------------------------------------------------------------------------ */
 

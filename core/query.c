@@ -48,6 +48,8 @@ kernel_id_last(const struct kernel *k)
         next = k->saga.id_next;
     if (next < k->obligations.id_next)
         next = k->obligations.id_next;
+    if (next <= channel_id_last(k))
+        next = channel_id_last(k) + 1;
     return next - 1;
 }
 
@@ -132,6 +134,7 @@ kernel_region(const struct kernel *k, uint64_t id, struct region_view *out)
         .tasks_total = r->tasks_total,
         .leaks = r->leaks,
         .strict = (r->flags & REGION_STRICT) != 0,
+        .unconsumed = r->unconsumed,
         .reason = r->reason,
         .has_outcome = !region_live(r),
     };

@@ -142,6 +142,8 @@ about_volatile(const struct kernel *k, const struct input *in)
 {
     uint32_t i;
 
+    if (in->kind > IN_CHANNEL_OPEN && in->kind <= IN_DEAD_DISCARD)
+        return channel_request_volatile(k, in);
     if (in->region != 0)
         return region_id_volatile(k, in->region);
     i = in->task == 0 ? NIL : task_of_id(k, in->task);

@@ -326,6 +326,8 @@ region_finalize(struct kernel *k, uint32_t i)
     }
     if (region_owes(r))
         return; /* R-OBL-5 */
+    if (!channels_close(k, i))
+        return; /* it goes on with the next step */
     if ((r->flags & REGION_USED) == 0) {
         region_close(k, i);
         return;

@@ -80,6 +80,7 @@ struct channel_view {
     struct bytes name;
     uint32_t uid;
     bool sealed;
+    bool closed; /* with its region; kept for its dead letters */
     uint32_t capacity;
     uint32_t queued, permits, unacked;
     uint32_t dead;           /* dead letters that came from it and are kept */
@@ -88,6 +89,8 @@ struct channel_view {
     uint32_t receivers;      /* parked */
     uint32_t senders;        /* parked */
     uint64_t message_first;  /* queued, oldest first; 0: none */
+    uint64_t ack_timeout_ns, permit_timeout_ns, dead_retention_ns;
+    uint32_t nacks_max, timeouts_max;
 };
 
 enum message_end { /* why a delivery did not end in a commit */
@@ -108,8 +111,9 @@ struct message_view {
     asup_time sent_at;
     uint32_t uid;
     uint32_t deliveries, nacks, deaths, timeouts;
+    bool received; /* an ack stands for it */
     bool dead;
-    asup_time dead_at;
+    asup_time dead_at, dead_until;
     uint8_t dead_why;  /* enum message_end */
     struct bytes note; /* what the last nack said, or "" */
     /* The last deliveries that failed, oldest first. */

@@ -47,6 +47,9 @@ enum arena_name {
     ARENA_HOLDERS,
     ARENA_LEASES,
     ARENA_ENDED,
+    ARENA_CHANNELS,
+    ARENA_MESSAGES,
+    ARENA_HISTORIES,
     ARENA_SAGAS,
     ARENA_STEPS,
     ARENA_COUNT,
@@ -78,5 +81,11 @@ uint64_t frame_check(uint64_t number, const uint8_t *data, size_t size);
 /* load_check.c: whether all links lead to what they are meant for, so that
  * walking them ends, and every invariant holds. */
 bool links_sound(struct kernel *k);
+
+/* load_channel.c: the lists of channels, messages and dead letters; and what is
+ * derived from them. */
+bool channel_has_name(const void *record);
+bool channels_sound(const struct kernel *k);
+bool channels_fill(struct kernel *k);
 
 #endif

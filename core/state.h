@@ -21,6 +21,7 @@
 #include "asupersync/values.h"
 #include "core/arena.h"
 #include "core/heap.h"
+#include "core/state_channel.h"
 #include "core/state_obligation.h"
 #include "core/state_saga.h"
 #include "core/timer.h"
@@ -112,6 +113,7 @@ struct task {
     uint8_t lane;
     /* not state (of the texts, what they say is, not where they are): */
     bool work_queued;
+    bool silent; /* an ack of it ran out of time, and it has not spoken since */
     uint8_t lane_step; /* in which it entered, modulo 256: see dispatch.c */
     uint32_t label;
     uint32_t spec;
@@ -188,6 +190,9 @@ struct region {
     uint32_t delegated;                          /* tasks whose kill comes with T */
     uint32_t ledger_first, ledger_last;          /* what is owed here, by id */
     uint32_t ledger[ASUP_OBLIGATION_KIND_COUNT]; /* how much of each kind (R-OBL-7) */
+    uint32_t channel_first, channel_last;        /* by id */
+    uint32_t channels;
+    uint32_t unconsumed;                         /* messages that its close made dead letters */
     uint32_t lease_first, lease_last;            /* names held or cooling */
     uint32_t leaks;                              /* ever */
     uint32_t reason;
@@ -225,6 +230,7 @@ struct session {
     bool connected;
     /* not state: */
     uint32_t timer_place;
+    bool silent; /* an ack of it ran out of time, and it has not spoken since */
 };
 
 /* A request that was granted (R-IDM-1). */
@@ -244,6 +250,7 @@ struct user {
     uint64_t bytes;
     uint32_t tasks, regions, sessions;
     uint32_t obligations, leases; /* in regions of its own */
+    uint32_t channels, dead;      /* likewise; dead letters */
     uint32_t waits;               /* not state */
 };
 
@@ -262,7 +269,14 @@ struct reason {
 };
 
 /* A parked request: a promise to answer. It changes nothing and is no state. */
-enum wait_on { WAIT_ON_TASK, WAIT_ON_REGION, WAIT_ON_LEASE, WAIT_ON_SAGA };
+enum wait_on {
+    WAIT_ON_TASK,
+    WAIT_ON_REGION,
+    WAIT_ON_LEASE,
+    WAIT_ON_CHANNEL_SEND,
+    WAIT_ON_CHANNEL_RECEIVE,
+    WAIT_ON_SAGA,
+};
 
 struct wait {
     uint64_t id; /* order of parking */
@@ -270,7 +284,8 @@ struct wait {
     asup_time timeout_at;
     struct caller caller;
     uint64_t request, digest; /* to be bound when it is granted (R-IDM-1) */
-    uint64_t number;          /* by what it waits for: a lease's time to live */
+    uint64_t number;          /* by what it waits for: a lease's time to live, an
+                                 ack's time */
     uint32_t target;          /* index of what it waits for */
     uint32_t next, prev;
     uint32_t timer_place;
@@ -305,6 +320,7 @@ struct kernel {
         wait_tokens;
     struct heap heap;
     struct obligations obligations;
+    struct channel_store channels;
     struct saga_part saga;
 
     uint64_t event_seq; /* of the last event */

@@ -328,6 +328,8 @@ request(struct kernel *k, const struct input *in)
     struct asup_ref made = {0};
     bool parked = false;
 
+    if (in->kind != IN_SESSION_KEEPALIVE)
+        caller_spoke(k, &in->caller);
     k->request_mark = k->durable_seq;
     if (k->recovering) {
         (void)REFUSE(&why, ASUP_EUNAVAILABLE, "the daemon is coming back");
@@ -339,6 +341,8 @@ request(struct kernel *k, const struct input *in)
         (void)wait_request(k, in, &why, &parked, &made);
     } else if (request_lookup(k, in, &made, &why) != 0) {
         why.masked = why.code == 0 && task_spend_masked(k, in);
+    } else if (in->kind >= IN_CHANNEL_OPEN && in->kind <= IN_DEAD_DISCARD) {
+        (void)channel_request(k, in, &why, &parked, &made);
     } else if (in->kind == IN_LEASE_ACQUIRE) {
         (void)lease_acquire(k, in, &why, &parked, &made);
     } else if (in->kind == IN_BATCH) {
@@ -519,7 +523,10 @@ input_take(struct kernel *k, const struct input *in)
 
     if (memory && !k->recovering) {
         retention_fire(k);
+        dead_fire(k);
         memory = timers_fire(k);
+        if (memory && channels_waiting(k))
+            work_run(k); /* what the step before left */
     }
     if (!memory) {
         struct refusal why = {0};
@@ -552,6 +559,7 @@ kernel_step(struct kernel *k, const struct input *in, struct step *out)
     if (k->now < in->now)
         k->now = in->now;
     k->stepping = true;
+    channels_step(k);
     rc = input_take(k, in);
     k->stepping = false;
     *out = (struct step){.events = k->events,
@@ -574,7 +582,7 @@ kernel_next_deadline(const struct kernel *k)
 
     if (k->recovering)
         return ASUP_NEVER;
-    at = min_u64(at, retention_next(k));
+    at = min_u64(at, min_u64(retention_next(k), dead_next(k)));
     at = min_u64(at, saga_retention_next(k));
-    return dispatch_waiting(k) ? min_u64(at, k->now) : at;
+    return dispatch_waiting(k) || channels_waiting(k) ? min_u64(at, k->now) : at;
 }

@@ -22,6 +22,7 @@ enum timer_sort {
     TIMER_HOLDER,
     TIMER_SAGA,
     TIMER_WAIT,
+    TIMER_MESSAGE, /* dead letters; in a heap of their own */
     TIMER_SORT_COUNT
 };
 

@@ -185,6 +185,25 @@ same_end(const struct obligation_end_payload *a, const struct obligation_end_pay
 }
 
 static bool
+same_channel(const struct channel_payload *a, const struct channel_payload *b)
+{
+    return SAME(ack_timeout_ns) && SAME(permit_timeout_ns) && SAME(dead_retention_ns) &&
+           SAME(capacity) && SAME(nacks_max) && SAME(timeouts_max);
+}
+
+static bool
+same_sent(const struct sent_payload *a, const struct sent_payload *b)
+{
+    return same_bytes(a + 1, a->size, b + 1, b->size);
+}
+
+static bool
+same_returned(const struct returned_payload *a, const struct returned_payload *b)
+{
+    return SAME(why);
+}
+
+static bool
 same_config(const struct kernel_config *a, const struct kernel_config *b)
 {
     bool same = true;
@@ -248,6 +267,13 @@ same_payload(const struct pair *p)
     case EV_OBLIGATION_ABORTED:
     case EV_OBLIGATION_LEAKED:
         return same_end(a, b);
+    case EV_CHANNEL_OPENED:
+        return same_channel(a, b);
+    case EV_MESSAGE_SENT:
+        return same_sent(a, b);
+    case EV_MESSAGE_RETURNED:
+    case EV_MESSAGE_DEAD:
+        return same_returned(a, b);
     default:
         must(false); /* a payload of which nothing is known here */
         return false;

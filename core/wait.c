@@ -5,7 +5,7 @@
  * number of them get the same answer. Room for their answers is reserved when
  * they are parked.
  */
-#include "core/obligation.h"
+#include "core/channel.h"
 
 struct wait *
 wait_at(const struct kernel *k, uint32_t i)
@@ -24,6 +24,10 @@ list_of(struct kernel *k, const struct wait *w)
         return &saga_at(k, w->target)->wait_first;
     case WAIT_ON_LEASE:
         return &lease_at(k, w->target)->wait_first;
+    case WAIT_ON_CHANNEL_SEND:
+        return &channel_at(k, w->target)->send_first;
+    case WAIT_ON_CHANNEL_RECEIVE:
+        return &channel_at(k, w->target)->receive_first;
     case WAIT_ON_TASK:
         break;
     }
@@ -75,6 +79,9 @@ wait_volatile(const struct kernel *k, const struct wait *w)
     case WAIT_ON_LEASE:
         lease = arena_at(&k->obligations.leases, w->target);
         return (region_at(k, lease->region)->flags & REGION_VOLATILE) != 0;
+    case WAIT_ON_CHANNEL_SEND:
+    case WAIT_ON_CHANNEL_RECEIVE:
+        return (channel_at(k, w->target)->flags & CHANNEL_VOLATILE) != 0;
     case WAIT_ON_SAGA:
         saga = saga_at(k, w->target);
         return saga->region != NIL && (region_at(k, saga->region)->flags & REGION_VOLATILE) != 0;

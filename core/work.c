@@ -52,6 +52,8 @@ work_run(struct kernel *k)
             task_advance(k, i);
         } else if (saga_work_run(k)) {
             /* and what it led to */
+        } else if (channels_work(k)) {
+            continue;
         } else if (k->work_regions.first != NIL) {
             struct region *r = region_at(k, i = k->work_regions.first);
 

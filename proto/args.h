@@ -256,6 +256,63 @@ struct args_events_watch {
 struct args_why {
     struct proto_target id;
 };
+
+/* A channel is named by its id, or by the path of its region and its name. */
+struct args_channel_open {
+    struct proto_target region;
+    struct proto_text name;
+    uint64_t capacity;
+    uint64_t ack_timeout_ns;    /* 0: the configured one */
+    uint64_t permit_timeout_ns; /* 0: the configured one */
+    uint64_t nacks_max;         /* 0: no cap; PROTO_UNSET: the configured one */
+    uint64_t timeouts_max;      /* likewise */
+    uint64_t dead_retention_ns; /* 0: the configured one */
+};
+struct args_channel { /* channel.seal, channel.stat */
+    struct proto_target channel;
+};
+struct args_channel_list {
+    struct proto_target region; /* "/" when absent */
+    bool recursive;
+};
+struct args_channel_reserve {
+    struct proto_target channel;
+    uint64_t timeout_ns; /* 0: not at all */
+};
+struct args_channel_send {
+    uint64_t obligation; /* 0: without a permit, to `channel` */
+    struct proto_target channel;
+    struct proto_bytes data;
+};
+struct args_channel_obligation { /* channel.abort, channel.ack */
+    uint64_t obligation;
+};
+struct args_channel_receive {
+    struct proto_target channel;
+    uint64_t timeout_ns;     /* ASUP_NEVER: for ever; 0: poll */
+    uint64_t ack_timeout_ns; /* 0: the channel's */
+};
+struct args_channel_nack {
+    uint64_t obligation;
+    struct proto_text note;
+};
+struct args_channel_extend {
+    uint64_t obligation;
+    uint64_t ack_timeout_ns; /* 0: the channel's */
+};
+struct args_message { /* channel.message, channel.discard */
+    uint64_t message;
+};
+struct args_channel_dead {
+    struct proto_target region;  /* "/" when absent */
+    struct proto_target channel; /* absent: all */
+    uint64_t after;              /* id of a message; 0: from the first */
+    uint64_t limit;
+};
+struct args_channel_retry {
+    uint64_t message;
+    struct proto_target channel; /* absent: the one it came from */
+};
 struct args_daemon_shutdown {
     uint64_t within_ns; /* ASUP_NEVER: none */
 };
@@ -337,6 +394,18 @@ union proto_args {
     struct args_saga_wait saga_wait;
     struct args_events_watch events_watch;
     struct args_why why;
+    struct args_channel_open channel_open;
+    struct args_channel channel; /* channel.seal, channel.stat */
+    struct args_channel_list channel_list;
+    struct args_channel_reserve channel_reserve;
+    struct args_channel_send channel_send;
+    struct args_channel_obligation channel_obligation; /* channel.abort, channel.ack */
+    struct args_channel_receive channel_receive;
+    struct args_channel_nack channel_nack;
+    struct args_channel_extend channel_extend;
+    struct args_message message; /* channel.message, channel.discard */
+    struct args_channel_dead channel_dead;
+    struct args_channel_retry channel_retry;
     struct args_daemon_shutdown daemon_shutdown;
     struct args_obligation_reserve obligation_reserve;
     struct args_obligation obligation; /* also lease.release */

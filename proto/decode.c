@@ -90,6 +90,15 @@ field_decode(const struct decoder *d, const struct proto_field *field, const msg
             *(struct proto_bytes *)member =
                 (struct proto_bytes){object->via.bin.ptr, object->via.bin.size};
         break;
+    case PROTO_DATA:
+        if (object->type == MSGPACK_OBJECT_BIN || object->type == MSGPACK_OBJECT_STR) {
+            *(struct proto_bytes *)member =
+                object->type == MSGPACK_OBJECT_BIN
+                    ? (struct proto_bytes){object->via.bin.ptr, object->via.bin.size}
+                    : (struct proto_bytes){object->via.str.ptr, object->via.str.size};
+            rc = 0;
+        }
+        break;
     case PROTO_ID:
         rc = id_decode(field, object, member) ? 0 : rc;
         break;

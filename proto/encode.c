@@ -60,6 +60,7 @@ field_absent(const struct proto_field *field, const void *member)
     case PROTO_OSTEXT:
         return !((const struct proto_text *)member)->data;
     case PROTO_BYTES:
+    case PROTO_DATA:
         return !((const struct proto_bytes *)member)->data;
     case PROTO_ID:
         return *(const uint64_t *)member == 0;
@@ -196,7 +197,8 @@ field_encode(struct proto_writer *w, const struct proto_field *field, const void
         pw_text(w, text->data, text->size);
         break;
     }
-    case PROTO_BYTES: {
+    case PROTO_BYTES:
+    case PROTO_DATA: {
         const struct proto_bytes *bytes = member;
         pw_bytes(w, bytes->data, bytes->size);
         break;

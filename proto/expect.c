@@ -65,6 +65,27 @@ put_count(struct out *out, uint64_t min, uint64_t max, const char *unit)
         put(out, "%" PRIu64 " to %" PRIu64 " %s", min, max, unit);
 }
 
+static const char *
+sort_words(char sort)
+{
+    switch (sort) {
+    case ASUP_SORT_REGION:
+        return "a region";
+    case ASUP_SORT_TASK:
+        return "a task";
+    case ASUP_SORT_OBLIGATION:
+        return "an obligation";
+    case ASUP_SORT_MESSAGE:
+        return "a message";
+    case ASUP_SORT_SAGA:
+        return "a saga";
+    case ASUP_SORT_CAPABILITY:
+        return "a capability";
+    default:
+        return "a session";
+    }
+}
+
 static bool
 is_open_range(const struct proto_field *field)
 {
@@ -138,13 +159,11 @@ field_expects(const struct proto_field *field, char *text, size_t size)
     case PROTO_BYTES:
         put_count(&out, min, max, "bytes of binary data");
         break;
+    case PROTO_DATA:
+        put(&out, "binary data or text");
+        break;
     case PROTO_ID:
-        put(&out, "the id of a %s such as \"%c12\"",
-            field->sort == ASUP_SORT_REGION ? "region"
-            : field->sort == ASUP_SORT_TASK ? "task"
-            : field->sort == ASUP_SORT_SAGA ? "saga"
-                                            : "session",
-            field->sort);
+        put(&out, "the id of %s such as \"%c12\"", sort_words(field->sort), field->sort);
         break;
     case PROTO_REGION:
         put(&out, "a region: an id such as \"r12\" or a path such as \"/web/api\"");

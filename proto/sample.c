@@ -42,6 +42,7 @@ sample_exists(const struct proto_field *field, enum sample_kind kind)
         return kind == SAMPLE_ABOVE || field->min > 0;
     switch (field->type) {
     case PROTO_BOOL:
+    case PROTO_DATA:
     case PROTO_RECORD:
         return false;
     case PROTO_RLIMITS:
@@ -269,6 +270,9 @@ sample_field(struct proto_writer *w, const struct proto_field *field, enum sampl
         break;
     case PROTO_BYTES:
         sample_letters(w, sample_size(field, kind), true);
+        break;
+    case PROTO_DATA: /* bounded by its message alone */
+        sample_letters(w, kind == SAMPLE_LEAST ? 0 : kind == SAMPLE_MOST ? 100000 : 3, true);
         break;
     case PROTO_ID:
         sample_id(w, field->sort, kind);

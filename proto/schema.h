@@ -35,6 +35,21 @@
     X(TASK_PROGRESS, "task.progress")                                                              \
     X(TASK_LOGS, "task.logs")                                                                      \
     X(FINALIZER_DEFER, "finalizer.defer")                                                          \
+    X(CHANNEL_OPEN, "channel.open")                                                                \
+    X(CHANNEL_SEAL, "channel.seal")                                                                \
+    X(CHANNEL_STAT, "channel.stat")                                                                \
+    X(CHANNEL_LIST, "channel.list")                                                                \
+    X(CHANNEL_RESERVE, "channel.reserve")                                                          \
+    X(CHANNEL_SEND, "channel.send")                                                                \
+    X(CHANNEL_ABORT, "channel.abort")                                                              \
+    X(CHANNEL_RECEIVE, "channel.receive")                                                          \
+    X(CHANNEL_ACK, "channel.ack")                                                                  \
+    X(CHANNEL_NACK, "channel.nack")                                                                \
+    X(CHANNEL_EXTEND, "channel.extend")                                                            \
+    X(CHANNEL_MESSAGE, "channel.message")                                                          \
+    X(CHANNEL_DEAD, "channel.dead")                                                                \
+    X(CHANNEL_RETRY, "channel.retry")                                                              \
+    X(CHANNEL_DISCARD, "channel.discard")                                                          \
     X(SAGA_BEGIN, "saga.begin")                                                                    \
     X(SAGA_STEP, "saga.step")                                                                      \
     X(SAGA_COMPLETE, "saga.complete")                                                              \
@@ -89,6 +104,7 @@ enum proto_type {
     PROTO_NAME,      /* struct proto_text   likewise, without '/', not "." or ".." */
     PROTO_OSTEXT,    /* struct proto_text   min..max bytes, any but NUL; text or binary */
     PROTO_BYTES,     /* struct proto_bytes  min..max bytes */
+    PROTO_DATA,      /* struct proto_bytes  any bytes, binary or text, no more than fit */
     PROTO_ID,        /* uint64_t            an id of the field's sort */
     PROTO_REGION,    /* struct proto_target region id or path */
     PROTO_ANY,       /* struct proto_target id of any sort, or region path */

@@ -45,6 +45,8 @@ type_name(const struct proto_field *field)
         return "string";
     case PROTO_BYTES:
         return "bin";
+    case PROTO_DATA:
+        return "bin or string";
     case PROTO_ID:
         return "id";
     case PROTO_REGION:

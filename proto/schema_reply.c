@@ -4,7 +4,7 @@
  * and the body of each operation's reply. "X|nil" is always there and may be
  * nil; a type ending in "?" may be absent.
  */
-#include "schema.h"
+#include "schema_rows.h"
 
 #define END                                                                                        \
     {                                                                                              \
@@ -193,6 +193,8 @@ const struct proto_shape proto_shapes[] = {
     {"N", "A region in a tree.", node_fields},
     {"T", "A task.", task_fields},
     {"E", "An event.", event_fields},
+    {"C", "A channel.", proto_channel_shape},
+    {"M", "A message.", proto_message_shape},
     {"G", "A saga.", saga_fields},
     {"H", "A step of a saga.", step_fields},
     {"W", "A link in the chain of what something waits for.", link_fields},
@@ -420,6 +422,21 @@ const struct proto_reply_field *const proto_replies[PROTO_OP_COUNT] = {
     [PROTO_TASK_PROGRESS] = task_checkpoint,
     [PROTO_TASK_LOGS] = task_logs,
     [PROTO_FINALIZER_DEFER] = finalizer_defer,
+    [PROTO_CHANNEL_OPEN] = channel_open_reply,
+    [PROTO_CHANNEL_SEAL] = channel_subject_reply,
+    [PROTO_CHANNEL_STAT] = channel_subject_reply,
+    [PROTO_CHANNEL_LIST] = channel_list_reply,
+    [PROTO_CHANNEL_RESERVE] = channel_reserve_reply,
+    [PROTO_CHANNEL_SEND] = channel_send_reply,
+    [PROTO_CHANNEL_ABORT] = nothing,
+    [PROTO_CHANNEL_RECEIVE] = channel_receive_reply,
+    [PROTO_CHANNEL_ACK] = nothing,
+    [PROTO_CHANNEL_NACK] = nothing,
+    [PROTO_CHANNEL_EXTEND] = channel_extend_reply,
+    [PROTO_CHANNEL_MESSAGE] = channel_message_reply,
+    [PROTO_CHANNEL_DEAD] = channel_dead_reply,
+    [PROTO_CHANNEL_RETRY] = channel_send_reply,
+    [PROTO_CHANNEL_DISCARD] = nothing,
     [PROTO_SAGA_BEGIN] = saga_begin,
     [PROTO_SAGA_STEP] = saga_step,
     [PROTO_SAGA_COMPLETE] = saga_state,

@@ -37,6 +37,8 @@
 #define OSTEXT(s, m, key, doc, ...)                                                                \
     ROW(s, m, struct proto_text, PROTO_OSTEXT, key, doc, __VA_ARGS__)
 #define BYTES(s, m, key, doc, ...) ROW(s, m, struct proto_bytes, PROTO_BYTES, key, doc, __VA_ARGS__)
+#define DATA(s, m, key, doc, ...)                                                                  \
+    ROW(s, m, struct proto_bytes, PROTO_DATA, key, doc, .max = UINT32_MAX, __VA_ARGS__)
 #define ID(s, m, key, doc, letter, ...)                                                            \
     ROW(s, m, uint64_t, PROTO_ID, key, doc, .sort = (letter), __VA_ARGS__)
 #define REGION(s, m, key, doc, ...)                                                                \
@@ -61,6 +63,24 @@
 #define PROCESSES(s, m, key, doc, ...)                                                             \
     ROW(s, m, struct proto_processes, PROTO_PROCESSES, key, doc, .record = &proto_process_record,  \
         __VA_ARGS__)
+
+/* The families that have a file of their own: arguments, replies, shapes. */
+#define PROTO_FAMILY_OP(family, name)                                                              \
+    extern const struct proto_record family##_##name##_record;                                     \
+    extern const struct proto_reply_field family##_##name##_reply[]
+PROTO_FAMILY_OP(channel, open);
+PROTO_FAMILY_OP(channel, subject); /* seal, stat */
+PROTO_FAMILY_OP(channel, list);
+PROTO_FAMILY_OP(channel, reserve);
+PROTO_FAMILY_OP(channel, send);
+PROTO_FAMILY_OP(channel, obligation); /* abort, ack */
+PROTO_FAMILY_OP(channel, receive);
+PROTO_FAMILY_OP(channel, nack);
+PROTO_FAMILY_OP(channel, extend);
+PROTO_FAMILY_OP(channel, message); /* message, discard */
+PROTO_FAMILY_OP(channel, dead);
+PROTO_FAMILY_OP(channel, retry);
+extern const struct proto_reply_field proto_channel_shape[], proto_message_shape[];
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 #define RECORD_OF(letter, sentence, s, rows)                                                       \

@@ -38,6 +38,15 @@ body_saga(struct proto_writer *w, struct engine *e, const struct saga_view *s, b
 enum { REGION_PATH_SIZE = (ASUP_NAME_MAX + 1) * ASUP_DEPTH_MAX + 2 };
 size_t region_path(const struct kernel *k, uint64_t id, char *out, size_t size);
 
+/* channel.reserve and channel.receive; the latter false, and nothing written, when
+ * the ack was settled meanwhile (op_channel.c). */
+void body_permit(struct proto_writer *w, struct engine *e, uint64_t obligation);
+bool body_delivery(struct proto_writer *w, struct engine *e, uint64_t obligation);
+/* "/web/orders" */
+enum { CHANNEL_PATH_SIZE = REGION_PATH_SIZE + ASUP_NAME_MAX + 2 };
+size_t channel_path(const struct kernel *k, const struct channel_view *v, char *out, size_t size);
+const char *message_end_name(uint8_t why);
+
 const char *region_state_name(uint8_t state);
 const char *task_state_name(uint8_t state);
 const char *saga_state_name(uint8_t state);

@@ -48,6 +48,10 @@ op_function op_session_hello, op_session_keepalive, op_session_bye;
 op_function op_region_open, op_region_close, op_region_wait, op_region_stat, op_region_tree;
 op_function op_task_submit, op_task_cancel, op_task_wait, op_task_stat, op_task_list;
 op_function op_task_checkpoint, op_task_progress, op_task_logs, op_finalizer_defer;
+op_function op_channel_open, op_channel_seal, op_channel_stat, op_channel_list;
+op_function op_channel_reserve, op_channel_send, op_channel_abort;
+op_function op_channel_receive, op_channel_ack, op_channel_nack, op_channel_extend;
+op_function op_channel_message, op_channel_dead, op_channel_retry, op_channel_discard;
 op_function op_saga_begin, op_saga_step, op_saga_complete, op_saga_abort;
 op_function op_saga_stat, op_saga_list, op_saga_resolve, op_saga_wait;
 op_function op_obligation_reserve, op_obligation_commit, op_obligation_abort;
@@ -78,6 +82,9 @@ bool call_sees(const struct call *c, uint32_t uid);
 int call_region(struct call *c, const struct proto_target *target, const char *field,
                 struct region_view *out);
 int call_task(struct call *c, uint64_t id, struct task_view *out);
+/* The same for a channel, whose path ends with its name (op_channel.c). */
+int call_channel(struct call *c, const struct proto_target *target, const char *field,
+                 struct channel_view *out);
 int call_saga(struct call *c, uint64_t id, struct saga_view *out);
 
 /* Checked parameters for the kernel; what they point to lives as long as the

@@ -159,6 +159,8 @@ enum parked_kind {
     PARKED_SAGA,
     PARKED_EVENTS,
     PARKED_LOGS,
+    PARKED_RESERVE, /* channel.reserve */
+    PARKED_RECEIVE, /* channel.receive */
 };
 
 struct parked {

@@ -188,6 +188,10 @@ waits_answer(struct engine *e, const struct effect *fx)
         body_granted(w, e, fx->made.id);
     else if (p->kind == PARKED_REGION && kernel_region(e->kernel, p->subject, &region))
         body_region_closed(w, e, &region);
+    else if (p->kind == PARKED_RESERVE)
+        body_permit(w, e, fx->made.id);
+    else if (p->kind == PARKED_RECEIVE && body_delivery(w, e, fx->made.id))
+        ; /* written */
     else if (p->kind == PARKED_SAGA && kernel_saga(e->kernel, p->subject, &saga))
         body_saga(w, e, &saga, true);
     else {

@@ -5,11 +5,12 @@
  *
  * Errors (error.h), values such as identifiers, outcomes and budgets (types.h)
  * with their laws (values.h), what goes into requests and comes out of answers
- * (info.h), and the calls to the daemon (client.h).
+ * (info.h), and the calls to the daemon (client.h, channel.h).
  */
 #ifndef ASUPERSYNC_ASUPERSYNC_H
 #define ASUPERSYNC_ASUPERSYNC_H
 
+#include "asupersync/channel.h"
 #include "asupersync/client.h"
 #include "asupersync/error.h"
 #include "asupersync/info.h"

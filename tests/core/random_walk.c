@@ -27,7 +27,8 @@ static struct kernel *kernel, *shadow;
 static uint64_t now;
 static uint64_t token;
 static long memory_left;   /* allocations until one is refused; -1: no end */
-static uint64_t saga_last; /* begun last */
+static uint64_t saga_last;    /* begun last */
+static uint64_t channel_last; /* opened last */
 
 /* What the shell knows of a process. */
 static struct process {
@@ -132,6 +133,8 @@ take_step(struct input *in)
                    kind == EV_FINALIZER_REGISTERED || kind == EV_SAGA_BEGUN ||
                    kind == EV_SAGA_STEP_BEGUN || kind == EV_SAGA_RESOLVED ||
                    kind == EV_OBLIGATION_RESERVED;
+        if (kind == EV_CHANNEL_OPENED)
+            channel_last = out.events[i].subject;
         if (kind == EV_SAGA_BEGUN)
             saga_last = out.events[i].subject;
         apply_durably(shadow, &out.events[i]);
@@ -435,6 +438,77 @@ any_owed(struct input *in)
     aim_obligation(in);
 }
 
+/* Channels: any request, mostly about one of the last and about what is held. */
+static void
+any_channel(struct input *in)
+{
+    static const uint64_t spans[] = {ASUP_NS_PER_MS, ASUP_NS_PER_S, ASUP_NEVER, 0};
+    struct channel_view channel;
+    struct obligation_view held;
+    struct message_view message;
+    uint64_t dead = kernel_dead_next(kernel, 0);
+
+    in->kind = (enum input_kind)(IN_CHANNEL_OPEN + dice(IN_DEAD_DISCARD - IN_CHANNEL_OPEN + 1));
+    if (dice(3) == 0)
+        in->kind = dice(2) == 0 ? IN_CHANNEL_SEND : IN_CHANNEL_RECEIVE;
+    if (in->kind == IN_CHANNEL_SEAL && dice(4) != 0)
+        in->kind = IN_CHANNEL_RESERVE;
+    in->subject = dice(9) == 0 ? any_id() : channel_last - dice(3);
+    if (kernel_channel(kernel, in->subject, &channel) && dice(20) != 0)
+        in->caller.uid = channel.uid;
+    if (dice(4) != 0 && in->caller.session == 0)
+        in->caller.session = 2 + dice(6);
+    switch (in->kind) {
+    case IN_CHANNEL_OPEN:
+        in->u.channel_open = (struct channel_params){
+            .name = {"orders", dice(7)},
+            .capacity = dice(6),
+            .ack_timeout_ns = spans[dice(3 + (dice(9) == 0))],
+            .permit_timeout_ns = spans[dice(3)],
+            .nacks_max = dice(3),
+            .timeouts_max = dice(3),
+            .dead_retention_ns = dice(20) * ASUP_NS_PER_S,
+        };
+        break;
+    case IN_CHANNEL_RESERVE:
+        in->u.reserve.timeout_ns = any_duration();
+        break;
+    case IN_CHANNEL_RECEIVE:
+        in->u.receive.timeout_ns = any_duration();
+        in->u.receive.ack_timeout_ns = dice(2) * ASUP_NS_PER_S;
+        break;
+    case IN_CHANNEL_SEND:
+        in->u.send.data = (struct bytes){filler, dice(12) == 0 ? 3000 : dice(60)};
+        in->u.send.channel = in->subject;
+        in->subject = 0;
+        if (dice(3) == 0)
+            aim_obligation(in);
+        break;
+    case IN_CHANNEL_ACK:
+    case IN_CHANNEL_NACK:
+    case IN_CHANNEL_EXTEND:
+        if (in->kind == IN_CHANNEL_NACK)
+            in->u.nack.note = (struct bytes){filler, dice(20) == 0 ? 300 : dice(40)};
+        else
+            in->u.receive.ack_timeout_ns = dice(3) * ASUP_NS_PER_S;
+        aim_obligation(in);
+        if (kernel_obligation(kernel, in->subject, &held) && held.message == 0 && dice(5) != 0)
+            in->kind = IN_OBLIGATION_ABORT;
+        break;
+    case IN_DEAD_RETRY:
+    case IN_DEAD_DISCARD:
+        if (dead != 0 && dice(6) != 0)
+            in->subject = dead;
+        if (kernel_message(kernel, in->subject, &message))
+            in->caller.uid = message.uid;
+        if (in->kind == IN_DEAD_RETRY && dice(2) == 0)
+            in->u.dead_retry.channel = channel_last - dice(3);
+        break;
+    default:
+        break;
+    }
+}
+
 static struct input
 any_request(void)
 {
@@ -453,6 +527,16 @@ any_request(void)
     in.task = any_id();
     in.session = 2 + dice(6);
     switch (dice(40)) {
+    case 28:
+    case 29:
+    case 30:
+    case 31:
+    case 32:
+    case 33:
+    case 34:
+    case 35:
+        any_channel(&in);
+        break;
     case 24:
     case 25:
     case 26:
@@ -645,7 +729,7 @@ walk_begin(uint64_t seed)
     memory_left = -1;
     now = 1000;
     token = 0;
-    saga_last = 0;
+    saga_last = channel_last = 0;
     memset(processes, 0, sizeof processes);
     memset(sweeping, 0, sizeof sweeping);
     kernel_config_init(&config);
@@ -659,6 +743,8 @@ walk_begin(uint64_t seed)
     config.limits.regions_per_user = 3 + dice(20);
     config.limits.waits_per_user = dice(10);
     config.limits.bytes_per_user = 20000;
+    config.limits.dead_letters_per_user = dice(20);
+    config.limits.channels_per_user = 1 + dice(10);
     config.limits.depth = 1 + dice(6);
     config.retention_ns = dice(60) * ASUP_NS_PER_S;
     config.futurelock_ns = dice(4) == 0 ? ASUP_NEVER : 1 + dice(5) * ASUP_NS_PER_S;

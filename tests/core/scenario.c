@@ -349,6 +349,10 @@ check_events(const struct step *out, uint64_t potential_before)
             pending_bind(ASUP_SORT_REGION, ev->region);
         if (ev->kind == EV_TASK_CREATED || ev->kind == EV_FINALIZER_REGISTERED)
             pending_bind(ASUP_SORT_TASK, ev->task);
+        if (ev->kind == EV_CHANNEL_OPENED)
+            pending_bind(ASUP_SORT_CHANNEL, ev->subject);
+        if (ev->kind == EV_MESSAGE_SENT)
+            pending_bind(ASUP_SORT_MESSAGE, ev->subject);
         if (ev->kind == EV_SESSION_OPENED)
             pending_bind(ASUP_SORT_SESSION, ev->session);
         apply_durably(S.shadow, ev);
@@ -378,7 +382,8 @@ check_state(const struct input *in, int rc, uint64_t digest_before, const struct
 static bool
 may_park(enum input_kind kind)
 {
-    return kind == IN_WAIT || kind == IN_LEASE_ACQUIRE;
+    return kind == IN_WAIT || kind == IN_LEASE_ACQUIRE || kind == IN_CHANNEL_RESERVE ||
+           kind == IN_CHANNEL_RECEIVE;
 }
 
 /* Requests are answered once; a parked one not yet. */

@@ -32,13 +32,20 @@
  *              (the attempts to undo P are tasks called ~P, ~P2, ~P3, ...)
  *     BUDGET: timeout D, deadline D (time of the scenario), polls N, cost N,
  *             priority N
- *     Any request: [by UID] [from S] [request N] [digest N]
+ *     Any request: [by UID] [from S] [of T] [request N] [digest N]
  * Asking
  *     close R [drain D] [message W]     finish R [drain D]
  *     cancel R|T [drain D] [message W]
  *     shutdown [within D]               T checkpoints [masked]
  *     T progresses N [masked]           S keepalive
  *     S bye                             S resumes
+ *     channel C in R [capacity N] [ack D] [permit D] [nacks N] [timeouts N]
+ *              [keep D] [named NAME]               seal C
+ *     P reserves C [timeout D | parked]            P given-back
+ *     M sent to C, M sent into P [size N]
+ *     A receives C [timeout D | parked] [ack D]    A extended [ack D]
+ *     A acked                                      A nacked [note W]
+ *     M retried [to C]                             M discarded
  *     H reserves O in R [label L] [timeout D]          (H: a task or session)
  *     H acquires O on NAME in R [ttl D] [timeout D] [as W]   (ttl: 10s)
  *     H commits O                       H aborts O [note W]
@@ -114,6 +121,8 @@ struct kernel *the_kernel(void);
 uint64_t id_of(const char *name);
 struct region_view region_of(const char *name);
 struct task_view task_of(const char *name);
+struct channel_view channel_of(const char *name);
+struct message_view message_of(const char *name);
 
 /* A hash over every event so far, all fields and bytes. */
 uint64_t events_hash(void);

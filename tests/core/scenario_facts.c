@@ -138,6 +138,8 @@ say_about(struct words *w)
         say_wait(name, w);
         return;
     }
+    if (say_about_channel(name, verb, w))
+        return;
     t = thing_get(name);
     if ((t->sort == ASUP_SORT_TASK || t->sort == ASUP_SORT_SESSION) && verb_of_holder(t, verb, w))
         return;

@@ -15,6 +15,7 @@ struct thing {
     enum asup_sort sort; /* NONE: a wait */
     uint64_t id;         /* a wait: its token */
     uint32_t uid;
+    bool takes; /* a wait: when it is answered, its name is that of the obligation */
     bool start_ordered;
     bool start_answered;
     bool signal_delivered;
@@ -100,6 +101,9 @@ void fact(enum input_kind kind, const struct thing *t);
 
 /* scenario_words.c */
 void statement_run(char *text);
+
+/* scenario_channel.c: false when it is no event of a channel */
+bool trace_channel(const struct event *ev);
 
 /* scenario_saga.c */
 void saga_bind(const struct event *ev);

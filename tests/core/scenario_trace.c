@@ -293,6 +293,8 @@ trace_event(const struct event *ev)
 {
     bool of_region = ev->kind >= EV_REGION_OPENED && ev->kind <= EV_REGION_FORGOTTEN;
 
+    if (trace_channel(ev))
+        return;
     if (ev->subject != 0 && trace_saga(ev, name_of(ASUP_SORT_SAGA, ev->subject).text))
         return;
     if (ev->subject != 0 && ev->kind != EV_FUTURELOCK)
@@ -310,9 +312,13 @@ trace_event(const struct event *ev)
 void
 trace_reply(const struct effect *fx)
 {
-    const struct thing *wait = thing_by_id(ASUP_SORT_NONE, fx->token);
+    struct thing *wait = thing_by_id(ASUP_SORT_NONE, fx->token);
 
-    if (wait != NULL && fx->code == 0)
+    if (wait != NULL && wait->takes && fx->code == 0) {
+        wait->sort = ASUP_SORT_OBLIGATION;
+        wait->id = fx->made.id;
+        trace_line("%s granted", wait->name);
+    } else if (wait != NULL && fx->code == 0)
         trace_line("%s told", wait->name);
     else if (wait != NULL)
         trace_line("%s refused %s%s%s", wait->name, asup_error_name(fx->code),

@@ -91,6 +91,8 @@ option_of_request(struct words *w, struct input *in)
         in->caller.uid = (uint32_t)take_number(w);
     else if (took(w, "from"))
         in->caller.session = thing_get(take(w))->id;
+    else if (took(w, "of"))
+        in->caller.task = thing_get(take(w))->id;
     else if (took(w, "digest"))
         in->digest = take_number(w);
     else if (took(w, "request")) {
@@ -456,6 +458,10 @@ statement_say(struct words *w)
         say_end(w, ASUP_END_CANCEL);
     else if (took(w, "shutdown"))
         say_shutdown(w);
+    else if (took(w, "channel"))
+        say_channel(w);
+    else if (took(w, "seal"))
+        say_seal(w);
     else if (took(w, "shell"))
         say_shell(w);
     else if (statement_of_saga(w))

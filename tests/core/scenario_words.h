@@ -28,6 +28,11 @@ bool statement_of_saga(struct words *w);
 /* "by", "from", "request", "digest". */
 bool option_of_request(struct words *w, struct input *in);
 
+/* scenario_channel.c */
+void say_channel(struct words *w);
+void say_seal(struct words *w);
+bool say_about_channel(const char *name, const char *verb, struct words *w);
+
 void say_wait(const char *name, struct words *w);
 void say_about(struct words *w);
 /* scenario_registry.c; false: the verb is another. */

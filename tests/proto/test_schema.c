@@ -208,6 +208,7 @@ may_be(const struct proto_field *field, const char *value)
     case PROTO_BOOL:
         return value[0] == 't';
     case PROTO_OSTEXT:
+    case PROTO_DATA:
         return value[0] == '"' || value[0] == '#';
     case PROTO_BYTES:
         return value[0] == '#';
