@@ -152,7 +152,7 @@ sections_load(struct coder_in *i)
 
 /* ---- What is derived ---------------------------------------------------------------------- */
 
-static bool
+bool
 index_fill(struct kernel *k, struct index *x, bool (*wanted)(const void *record))
 {
     const struct arena *a = x->records;
@@ -172,7 +172,6 @@ has_name(const void *record)
     return region_live(record);
 }
 
-/* A family adds its own. */
 static bool
 indices_fill(struct kernel *k)
 {
@@ -191,9 +190,10 @@ indices_fill(struct kernel *k)
     return index_fill(k, &k->task_ids, NULL) && index_fill(k, &k->region_ids, NULL) &&
            index_fill(k, &k->names, has_name) && index_fill(k, &k->session_ids, NULL) &&
            index_fill(k, &k->request_keys, NULL) && index_fill(k, &k->user_ids, NULL) &&
-           index_fill(k, &k->reason_handles, NULL) && index_fill(k, &k->channels.ids, NULL) &&
+           index_fill(k, &k->reason_handles, NULL) && obligations_indices(k) &&
+           index_fill(k, &k->channels.ids, NULL) &&
            index_fill(k, &k->channels.names, channel_has_name) &&
-           index_fill(k, &k->channels.message_ids, NULL);
+           index_fill(k, &k->channels.message_ids, NULL) && saga_indices(k);
 }
 
 static bool
@@ -202,8 +202,9 @@ timers_fill(struct kernel *k)
     const struct kernel_allocator *a = &k->allocator;
 
     if (!timers_reserve(&k->timers, a,
-                        arena_live(&k->tasks) + arena_live(&k->regions) +
-                            arena_live(&k->sessions)) ||
+                        arena_live(&k->tasks) + arena_live(&k->regions) + arena_live(&k->sessions) +
+                            arena_live(&k->obligations.records) +
+                            arena_live(&k->obligations.holders) + arena_live(&k->saga.sagas)) ||
         !timers_reserve(&k->timed, a, k->limits_seen ? k->tasks_in[ASUP_TASK_CREATED] : 0))
         return false;
     for (uint32_t i = 0; i < k->regions.used; i++) {
@@ -225,6 +226,8 @@ timers_fill(struct kernel *k)
         t->lane_place = 0;
         timer_set(&k->timed, a, TIMER_TASK, i, task_effective_limit(k, t));
     }
+    obligations_rearm_all(k);
+    saga_rearm_all(k);
     return true;
 }
 
@@ -256,6 +259,7 @@ kernel_read(struct kernel *k, struct coder_in *i)
         return i->rc;
     if (!config_sensible(&k->config))
         return -ASUP_EMALFORMED;
+    k->now = k->event_at;
     if (!indices_fill(k))
         return -ASUP_ENOMEM;
     reasons_tidy(k);

@@ -54,7 +54,13 @@ sections_sound(const struct kernel *k)
         const struct arena *a = section_arena(k, &sections[n]);
 
         for (uint32_t i = 0; i < a->used; i++) {
-            if (arena_used(a, i) && !indices_sound(k, sections[n].table, arena_at(a, i)))
+            const struct table *variant;
+
+            if (!arena_used(a, i))
+                continue;
+            variant = sections[n].variant != NULL ? sections[n].variant(arena_at(a, i)) : NULL;
+            if (!indices_sound(k, sections[n].table, arena_at(a, i)) ||
+                (variant != NULL && !indices_sound(k, variant, arena_at(a, i))))
                 return false;
         }
     }
@@ -103,6 +109,10 @@ holders_counted(struct kernel *k)
             sound =
                 sound && reason_counted(k, r->reason) && outcome_counted(k, &r->acc, r->has_acc) &&
                 outcome_counted(k, &r->fin, r->has_fin) && outcome_counted(k, &r->ok, r->has_ok);
+    }
+    for (uint32_t i = 0; i < k->saga.sagas.used; i++) {
+        if (saga_at(k, i)->id != 0)
+            sound = sound && outcome_counted(k, &saga_at(k, i)->last, saga_at(k, i)->has_last);
     }
     return sound;
 }
@@ -361,10 +371,11 @@ sessions_sound(const struct kernel *k)
     return attached == 0; /* else one is attached and in no list */
 }
 
-/* A family adds the check of its own lists. */
+/* A family adds the check of its own. */
 bool
 links_sound(struct kernel *k)
 {
     return sections_sound(k) && reasons_sound(k) && regions_sound(k) && retained_sound(k) &&
-           lanes_sound(k) && sessions_sound(k) && channels_sound(k);
+           lanes_sound(k) && sessions_sound(k) && obligations_sound(k) && channels_sound(k) &&
+           saga_sound(k);
 }

@@ -18,9 +18,9 @@
  * rebuilt by load.c (indices, timers, the timed lane), which also refuses links
  * that make no sense.
  *
- * A family adds its records as sections, with tables beside the others in
- * codec_state.c, its own fields of struct kernel to kernel_fields, and says in
- * load.c what of them is derived and how its links are checked.
+ * A family adds its records as sections and arenas, with tables beside the others
+ * in codec_state.c, its own fields of struct kernel to kernel_fields, and has a
+ * load_<family>.c that says what of them is derived and how links are checked.
  */
 #ifndef ASUPERSYNC_CORE_SNAPSHOT_H
 #define ASUPERSYNC_CORE_SNAPSHOT_H
@@ -77,6 +77,18 @@ const struct arena *arena_of(const struct kernel *k, enum arena_name name);
 
 /* Check of a frame: its number among the frames is part of it. */
 uint64_t frame_check(uint64_t number, const uint8_t *data, size_t size);
+
+/* load.c: all records of an arena into an index, or those that are wanted. False: no memory. */
+bool index_fill(struct kernel *k, struct index *x, bool (*wanted)(const void *record));
+
+/* Of each family: its indices and what else is derived, before links are checked,
+ * so nothing may follow one; whether its links make sense; its timers. */
+bool obligations_indices(struct kernel *k);
+bool obligations_sound(const struct kernel *k);
+void obligations_rearm_all(struct kernel *k);
+bool saga_indices(struct kernel *k);
+bool saga_sound(struct kernel *k);
+void saga_rearm_all(struct kernel *k);
 
 /* load_check.c: whether all links lead to what they are meant for, so that
  * walking them ends, and every invariant holds. */
