@@ -51,10 +51,18 @@ holder_ref(const struct holder *h)
                              .sort = (enum asup_sort)(h->key >> 56)};
 }
 
+/* A task in a volatile region is unknown to the fold of a journal: what it holds
+ * leaks when that is complete (recover.c). */
+static bool
+holder_unknown(const struct holder *h)
+{
+    return h->record == NIL;
+}
+
 static bool
 holder_unstarted(const struct kernel *k, const struct holder *h)
 {
-    return h->is_task && (task_at(k, h->record)->flags & TASK_STARTED) == 0;
+    return h->is_task && !holder_unknown(h) && (task_at(k, h->record)->flags & TASK_STARTED) == 0;
 }
 
 /* So often the CPU time of a task that holds something is asked for. */
@@ -72,7 +80,7 @@ holder_deadline(const struct kernel *k, const struct holder *h)
     const struct task *t;
     asup_time at;
 
-    if (!h->is_task || h->held == 0 || k->config.futurelock_ns == ASUP_NEVER)
+    if (!h->is_task || holder_unknown(h) || h->held == 0 || k->config.futurelock_ns == ASUP_NEVER)
         return ASUP_NEVER;
     t = task_at(k, h->record);
     if ((t->flags & TASK_STARTED) == 0 || (t->flags & TASK_ENDED) != 0)
@@ -117,7 +125,6 @@ holder_get(struct kernel *k, struct asup_ref ref, asup_time at)
     h->key = holder_key(ref);
     h->is_task = ref.sort == ASUP_SORT_TASK;
     h->record = h->is_task ? task_of_id(k, ref.id) : session_of_id(k, ref.id);
-    must(h->record != NIL);
     h->held_first = h->held_last = h->cooling_first = NIL;
     h->progress_at = at;
     h->sample_at = time_add(at, holder_sample_ns(k));
@@ -203,7 +210,8 @@ futurelock(struct kernel *k, const struct event *ev)
 {
     uint32_t i = holder_of(k, ev->holder);
 
-    must(i != NIL && !holder_at(k, i)->stuck);
+    if (i == NIL || holder_at(k, i)->stuck)
+        return; /* progress in between is not in a journal */
     holder_at(k, i)->stuck = true;
     k->obligations.stuck++;
     holder_rearm(k, i);
@@ -405,7 +413,7 @@ lease_ended(struct kernel *k, const struct event *ev, struct obligation *o)
     l->expires_at = ev->at;
     l->holder_id = ev->holder.id;
     l->holder_sort = ev->holder.sort;
-    if (p->end == END_ABORTED && p->why != OBLIGATION_ASKED && h->is_task &&
+    if (p->end == END_ABORTED && p->why != OBLIGATION_ASKED && h->is_task && !holder_unknown(h) &&
         task_live(task_at(k, h->record)))
         lease_cool(k, o->thing, o->holder);
 }
@@ -635,6 +643,61 @@ obligations_restart(struct kernel *k, asup_time at)
             lease_at(k, o->thing)->expires_at = o->deadline;
         timer_set(&k->timers, &k->allocator, TIMER_OBLIGATION, i, o->deadline);
     }
+    for (uint32_t i = 0; i < k->obligations.holders.used; i++) {
+        struct holder *h = holder_at(k, i);
+
+        if (h->key == 0)
+            continue;
+        h->sample_at = time_add(at, holder_sample_ns(k));
+        holder_progressed(k, i, at);
+    }
+}
+
+/* ---- Volatile regions in a snapshot (durable.h) ------------------------------------------ */
+
+void
+task_holds_dropped(struct kernel *k, uint32_t task)
+{
+    uint32_t i =
+        holder_of(k, (struct asup_ref){.id = task_at(k, task)->id, .sort = ASUP_SORT_TASK});
+    struct holder *h;
+
+    if (i == NIL)
+        return;
+    h = holder_at(k, i);
+    if (holder_unstarted(k, h))
+        k->obligations.held_unstarted -= h->held;
+    h->record = NIL;
+    while (h->cooling_first != NIL) {
+        struct lease *l = lease_at(k, h->cooling_first);
+
+        h->cooling_first = l->cooling_next;
+        l->cooler = l->cooling_next = l->cooling_prev = NIL;
+    }
+    holder_put(k, i);
+}
+
+void
+obligations_drop(struct kernel *k, uint32_t region)
+{
+    uint32_t i;
+
+    while ((i = region_at(k, region)->ledger_first) != NIL) {
+        struct obligation *o = obligation_at(k, i);
+
+        if (o->kind == ASUP_OBLIGATION_IO_OP) {
+            user_get(k, region_at(k, region)->uid)->bytes -= heap_get(&k->heap, o->thing).size;
+            heap_drop(&k->heap, &k->allocator, o->thing);
+        } else if (o->kind == ASUP_OBLIGATION_LEASE) {
+            lease_at(k, o->thing)->obligation = NIL;
+        }
+        ledger_unlink(k, o);
+        held_unlink(k, o);
+        timer_set(&k->timers, &k->allocator, TIMER_OBLIGATION, i, ASUP_NEVER);
+        index_drop(&k->obligations.ids, i);
+        arena_give(&k->obligations.records, i);
+    }
+    leases_closed(k, region);
 }
 
 void

@@ -9,7 +9,8 @@ static void
 ids_floor(struct kernel *k, uint64_t id_first)
 {
     uint64_t *const next[] = {&k->task_id_next, &k->region_id_next, &k->session_id_next,
-                              &k->channels.id_next, &k->channels.message_id_next};
+                              &k->obligations.id_next, &k->channels.id_next,
+                              &k->channels.message_id_next, &k->saga.id_next};
 
     for (size_t i = 0; i < sizeof next / sizeof next[0]; i++) {
         if (*next[i] < id_first)
@@ -42,6 +43,7 @@ apply_resumed(struct kernel *k, const struct event *ev)
     const struct resumed_payload *p = ev->payload;
 
     ids_floor(k, p->id_first);
+    obligations_restart(k, ev->at);
     k->journal_failed = false;
     k->cancel_run = k->timed_run = 0;
     for (uint32_t i = 0; i < k->sessions.used; i++) {
@@ -78,7 +80,7 @@ task_drop(struct kernel *k, uint32_t i)
             k->starting--;
         lane_leave(k, i);
         k->tasks_in[t->state]--;
-        k->stack_entries -= (t->flags & TASK_FINALIZER) != 0;
+        k->stack_entries -= (t->flags & (TASK_FINALIZER | TASK_UNDO)) == TASK_FINALIZER;
         u->tasks--;
         for (uint32_t at = t->region; at != NIL; at = region_at(k, at)->parent)
             region_at(k, at)->sub_tasks--;
@@ -86,6 +88,7 @@ task_drop(struct kernel *k, uint32_t i)
     } else {
         retained_remove(k, i, false);
     }
+    task_holds_dropped(k, i);
     u->bytes -= heap_get(&k->heap, t->label).size + heap_get(&k->heap, t->spec).size;
     heap_drop(&k->heap, &k->allocator, t->label);
     heap_drop(&k->heap, &k->allocator, t->spec);
@@ -122,7 +125,7 @@ region_reset(struct kernel *k, struct region *r)
     r->cleanup_ns = r->finalizers_ns = 0;
     r->child_first = r->child_last = r->task_first = r->task_last = r->stack_top = NIL;
     r->tasks_live = r->children_live = r->finalizers = r->delegated = 0;
-    r->participants = r->counted = r->oks = 0;
+    r->participants = r->counted = r->oks = r->leaks = 0;
 }
 
 static void
@@ -154,6 +157,12 @@ region_drop(struct kernel *k, uint32_t i)
 void
 volatile_drop(struct kernel *k)
 {
+    for (uint32_t i = 0; i < k->regions.used; i++) {
+        if (region_at(k, i)->id == 0 || !in_volatile(k, i))
+            continue;
+        sagas_drop(k, i);
+        obligations_drop(k, i); /* its channels' permits and acks among them */
+    }
     channels_volatile_drop(k);
     for (uint32_t i = 0; i < k->tasks.used; i++) {
         if (task_at(k, i)->id != 0 && in_volatile(k, task_at(k, i)->region))

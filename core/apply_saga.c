@@ -488,13 +488,12 @@ text_drop(struct kernel *k, uint32_t handle)
 }
 
 static void
-saga_forgotten(struct kernel *k, uint32_t i)
+saga_free(struct kernel *k, uint32_t i)
 {
     struct saga *s = saga_at(k, i);
     uint64_t bytes = text_drop(k, s->name);
     uint32_t next;
 
-    must(s->state >= SAGA_COMPLETED && k->saga.ended_first == i);
     for (uint32_t at = s->step_first; at != NIL; at = next) {
         struct step_record *p = step_at(k, at);
 
@@ -507,14 +506,62 @@ saga_forgotten(struct kernel *k, uint32_t i)
         arena_give(&k->saga.steps, at);
     }
     user_get(k, s->uid)->bytes -= bytes;
+    index_drop(&k->saga.ids, i);
+    arena_give(&k->saga.sagas, i);
+}
+
+static void
+saga_forgotten(struct kernel *k, uint32_t i)
+{
+    const struct saga *s = saga_at(k, i);
+
+    must(s->state >= SAGA_COMPLETED && k->saga.ended_first == i);
     k->saga.ended_first = s->next;
     if (s->next != NIL)
         saga_at(k, s->next)->prev = NIL;
     else
         k->saga.ended_last = NIL;
     k->saga.ended_count--;
-    index_drop(&k->saga.ids, i);
-    arena_give(&k->saga.sagas, i);
+    saga_free(k, i);
+}
+
+/* ---- Volatile regions in a snapshot (durable.h) --------------------------------------------- */
+
+static void
+saga_drop(struct kernel *k, uint32_t i)
+{
+    struct saga *s = saga_at(k, i);
+    struct region *r = region_at(k, s->region);
+
+    saga_count(k, s, false);
+    for (uint32_t at = s->step_first; at != NIL; at = step_at(k, at)->next) {
+        if (step_open(step_at(k, at)))
+            k->saga.weight -= step_weight(step_at(k, at));
+    }
+    stack_remove(k, r, stack_link(i, true));
+    r->sagas--;
+    for (uint32_t at = s->region; at != NIL; at = region_at(k, at)->parent)
+        region_at(k, at)->sub_sagas--;
+    driver_unlink(k, i);
+    last_drop(k, s);
+    k->saga.live--;
+    timer_set(&k->timers, &k->allocator, TIMER_SAGA, i, ASUP_NEVER);
+    saga_free(k, i);
+}
+
+void
+sagas_drop(struct kernel *k, uint32_t region)
+{
+    uint32_t below;
+    uint32_t link;
+
+    if (!region_live(region_at(k, region)))
+        return;
+    for (link = region_at(k, region)->stack_top; link != NIL; link = below) {
+        below = stack_below(k, link);
+        if (stack_is_saga(link))
+            saga_drop(k, link >> 1);
+    }
 }
 
 void
@@ -525,6 +572,8 @@ apply_saga(struct kernel *k, const struct event *ev)
 
     if (ev->kind != EV_SAGA_BEGUN) {
         i = saga_of_id(k, ev->subject);
+        if (i == NIL && ev->kind == EV_SAGA_FORGOTTEN)
+            return; /* of a volatile region that was forgotten before */
         must(i != NIL);
         s = saga_at(k, i);
     }

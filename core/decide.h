@@ -319,6 +319,9 @@ void order_start(struct kernel *k, uint32_t i);
 void order_signal(struct kernel *k, uint32_t i);
 bool dispatch_waiting(const struct kernel *k);
 
+/* lease.c: after a fold */
+void leases_settle(struct kernel *k);
+
 /* recover.c: what a fact says that only comes with a recovery, see durable.h */
 void task_lost(struct kernel *k, uint32_t i);
 void resumed(struct kernel *k, const struct input *in);

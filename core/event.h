@@ -273,6 +273,11 @@ void task_holds_sampled(struct kernel *k, uint32_t task, asup_time at);
 void task_holds_ended(struct kernel *k, uint32_t task);
 /* The times of leases, acks and permits start anew: an engine was away. */
 void obligations_restart(struct kernel *k, asup_time at);
+/* Out of a snapshot: a task that holds is left out of it; all that stands in a region's ledger. */
+void task_holds_dropped(struct kernel *k, uint32_t task);
+void obligations_drop(struct kernel *k, uint32_t region);
+/* All sagas of a region, likewise. */
+void sagas_drop(struct kernel *k, uint32_t region);
 uint64_t lease_key(uint64_t region_id, struct bytes name);
 uint32_t lease_find(const struct kernel *k, uint32_t region, struct bytes name);
 /* What a region that closes still has of leases: names that cool. */

@@ -75,6 +75,18 @@ lease_next(struct kernel *k, uint32_t i)
     lease_event(k, EV_LEASE_FREE, i);
 }
 
+/* Names that nobody holds and no task cools: of a holder that a fold did not know. */
+void
+leases_settle(struct kernel *k)
+{
+    for (uint32_t i = 0; i < k->obligations.leases.used; i++) {
+        const struct lease *l = lease_at(k, i);
+
+        if (l->key != 0 && l->obligation == NIL && l->cooler == NIL)
+            lease_next(k, i);
+    }
+}
+
 void
 lease_gone(struct kernel *k, const struct obligation_gone *g)
 {

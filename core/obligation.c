@@ -310,7 +310,7 @@ holder_fire(struct kernel *k, uint32_t i)
         emit(k, ev);
     } else {
         emit(k, event_of_task(EV_TASK_SAMPLE_ORDERED, k, h->record));
-        effect_add(k, FX_SAMPLE)->task = task_at(k, h->record)->id;
+        (void)effect_of_task(k, FX_SAMPLE, h->record);
     }
 }
 

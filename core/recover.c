@@ -57,6 +57,26 @@ region_lose(struct kernel *k, uint32_t i)
     finish_region(k, i);
 }
 
+/* Whoever held something, or drove a saga, in a volatile region is gone. */
+static void
+holders_resumed(struct kernel *k)
+{
+    for (uint32_t i = 0; i < k->obligations.holders.used; i++) {
+        const struct holder *h = arena_at(&k->obligations.holders, i);
+
+        if (h->key != 0 && h->record == NIL)
+            obligations_leak(k, holder_ref(h));
+    }
+    leases_settle(k);
+    for (uint32_t i = 0; i < k->saga.sagas.used; i++) {
+        const struct saga *s = saga_at(k, i);
+
+        if (s->id != 0 && s->state < SAGA_COMPLETED && s->driver_sort == ASUP_SORT_TASK &&
+            task_of_id(k, s->driver_id) == NIL)
+            saga_driver_ended(k, (struct asup_ref){.id = s->driver_id, .sort = ASUP_SORT_TASK});
+    }
+}
+
 /* ---- What is owed ------------------------------------------------------------------------ */
 
 /* The keeper takes each of these twice and does it once. */
@@ -79,7 +99,10 @@ resumed_need(const struct kernel *k, struct need *need)
 {
     need->tasks += arena_live(&k->tasks);
     need->regions += arena_live(&k->regions);
-    need->events += 5 * arena_live(&k->tasks) + arena_live(&k->regions);
+    need->sagas += arena_live(&k->saga.sagas);
+    need->events += 5 * arena_live(&k->tasks) + arena_live(&k->regions) +
+                    4 * arena_live(&k->obligations.records) + 4 * arena_live(&k->saga.sagas) +
+                    arena_live(&k->obligations.leases);
     need->scratch += (size_t)arena_live(&k->tasks) * 3 * sizeof(struct kernel_outcome);
 }
 
@@ -117,6 +140,7 @@ resumed(struct kernel *k, const struct input *in)
         if (task_live(t))
             work_task(k, i); /* what a journal that ends within a step left to do */
     }
+    holders_resumed(k);
     for (uint32_t i = 0; i < k->regions.used; i++) {
         const struct region *r = region_at(k, i);
 
