@@ -342,7 +342,8 @@ message_discarded(struct kernel *k, uint32_t i)
     dead_left(k, channel);
 }
 
-/* ---- Volatile channels of a snapshot ---------------------------------------------------------- */
+/* ---- Volatile channels of a snapshot ----------------------------------------------------------
+ */
 
 static void
 channel_drop(struct kernel *k, uint32_t i)
@@ -350,15 +351,6 @@ channel_drop(struct kernel *k, uint32_t i)
     struct channel *c = channel_at(k, i);
     struct region *r;
 
-    for (uint32_t m = 0; m < k->channels.messages.used; m++) {
-        if (message_at(k, m)->id == 0 || message_at(k, m)->channel != i)
-            continue;
-        if (message_at(k, m)->state == MESSAGE_DEAD) {
-            dead_remove(k, m);
-            user_get(k, c->uid)->dead--;
-        }
-        message_free(k, m);
-    }
     if (channel_live(c)) {
         r = region_at(k, c->region);
         r->channel_first = r->channel_last = NIL;
@@ -373,6 +365,18 @@ channel_drop(struct kernel *k, uint32_t i)
 void
 channels_volatile_drop(struct kernel *k)
 {
+    for (uint32_t i = 0; i < k->channels.messages.used; i++) {
+        const struct message *m = message_at(k, i);
+        const struct channel *c = m->id == 0 ? NULL : channel_at(k, m->channel);
+
+        if (c == NULL || (c->flags & CHANNEL_VOLATILE) == 0)
+            continue;
+        if (m->state == MESSAGE_DEAD) {
+            dead_remove(k, i);
+            user_get(k, c->uid)->dead--;
+        }
+        message_free(k, i);
+    }
     for (uint32_t i = 0; i < k->channels.records.used; i++) {
         if (channel_at(k, i)->id != 0 && (channel_at(k, i)->flags & CHANNEL_VOLATILE) != 0)
             channel_drop(k, i);

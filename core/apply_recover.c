@@ -8,9 +8,10 @@
 static void
 ids_floor(struct kernel *k, uint64_t id_first)
 {
-    uint64_t *const next[] = {&k->task_id_next, &k->region_id_next, &k->session_id_next,
-                              &k->obligations.id_next, &k->channels.id_next,
-                              &k->channels.message_id_next, &k->saga.id_next};
+    uint64_t *const next[] = {&k->task_id_next,     &k->region_id_next,
+                              &k->session_id_next,  &k->obligations.id_next,
+                              &k->channels.id_next, &k->channels.message_id_next,
+                              &k->saga.id_next};
 
     for (size_t i = 0; i < sizeof next / sizeof next[0]; i++) {
         if (*next[i] < id_first)
