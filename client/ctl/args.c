@@ -173,6 +173,7 @@ operands_check(struct args *args, struct usage_error *error)
         [OPERANDS_REGIONS] = "a region: an id such as r3, or a path such as /web",
         [OPERANDS_IDS] = "an id such as t7 or r3, or a region's path such as /web",
         [OPERANDS_WORD] = "a word",
+        [OPERANDS_WORDS] = "a word that says what",
     };
     const struct verb *verb = args->verb;
     bool missing = false;
@@ -197,6 +198,7 @@ operands_check(struct args *args, struct usage_error *error)
         missing = verb->id == VERB_COMPLETION && args->operand_count == 0;
         most = 1;
         break;
+    case OPERANDS_WORDS:
     case OPERANDS_REGIONS:
     case OPERANDS_IDS:
         missing = args->operand_count == 0;

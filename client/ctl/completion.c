@@ -20,6 +20,8 @@ first_of_name(enum verb_id verb, int id)
     return true;
 }
 
+#define SAGA_WORDS "run list show wait resolve begin step complete abort"
+
 static bool
 takes_ids(enum operands operands)
 {
@@ -114,6 +116,8 @@ script_bash(struct text *out)
         }
         if (v == VERB_COMPLETION)
             text_add(out, "bash zsh fish");
+        if (v == VERB_SAGA)
+            text_add(out, SAGA_WORDS);
         if (v == VERB_HELP) {
             for (int other = 0; other < VERB_COUNT; other++)
                 text_addf(out, "%s ", verbs[other].name);
@@ -232,6 +236,9 @@ script_zsh(struct text *out)
             text_add(out, v == VERB_HELP ? "        '1: :{_describe verb verbs}'"
                                          : "        '1:shell:(bash zsh fish)'");
             break;
+        case OPERANDS_WORDS: /* the words of saga, in the synopsis as well */
+            text_add(out, "        '1:what:(" SAGA_WORDS ")' '*:file:_files'");
+            break;
         case OPERANDS_NONE:
             text_add(out, "        ':'");
             break;
@@ -326,6 +333,8 @@ script_fish(struct text *out)
         else if (verbs[v].operands == OPERANDS_COMMAND)
             text_addf(out, "complete -c asupersyncctl%s -a '(__fish_complete_subcommand)'\n",
                       condition.data);
+        else if (v == VERB_SAGA)
+            text_addf(out, "complete -c asupersyncctl%s -a '" SAGA_WORDS "'\n", condition.data);
         else if (v == VERB_COMPLETION)
             text_addf(out, "complete -c asupersyncctl%s -a 'bash zsh fish'\n", condition.data);
     }

@@ -96,6 +96,7 @@ int verb_defer(struct ctl *ctl);
 int verb_wait(struct ctl *ctl);
 int verb_close(struct ctl *ctl);
 int verb_cancel(struct ctl *ctl);
+int verb_saga(struct ctl *ctl);
 int verb_tree(struct ctl *ctl);
 int verb_ps(struct ctl *ctl);
 int verb_show(struct ctl *ctl);

@@ -195,6 +195,7 @@ static int (*const verb_functions[VERB_COUNT])(struct ctl *) = {
     [VERB_WAIT] = verb_wait,
     [VERB_CLOSE] = verb_close,
     [VERB_CANCEL] = verb_cancel,
+    [VERB_SAGA] = verb_saga,
     [VERB_TREE] = verb_tree,
     [VERB_PS] = verb_ps,
     [VERB_SHOW] = verb_show,

@@ -226,6 +226,24 @@ render_why(struct text *out, const struct look *look, const json_t *why)
 
 /* ---- The daemon --------------------------------------------------------------------------- */
 
+/* Sagas that wait for an operator. */
+static void
+lines_attention(struct text *out, const struct look *look, const json_t *status)
+{
+    const json_t *sagas = json_object_get(status, "needs_attention");
+
+    if (json_array_size(sagas) == 0)
+        return;
+    add_key(out, look, "attention");
+    text_paint(out, look, PAINT_BAD, "NeedsAttention");
+    for (size_t i = 0; i < json_array_size(sagas); i++) {
+        const char *id = json_string_value(json_array_get(sagas, i));
+
+        text_addf(out, " %s", id != NULL ? id : "?");
+    }
+    text_add(out, "\n");
+}
+
 void
 render_status(struct text *out, const struct look *look, const json_t *status)
 {
@@ -258,6 +276,9 @@ render_status(struct text *out, const struct look *look, const json_t *status)
     add_key(out, look, "tasks");
     text_addf(out, "%llu, %llu running\n", (unsigned long long)get_number(status, "tasks", 0),
               (unsigned long long)get_number(status, "running", 0));
+    if (get_number(status, "sagas", 0) > 0)
+        line_number(out, look, status, "sagas", "sagas");
+    lines_attention(out, look, status);
     line_number(out, look, status, "sessions", "sessions");
     line_number(out, look, status, "connections", "connections");
     line_number(out, look, status, "waits", "waits");

@@ -176,9 +176,8 @@ process(struct reader *r, struct fy_node *node, const char *key, const char *lab
     json_t *p = json_object();
 
     if (line != NULL && line[strspn(line, " \t\n")] != '\0') {
-        json_object_set_new(
-            p, "argv",
-            json_pack("[s,s,o]", "/bin/sh", "-c", json_string_nocheck(line)));
+        json_object_set_new(p, "argv",
+                            json_pack("[s,s,o]", "/bin/sh", "-c", json_string_nocheck(line)));
     } else if (fy_node_is_sequence(node)) {
         json_object_set_new(p, "argv", argv_of(r, node, key));
     } else {

@@ -21,6 +21,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "asupersync/values.h"
+
 #include "render.h"
 #include "request.h"
 #include "saga.h"
@@ -29,8 +31,8 @@
 
 /* How often the undoing is looked at. */
 #define LOOK_MS 100
-/* Of the output of an action that failed. */
-#define TAIL_SIZE 2048
+/* Of the output of what failed, its beginning. */
+#define OUTPUT_SIZE 2048
 
 struct saga_run {
     struct ctl *ctl;
@@ -72,36 +74,34 @@ say_step(struct saga_run *run, uint64_t number, const char *name, const char *wh
     text_free(&line);
 }
 
-/* The end of what a task wrote, for whoever wonders why it failed. */
+/* What a task wrote, for whoever wonders why it failed. */
 static void
 say_output(struct saga_run *run, const char *task)
 {
-    struct asup_error_info error;
-    json_t *logs = NULL;
-    char command[64];
-
-    if (run->ctl->quiet || run->ctl->json)
-        return;
-    if (ctl_call(run->ctl, "task.logs",
-                 json_pack("{s:s, s:i}", "task", task, "size_max", TAIL_SIZE), 2000, &logs,
-                 &error) != 0)
-        return;
-    const char *data = get_text(logs, "data");
+    struct asup_log_chunk logs = {0};
     struct text out = {0};
-    while (*data != '\0') {
-        size_t size = strcspn(data, "\n");
+    struct asup_ref ref;
+
+    if (run->ctl->quiet || run->ctl->json || asup_ref_parse(task, strlen(task), &ref) != 0 ||
+        asup_client_task_logs(run->ctl->client, (struct asup_task){.id = ref.id}, 0, OUTPUT_SIZE, 0,
+                              &logs, NULL) != 0)
+        return;
+    for (size_t at = 0; at < logs.size;) {
+        const char *line = (const char *)logs.data + at;
+        const char *end = memchr(line, '\n', logs.size - at);
+        size_t size = end != NULL ? (size_t)(end - line) : logs.size - at;
+
         text_add(&out, "        | ");
-        text_safe(&out, &run->ctl->err, data, size);
+        text_safe(&out, &run->ctl->err, line, size);
         text_add(&out, "\n");
-        data += size + (data[size] == '\n');
+        at += size + 1;
     }
+    if (!logs.end && logs.size == OUTPUT_SIZE)
+        text_addf(&out, "        more: asupersyncctl logs %s\n", task);
     if (out.size > 0)
         fputs(out.data, stderr);
-    (void)snprintf(command, sizeof command, "asupersyncctl logs %s", task);
-    if (!get_true(logs, "end") && get_number(logs, "next_offset", 0) >= TAIL_SIZE)
-        fprintf(stderr, "        more: %s\n", command);
     text_free(&out);
-    json_decref(logs);
+    asup_log_chunk_fini(&logs);
 }
 
 /* ---- Signals -------------------------------------------------------------------------------- */
@@ -133,7 +133,8 @@ take_signals(struct saga_run *run)
     }
 }
 
-/* ---- The undoing ------------------------------------------------------------------------------ */
+/* ---- The undoing ------------------------------------------------------------------------------
+ */
 
 /* What has changed about its steps, the last one first. */
 static void
@@ -211,7 +212,8 @@ watch_undoing(struct saga_run *run, int *exit_code)
     }
 }
 
-/* ---- The steps ----------------------------------------------------------------------------------- */
+/* ---- The steps
+ * ----------------------------------------------------------------------------------- */
 
 static void
 abort_saga(struct saga_run *run)
@@ -311,7 +313,8 @@ run_step(struct saga_run *run, size_t number, json_t *given, int *exit_code)
     return rc;
 }
 
-/* ---- Beginning and end ------------------------------------------------------------------------------ */
+/* ---- Beginning and end
+ * ------------------------------------------------------------------------------ */
 
 static int
 begin(struct saga_run *run)
@@ -408,7 +411,8 @@ drive(struct saga_run *run)
     if (rc < 0)
         return exit_code;
     if (rc == 0) {
-        exit_code = ctl_ask(run->ctl, "saga.complete", json_pack("{s:s}", "saga", run->saga), &body);
+        exit_code =
+            ctl_ask(run->ctl, "saga.complete", json_pack("{s:s}", "saga", run->saga), &body);
         if (exit_code != 0)
             return exit_code;
         json_decref(body);

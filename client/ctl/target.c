@@ -21,6 +21,8 @@ target_of(const char *operand)
         return TARGET_REGION;
     case ASUP_SORT_SESSION:
         return TARGET_SESSION;
+    case ASUP_SORT_SAGA:
+        return TARGET_SAGA;
     default:
         return TARGET_NONE;
     }
@@ -29,8 +31,10 @@ target_of(const char *operand)
 int
 targets_check(struct ctl *ctl, bool tasks, bool regions, bool sessions)
 {
-    static const char *const sorts[] = {
-        [TARGET_TASK] = "a task", [TARGET_REGION] = "a region", [TARGET_SESSION] = "a session"};
+    static const char *const sorts[] = {[TARGET_TASK] = "a task",
+                                        [TARGET_REGION] = "a region",
+                                        [TARGET_SESSION] = "a session",
+                                        [TARGET_SAGA] = "a saga"};
 
     for (int i = 0; i < ctl->args.operand_count; i++) {
         const char *operand = ctl->args.operands[i];
@@ -39,7 +43,7 @@ targets_check(struct ctl *ctl, bool tasks, bool regions, bool sessions)
         struct text message = {0};
         struct text hint = {0};
         if ((target == TARGET_TASK && tasks) || (target == TARGET_REGION && regions) ||
-            (target == TARGET_SESSION && sessions))
+            ((target == TARGET_SESSION || target == TARGET_SAGA) && sessions))
             continue;
         if (target == TARGET_NONE)
             text_addf(&message, "'%s' is no id", operand);

@@ -11,6 +11,7 @@ enum target {
     TARGET_TASK,
     TARGET_REGION,
     TARGET_SESSION,
+    TARGET_SAGA,
     TARGET_NONE,
 };
 

@@ -54,9 +54,9 @@ check_count(struct ctl *ctl, int least, int most, const char *synopsis)
     if (count >= least && (most < 0 || count <= most))
         return 0;
     text_addf(&hint, "asupersyncctl saga %s", synopsis);
-    int exit_code = ctl_usage(
-        ctl, count < least ? "saga: something is missing" : "saga: one operand too many",
-        hint.data);
+    int exit_code =
+        ctl_usage(ctl, count < least ? "saga: something is missing" : "saga: one operand too many",
+                  hint.data);
     text_free(&hint);
     return exit_code;
 }
@@ -77,7 +77,7 @@ static int
 saga_begin(struct ctl *ctl)
 {
     char **operands = ctl->args.operands;
-    const char *name = args_value(&ctl->args, OPTION_NAME);
+    const char *name = args_value(&ctl->args, OPTION_SAGA_NAME);
     json_t *body = NULL;
     int rc = check_count(ctl, 0, 1, "begin [REGION] [--name NAME]");
 
@@ -85,10 +85,9 @@ saga_begin(struct ctl *ctl)
         rc = ctl_connect(ctl, NULL);
     if (rc != 0)
         return rc;
-    json_t *args = json_pack("{s:o}", "region",
-                             json_string_nocheck(ctl->args.operand_count > 1
-                                                     ? operands[1]
-                                                     : request_region(ctl)));
+    json_t *args = json_pack(
+        "{s:o}", "region",
+        json_string_nocheck(ctl->args.operand_count > 1 ? operands[1] : request_region(ctl)));
     if (name != NULL)
         json_object_set_new(args, "name", json_string_nocheck(name));
     rc = ctl_ask(ctl, "saga.begin", args, &body);
@@ -101,13 +100,17 @@ step_args(struct ctl *ctl, json_t *args)
 {
     char **operands = ctl->args.operands;
     const char *line = args_value(&ctl->args, OPTION_UNDO);
-    char *shell[] = {"/bin/sh", "-c", (char *)line, NULL};
+    char program[] = "/bin/sh";
+    char option[] = "-c";
+    char *command = must_copy(line);
+    char *shell[] = {program, option, command, NULL};
     json_t *undo = json_object();
     json_t *budget = json_object();
     json_t *retry = json_object();
     json_t *label = request_shell(line);
     int rc = request_process(ctl, undo, shell, ENVIRONMENT_CLEAN);
 
+    free(command);
     json_object_set_new(args, "saga", json_string_nocheck(operands[1]));
     json_object_set_new(args, "name", json_string_nocheck(operands[2]));
     json_object_set(undo, "label", json_object_get(label, "label"));
@@ -172,9 +175,10 @@ saga_step(struct ctl *ctl)
     return rc;
 }
 
-/* Wait until it has ended, or needs attention. */
+/* Wait until it has ended, or needs attention. To be undone is what an abort
+ * wants, and a failure to who waits for its completion. */
 static int
-wait_ended(struct ctl *ctl, const char *id, uint64_t deadline)
+wait_ended(struct ctl *ctl, const char *id, uint64_t deadline, int undone_exit)
 {
     struct asup_error_info error;
     struct text out = {0};
@@ -184,9 +188,11 @@ wait_ended(struct ctl *ctl, const char *id, uint64_t deadline)
                  &error) != 0)
         return ctl_fail(ctl, &error);
     int exit_code = saga_exit_code(body);
+    if (exit_code < 0)
+        exit_code = undone_exit;
     if (ctl->json) {
         ctl_print_json(ctl, body);
-        return exit_code < 0 ? 1 : exit_code;
+        return exit_code;
     }
     text_addf(&out, "%s: ", id);
     render_saga_state(&out, &ctl->err, get_text(body, "state"));
@@ -194,7 +200,7 @@ wait_ended(struct ctl *ctl, const char *id, uint64_t deadline)
         fprintf(stderr, "%s\n", out.data);
     text_free(&out);
     json_decref(body);
-    return exit_code < 0 ? 1 : exit_code;
+    return exit_code;
 }
 
 static int
@@ -221,7 +227,7 @@ saga_change(struct ctl *ctl, const char *op, const char *synopsis)
     else
         json_decref(body);
     if (args_have(&ctl->args, OPTION_WAIT))
-        return wait_ended(ctl, ctl->args.operands[1], UINT64_MAX);
+        return wait_ended(ctl, ctl->args.operands[1], UINT64_MAX, 0);
     return 0;
 }
 
@@ -243,10 +249,10 @@ saga_resolve(struct ctl *ctl)
         rc = ctl_connect(ctl, NULL);
     if (rc != 0)
         return rc;
-    rc = ctl_ask(ctl, "saga.resolve",
-                 json_pack("{s:s, s:s}", "saga", ctl->args.operands[1], "how",
-                           retry ? "retry" : "resolve"),
-                 &body);
+    rc = ctl_ask(
+        ctl, "saga.resolve",
+        json_pack("{s:s, s:s}", "saga", ctl->args.operands[1], "how", retry ? "retry" : "resolve"),
+        &body);
     if (rc != 0)
         return rc;
     if (ctl->json)
@@ -254,11 +260,12 @@ saga_resolve(struct ctl *ctl)
     else
         json_decref(body);
     if (args_have(&ctl->args, OPTION_WAIT))
-        return wait_ended(ctl, ctl->args.operands[1], UINT64_MAX);
+        return wait_ended(ctl, ctl->args.operands[1], UINT64_MAX, 0);
     return 0;
 }
 
-/* ---- To look ----------------------------------------------------------------------------------- */
+/* ---- To look -----------------------------------------------------------------------------------
+ */
 
 static int
 saga_show(struct ctl *ctl)
@@ -336,10 +343,11 @@ saga_wait(struct ctl *ctl)
         rc = wait_deadline(ctl, OPTION_SAGA_TIMEOUT, &deadline);
     if (rc == 0)
         rc = look(ctl);
-    return rc != 0 ? rc : wait_ended(ctl, ctl->args.operands[1], deadline);
+    return rc != 0 ? rc : wait_ended(ctl, ctl->args.operands[1], deadline, 1);
 }
 
-/* ---- The verb -------------------------------------------------------------------------------------- */
+/* ---- The verb
+ * -------------------------------------------------------------------------------------- */
 
 static int
 saga_file(struct ctl *ctl)
@@ -378,9 +386,9 @@ verb_saga(struct ctl *ctl)
         const char *word;
         int (*function)(struct ctl *);
     } words[] = {
-        {"run", saga_file},       {"begin", saga_begin}, {"step", saga_step},
+        {"run", saga_file},          {"begin", saga_begin}, {"step", saga_step},
         {"complete", saga_complete}, {"abort", saga_abort}, {"wait", saga_wait},
-        {"list", saga_list},      {"show", saga_show},   {"resolve", saga_resolve},
+        {"list", saga_list},         {"show", saga_show},   {"resolve", saga_resolve},
     };
     const char *word = ctl->args.operands[0];
     struct text message = {0};
@@ -390,8 +398,8 @@ verb_saga(struct ctl *ctl)
             return words[i].function(ctl);
     }
     text_addf(&message, "saga knows no '%s'", word);
-    int exit_code = ctl_usage(
-        ctl, message.data, "run, list, show, wait, resolve, begin, step, complete, abort");
+    int exit_code = ctl_usage(ctl, message.data,
+                              "run, list, show, wait, resolve, begin, step, complete, abort");
     text_free(&message);
     return exit_code;
 }

@@ -63,6 +63,25 @@ const struct verb_text verb_texts[VERB_COUNT] = {
                      "kills at once.\n",
                      "cancel t12\n"
                      "cancel --drain 0s --message 'wrong input' /import\n"},
+    [VERB_SAGA] =
+        {"run steps that are undone in reverse when one fails",
+         "Each step has a compensation, recorded before its action starts. When a step\n"
+         "fails, on Ctrl-C, on abort, and when the region closes before the saga is\n"
+         "completed, every step begun, the failing one included, is undone, the last one\n"
+         "first, one at a time; nothing can cancel that. A compensation must tolerate an\n"
+         "action that did nothing. One that keeps failing needs attention: saga list and\n"
+         "status name it, why explains it, and saga resolve says how to go on.\n"
+         "run FILE runs the steps of a YAML file in a region of their own, or in --in\n"
+         "REGION, and exits 0, by the action that failed, 130 after Ctrl-C, or 70 when it\n"
+         "needs attention. In a script: begin [REGION], step SAGA NAME --undo CMD [-- CMD],\n"
+         "complete SAGA, abort SAGA. Actions and compensations find ASUPERSYNC_SAGA and\n"
+         "ASUPERSYNC_STEP in their environment; each attempt of one compensation has the\n"
+         "same ASUPERSYNC_IDEMPOTENCY_KEY.\n",
+         "saga run order.yaml\n"
+         "saga begin /web\n"
+         "saga step g2 charge --undo './refund 17' --wait -- ./charge 17\n"
+         "saga complete g2\n"
+         "saga resolve g2 --retry\n"},
     [VERB_TREE] = {"show regions and their tasks as a tree", "", "tree\ntree --all /web\n"},
     [VERB_PS] = {"list tasks", "", "ps\nps --all /web\n"},
     [VERB_SHOW] = {"show everything about tasks or regions", "", "show t12\nshow /web\n"},

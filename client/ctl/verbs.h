@@ -22,6 +22,7 @@ enum operands {
     OPERANDS_REGIONS,        /* one or more regions */
     OPERANDS_IDS,            /* one or more tasks or regions */
     OPERANDS_WORD,           /* one word of the verb's own, or none */
+    OPERANDS_WORDS,          /* a word of the verb's own, and what that takes */
 };
 
 /* X(NAME, "name", operands, "operands in the synopsis") */
@@ -33,6 +34,8 @@ enum operands {
     X(WAIT, "wait", OPERANDS_IDS, "ID...")                                                         \
     X(CLOSE, "close", OPERANDS_REGIONS, "REGION...")                                               \
     X(CANCEL, "cancel", OPERANDS_IDS, "ID...")                                                     \
+    X(SAGA, "saga", OPERANDS_WORDS,                                                                \
+      "run FILE|list|show|wait|resolve|begin|step|complete|abort [ARG...]")                        \
     X(TREE, "tree", OPERANDS_REGION, "[REGION]")                                                   \
     X(PS, "ps", OPERANDS_REGION, "[REGION]")                                                       \
     X(SHOW, "show", OPERANDS_IDS, "ID...")                                                         \
@@ -85,8 +88,8 @@ enum value_kind {
     VALUE_UNTIL,
 };
 
-#define ON(verb) (UINT32_C(1) << VERB_##verb)
-#define ON_ALL UINT32_MAX
+#define ON(verb) (UINT64_C(1) << VERB_##verb)
+#define ON_ALL UINT64_MAX
 #define ON_PROCESS (ON(RUN) | ON(SUBMIT) | ON(DEFER))
 #define ON_BUDGET (ON(RUN) | ON(SUBMIT) | ON(OPEN))
 #define ON_REGION (ON(RUN) | ON(OPEN))
@@ -106,9 +109,22 @@ enum value_kind {
       "time to end by itself after a cancel, then it is killed")                                   \
     X(WAIT_TIMEOUT, "timeout", 0, "DUR", VALUE_ANY, ON(WAIT) | ON(CLOSE) | ON(CANCEL),             \
       "wait no longer than that; exit 75")                                                         \
-    X(IN, "in", 0, "REGION", VALUE_REGION, ON_BUDGET,                                              \
+    X(IN, "in", 0, "REGION", VALUE_REGION, ON_BUDGET | ON(SAGA),                                   \
       "region it belongs to (default $ASUPERSYNC_REGION, or / for run and open)")                  \
     X(NAME, "name", 0, "NAME", VALUE_ANY, ON_REGION, "name of the region, part of its path")       \
+    X(SAGA_NAME, "name", 0, "NAME", VALUE_ANY, ON(SAGA), "begin: name of the saga, for people")    \
+    X(UNDO, "undo", 0, "CMD", VALUE_ANY, ON(SAGA), "step: shell command that makes up for it")     \
+    X(SAGA_TIMEOUT, "timeout", 0, "DUR", VALUE_ANY, ON(SAGA),                                      \
+      "step: time for the action; wait: wait no longer than that")                                 \
+    X(UNDO_TIMEOUT, "undo-timeout", 0, "DUR", VALUE_ANY, ON(SAGA),                                 \
+      "step: time for each attempt to undo it (default 10s)")                                      \
+    X(ATTEMPTS, "attempts", 0, "N", VALUE_ANY, ON(SAGA),                                           \
+      "step: attempts to undo it until it needs attention (default 3)")                            \
+    X(BACKOFF, "backoff", 0, "DUR", VALUE_ANY, ON(SAGA),                                           \
+      "step: wait after the first of them, doubling (default 1s, at most 30s)")                    \
+    X(RETRY, "retry", 0, NULL, VALUE_NONE, ON(SAGA), "resolve: try the compensation again")        \
+    X(RESOLVED, "resolved", 0, NULL, VALUE_NONE, ON(SAGA),                                         \
+      "resolve: it was made up for by other means")                                                \
     X(POLICY, "policy", 0, "POLICY", VALUE_POLICY, ON_REGION,                                      \
       "what counts: collect, fail-fast, race, first-ok, quorum:K or last")                         \
     X(SOFT, "soft", 0, NULL, VALUE_NONE, ON_REGION,                                                \
@@ -120,14 +136,15 @@ enum value_kind {
     X(ATTACH, "attach", 0, NULL, VALUE_NONE, ON(OPEN),                                             \
       "stay, and cancel the region when this command ends")                                        \
     X(LABEL, "label", 0, "TEXT", VALUE_ANY, ON_PROCESS, "what listings show (default CMD)")        \
-    X(ENV, "env", 'e', "NAME[=VALUE]", VALUE_ANY, ON_PROCESS,                                      \
+    X(ENV, "env", 'e', "NAME[=VALUE]", VALUE_ANY, ON_PROCESS | ON(SAGA),                           \
       "set a variable; without =VALUE pass the current one; repeatable")                           \
-    X(CLEAR_ENV, "clear-env", 0, NULL, VALUE_NONE, ON_PROCESS, "start from an empty environment")  \
-    X(KEEP_ENV, "keep-env", 0, NULL, VALUE_NONE, ON(SUBMIT) | ON(DEFER),                           \
+    X(CLEAR_ENV, "clear-env", 0, NULL, VALUE_NONE, ON_PROCESS | ON(SAGA),                          \
+      "start from an empty environment")                                                           \
+    X(KEEP_ENV, "keep-env", 0, NULL, VALUE_NONE, ON(SUBMIT) | ON(DEFER) | ON(SAGA),                \
       "pass the whole current environment")                                                        \
-    X(CWD, "cwd", 'C', "DIR", VALUE_DIRECTORY, ON_PROCESS,                                         \
+    X(CWD, "cwd", 'C', "DIR", VALUE_DIRECTORY, ON_PROCESS | ON(SAGA),                              \
       "where it runs (default here, with --as at home)")                                           \
-    X(AS, "as", 0, "USER", VALUE_USER, ON_PROCESS, "run as that user (root only)")                 \
+    X(AS, "as", 0, "USER", VALUE_USER, ON_PROCESS | ON(SAGA), "run as that user (root only)")      \
     X(UMASK, "umask", 0, "OCTAL", VALUE_ANY, ON_PROCESS, "its file mode creation mask")            \
     X(NICE, "nice", 0, "N", VALUE_ANY, ON_PROCESS, "its niceness, -20 to 19")                      \
     X(RLIMIT, "rlimit", 0, "NAME=SOFT[:HARD]", VALUE_ANY, ON_PROCESS,                              \
@@ -152,16 +169,17 @@ enum value_kind {
       "its declared mask depth")                                                                   \
     X(EACH, "each", 0, "FILE", VALUE_FILE, ON(SUBMIT),                                             \
       "one shell command a line, all admitted or none; - is standard input")                       \
-    X(WAIT, "wait", 'w', NULL, VALUE_NONE, ON(SUBMIT) | ON(CANCEL),                                \
+    X(WAIT, "wait", 'w', NULL, VALUE_NONE, ON(SUBMIT) | ON(CANCEL) | ON(SAGA),                     \
       "wait for the end and exit by the outcome")                                                  \
     X(UNTIL, "until", 0, "STATE", VALUE_UNTIL, ON(WAIT),                                           \
       "what to wait for: started, ready or finished (default)")                                    \
     X(FINISH, "finish", 0, NULL, VALUE_NONE, ON(CLOSE), "let what runs end by itself")             \
     X(NO_WAIT, "no-wait", 0, NULL, VALUE_NONE, ON(CLOSE) | ON(CANCEL) | ON(SHUTDOWN) | ON(DRAIN),  \
       "ask for it and return")                                                                     \
-    X(MESSAGE, "message", 'm', "TEXT", VALUE_ANY, ON(CLOSE) | ON(CANCEL), "why, for the record")   \
+    X(MESSAGE, "message", 'm', "TEXT", VALUE_ANY, ON(CLOSE) | ON(CANCEL) | ON(SAGA),               \
+      "why, for the record")                                                                       \
     X(WITHIN, "within", 0, "DUR", VALUE_ANY, ON(SHUTDOWN), "be gone by then; shortens draining")   \
-    X(ALL, "all", 'a', NULL, VALUE_NONE, ON(TREE) | ON(PS),                                        \
+    X(ALL, "all", 'a', NULL, VALUE_NONE, ON(TREE) | ON(PS) | ON(SAGA),                             \
       "also what has ended and is still remembered")                                               \
     X(DEPTH, "depth", 'L', "N", VALUE_ANY, ON(TREE), "no deeper than N levels")                    \
     X(FOLLOW, "follow", 'f', NULL, VALUE_NONE, ON(LOGS) | ON(EVENTS), "keep on as more comes")     \
@@ -191,7 +209,7 @@ struct option_row {
     char letter;
     const char *metavar; /* NULL: takes no value */
     enum value_kind kind;
-    uint32_t verbs;
+    uint64_t verbs;
     const char *help;
 };
 

@@ -174,7 +174,7 @@ op_daemon_status(struct call *c)
     write_uint(w, "draining", counts.draining);
     write_uint(w, "sagas", counts.sagas);
     write_attention(c, &counts);
-    write_text(w, "advice", kernel_advice_name(kernel_advice(e->kernel)));
+    write_text(w, "governor", kernel_advice_name(kernel_advice(e->kernel)));
     pw_key(w, "obligations");
     body_kinds(w, counts.obligations);
     write_uint(w, "leases", counts.leases);

@@ -257,7 +257,7 @@ follow_saga(struct why *why, uint64_t id)
                     "the compensation of step %u (%.*s) failed %u times: asupersyncctl saga "
                     "resolve g%" PRIu64 " --retry, or --resolved once it is made up for",
                     number, size, name, step.attempts, id);
-        return step.undo;
+        return 0;
     default:
         snprintf(link->note, sizeof link->note, "it has ended: %s", link->state);
         return 0;
