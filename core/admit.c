@@ -30,7 +30,7 @@ admit_timers(const struct kernel *k)
 {
     return arena_live(&k->tasks) + arena_live(&k->regions) + arena_live(&k->sessions) +
            2 * arena_live(&k->obligations.records) + arena_live(&k->obligations.leases) +
-           saga_timers(k);
+           saga_timers(k) + arena_live(&k->calls.workers);
 }
 
 static void
@@ -40,6 +40,11 @@ want_task(struct kernel *k, struct admit_need *n, const struct task_params *p)
     n->scratch += sizeof(struct task_payload);
     want_text(k, n, p->label.size);
     want_text(k, n, p->spec.size);
+    if (p->call.size > 0) {
+        n->calls++;
+        want_text(k, n, p->call.size);
+        want_text(k, n, p->key.size);
+    }
 }
 
 static bool
@@ -95,6 +100,9 @@ records_reserve(struct kernel *k, const struct admit_need *n)
            arena_reserve(&k->regions, a, n->regions) &&
            index_reserve(&k->region_ids, a, n->regions) &&
            index_reserve(&k->names, a, n->regions) && users_reserve(k) &&
+           arena_reserve(&k->calls.calls, a, n->calls) &&
+           arena_reserve(&k->calls.services, a, n->calls) &&
+           index_reserve(&k->calls.service_keys, a, n->calls) &&
            timers_reserve(&k->timers, a, timers) && timers_reserve(&k->timed, a, timed) &&
            heap_reserve(&k->heap, a, &n->texts);
 }

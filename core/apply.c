@@ -381,6 +381,17 @@ kernel_apply(struct kernel *k, const struct event *ev)
     case EV_SAGA_FORGOTTEN:
         apply_saga(k, ev);
         break;
+    case EV_WORKER_OFFERED:
+    case EV_WORKER_SEEN:
+    case EV_WORKER_WITHDRAWN:
+    case EV_WORKER_DRAINED:
+    case EV_WORKER_LOST:
+    case EV_CALL_TAKEN:
+    case EV_CALL_STARTED:
+    case EV_CALL_GIVEN_BACK:
+    case EV_CALL_RETRIED:
+        apply_call(k, ev);
+        break;
     default:
         apply_task(k, ev);
         break;

@@ -122,12 +122,15 @@ apply_created(struct kernel *k, const struct event *ev)
     t->uid = ev->uid;
     t->run_uid = p->run_uid;
     t->cancel_signal = (uint8_t)p->cancel_signal;
+    if (p->call_size > 0)
+        t->run.call_order = 0;
     t->flags = (p->leftover_wait ? TASK_LEFTOVER_WAIT : 0) | (p->notify ? TASK_NOTIFY : 0) |
                (p->due_at != 0 ? TASK_DELAYED : 0) | (p->action ? TASK_ACTION : 0);
     t->wait_first = t->work_next = NIL;
     if (ev->kind == EV_FINALIZER_REGISTERED)
         t->flags |= TASK_FINALIZER;
-    else if (t->cost_quota != UINT64_MAX || (r->flags & REGION_COST_LIMITED) != 0)
+    else if (p->call_size == 0 &&
+             (t->cost_quota != UINT64_MAX || (r->flags & REGION_COST_LIMITED) != 0))
         t->flags |= TASK_SAMPLED;
     index_add(&k->task_ids, &k->allocator, i);
     k->task_memo = i;
@@ -135,7 +138,13 @@ apply_created(struct kernel *k, const struct event *ev)
     k->task_id_next = ev->task + 1;
     k->tasks_in[ASUP_TASK_CREATED]++;
     user_get(k, t->uid)->tasks++;
-    user_get(k, t->uid)->bytes += ev->text.size + p->spec_size;
+    user_get(k, t->uid)->bytes += ev->text.size + p->spec_size + p->key_size;
+    if (p->call_size > 0) {
+        const uint8_t *name = (const uint8_t *)(p + 1) + p->spec_size;
+
+        call_created(k, i, p, (struct bytes){name, p->call_size},
+                     (struct bytes){name + p->call_size, p->key_size});
+    }
     task_link(k, i);
     if (task_effective_limit(k, t) != ASUP_NEVER)
         k->limits_seen = true;

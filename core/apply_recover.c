@@ -60,6 +60,7 @@ apply_resumed(struct kernel *k, const struct event *ev)
         if (task_at(k, i)->id != 0 && task_live(task_at(k, i)))
             task_anew(k, ev, i);
     }
+    workers_anew(k, ev->at);
 }
 
 /* ---- Volatile regions in a snapshot ------------------------------------------------------ */
@@ -90,6 +91,10 @@ task_drop(struct kernel *k, uint32_t i)
         retained_remove(k, i, false);
     }
     task_holds_dropped(k, i);
+    if (task_is_call(t)) {
+        lane_leave(k, i);
+        call_forgotten(k, t);
+    }
     u->bytes -= heap_get(&k->heap, t->label).size + heap_get(&k->heap, t->spec).size;
     heap_drop(&k->heap, &k->allocator, t->label);
     heap_drop(&k->heap, &k->allocator, t->spec);
@@ -165,6 +170,7 @@ volatile_drop(struct kernel *k)
         obligations_drop(k, i); /* its channels' permits and acks among them */
     }
     channels_volatile_drop(k);
+    workers_volatile_drop(k);
     for (uint32_t i = 0; i < k->tasks.used; i++) {
         if (task_at(k, i)->id != 0 && in_volatile(k, task_at(k, i)->region))
             task_drop(k, i);

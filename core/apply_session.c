@@ -72,6 +72,7 @@ session_ended(struct kernel *k, uint32_t i)
         region_at(k, at)->session = NIL;
     while (s->request_first != NIL)
         request_forget_first(k, s);
+    worker_session_ended(k, s->id);
     user_get(k, s->uid)->sessions--;
     timer_set(&k->timers, &k->allocator, TIMER_SESSION, i, ASUP_NEVER);
     index_drop(&k->session_ids, i);

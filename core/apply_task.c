@@ -21,10 +21,22 @@ static const uint8_t task_moves[] = {
 };
 _Static_assert(sizeof task_moves == ASUP_TASK_STATE_COUNT, "one row per state");
 
-static void
+/* A call is over when its worker says so, and may be run again. */
+static const uint8_t call_moves[] = {
+    [ASUP_TASK_CREATED] = BIT(ASUP_TASK_RUNNING) | BIT(ASUP_TASK_COMPLETED),
+    [ASUP_TASK_RUNNING] =
+        BIT(ASUP_TASK_CANCEL_REQUESTED) | BIT(ASUP_TASK_CREATED) | BIT(ASUP_TASK_COMPLETED),
+    [ASUP_TASK_CANCEL_REQUESTED] = BIT(ASUP_TASK_CANCELLING) | BIT(ASUP_TASK_COMPLETED),
+    [ASUP_TASK_CANCELLING] = BIT(ASUP_TASK_COMPLETED),
+    [ASUP_TASK_FINALIZING] = 0,
+    [ASUP_TASK_COMPLETED] = 0,
+};
+_Static_assert(sizeof call_moves == ASUP_TASK_STATE_COUNT, "one row per state");
+
+void
 task_move(struct kernel *k, struct task *t, uint8_t to)
 {
-    must((task_moves[t->state] & BIT(to)) != 0);
+    must(((task_is_call(t) ? call_moves : task_moves)[t->state] & BIT(to)) != 0);
     k->tasks_in[t->state]--;
     t->state = to;
     if (to != ASUP_TASK_COMPLETED)
@@ -302,7 +314,7 @@ task_unlink(struct kernel *k, uint32_t i)
 bool
 task_never_began(const struct region *r, const struct task *t)
 {
-    return (t->flags & TASK_DELAYED) != 0 &&
+    return (t->flags & (TASK_DELAYED | TASK_AGAIN)) == TASK_DELAYED &&
            (r->policy == ASUP_POLICY_RACE || r->policy == ASUP_POLICY_FIRST_OK ||
             r->policy == ASUP_POLICY_QUORUM);
 }
@@ -318,7 +330,9 @@ task_completed(struct kernel *k, const struct event *ev, uint32_t i)
         task_end_write(k, t, ev->outcome);
     task_move(k, t, ASUP_TASK_COMPLETED);
     t->kill_at = ev->at; /* ended */
-    if (t->spec != 0)
+    if (task_is_call(t))
+        call_completed(k, ev, i);
+    else if (t->spec != 0)
         spec_drop(k, t);
     user_get(k, t->uid)->tasks--;
     task_rearm(k, i);
@@ -376,6 +390,9 @@ task_forgotten(struct kernel *k, uint32_t i)
     retained_remove(k, i, false);
     user_get(k, t->uid)->bytes -= heap_get(&k->heap, t->label).size;
     heap_drop(&k->heap, &k->allocator, t->label);
+    lane_leave(k, i);
+    if (task_is_call(t))
+        call_forgotten(k, t);
     reason_release(k, t->end.reason);
     reason_release(k, t->reason);
     index_drop(&k->task_ids, i);
@@ -417,10 +434,16 @@ apply_task(struct kernel *k, const struct event *ev)
         task_cancel_requested(k, ev, i);
         break;
     case EV_TASK_CANCEL_SENT:
+        if (task_is_call(t)) {
+            call_cancel_told(k, ev, i);
+            break;
+        }
         lane_picked(k, i);
         t->flags |= TASK_SIGNALLED;
         break;
     case EV_TASK_CANCEL_ACKED:
+        if (task_is_call(t))
+            lane_leave(k, i); /* it knows: it need not be told */
         task_cancel_acked(k, t);
         task_progressed(k, i, ev->at);
         break;
@@ -480,6 +503,8 @@ apply_task(struct kernel *k, const struct event *ev)
         break;
     case EV_FINALIZER_BEGUN:
         t->flags |= TASK_BEGUN;
+        if (task_is_call(t)) /* it may have to wait for a worker, within its budget */
+            t->kill_at = time_add(ev->at, finalizer_budget_ns(k, t));
         lane_enter(k, i, LANE_FINALIZER);
         break;
     case EV_FINALIZER_DONE:

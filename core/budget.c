@@ -19,8 +19,10 @@ task_spend_check(struct kernel *k, const struct input *in, struct refusal *why)
     t = task_at(k, i);
     if (!caller_may(k, &in->caller, t->uid) && in->caller.uid != t->run_uid)
         return REFUSE(why, ASUP_EDENIED, "the task belongs to another user");
-    if ((t->flags & TASK_STARTED) == 0)
+    if (!task_is_call(t) && (t->flags & TASK_STARTED) == 0)
         return REFUSE(why, ASUP_EINVALID, "the task has not started");
+    if (task_is_call(t))
+        return call_speaker_check(k, &in->caller, t, why);
     if ((t->flags & TASK_ENDED) != 0)
         return REFUSE(why, ASUP_EINVALID, "the task has ended");
     return 0;
@@ -149,6 +151,8 @@ task_spend(struct kernel *k, const struct input *in, struct refusal *why)
     const struct task *t = task_at(k, i);
     bool working = t->reason == 0 && (t->flags & TASK_FINALIZER) == 0;
 
+    if (task_is_call(t))
+        worker_seen(k, call_of(k, t)->worker);
     if (in->kind == IN_TASK_PROGRESS) {
         if (in->u.progress.cost > 0)
             charge_cost(k, i, in->u.progress.cost, 0, false);

@@ -345,7 +345,8 @@ finalizer_hurry(struct kernel *k, uint32_t i)
     const struct task *t = i == NIL ? NULL : task_at(k, i);
     struct event ev;
 
-    if (t == NULL || !task_live(t) || (t->flags & TASK_ORDERED) == 0 ||
+    if (t == NULL || !task_live(t) ||
+        (t->flags & (task_is_call(t) ? TASK_BEGUN : TASK_ORDERED)) == 0 ||
         (t->flags & TASK_ESCALATED) != 0 || t->kill_at <= end)
         return;
     ev = event_of_task(EV_TASK_EXTENDED, k, i);

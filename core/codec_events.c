@@ -5,7 +5,7 @@
  * adds the tables of its payloads and the rows of its kinds in its block.
  */
 #include "core/codec.h"
-#include "core/event.h"
+#include "core/call.h"
 
 /* ---- Shared structs ----------------------------------------------------------------- */
 
@@ -143,6 +143,11 @@ static const struct field task_fields[] = {
     BOOL(struct task_payload, notify),
     NUMBER(struct task_payload, spec_size),
     BOOL(struct task_payload, action),
+    NUMBER(struct task_payload, backoff_ms),
+    NUMBER(struct task_payload, backoff_most_ms),
+    NUMBER(struct task_payload, attempts),
+    NUMBER(struct task_payload, call_size),
+    NUMBER(struct task_payload, key_size),
 };
 static const struct table task_table = TABLE(struct task_payload, task_fields);
 
@@ -229,6 +234,27 @@ static const struct field returned_fields[] = {
     UP_TO(struct returned_payload, why, MESSAGE_CLOSED),
 };
 static const struct table returned_table = TABLE(struct returned_payload, returned_fields);
+/* ---- Payloads: workers and calls ----------------------------------------------------------- */
+
+static const struct field offer_fields[] = {
+    NUMBER(struct offer_payload, response_ns),       NUMBER(struct offer_payload, quiet_ns),
+    STRUCT(struct offer_payload, holder, ref_table), NUMBER(struct offer_payload, concurrency),
+    NUMBER(struct offer_payload, prefetch),          NUMBER(struct offer_payload, mask_depth),
+    NUMBER(struct offer_payload, name_count),
+};
+static const struct table offer_table = TABLE(struct offer_payload, offer_fields);
+
+static const struct field given_fields[] = {
+    NUMBER(struct given_payload, request),
+    NUMBER(struct given_payload, given),
+};
+static const struct table given_table = TABLE(struct given_payload, given_fields);
+
+static const struct field call_end_fields[] = {
+    NUMBER(struct call_end_payload, result_size),
+    BOOL(struct call_end_payload, lost),
+};
+static const struct table call_end_table = TABLE(struct call_end_payload, call_end_fields);
 
 /* ---- Payloads: sagas ----------------------------------------------------------------------- */
 
@@ -307,7 +333,7 @@ const struct table event_table = TABLE(struct event, event_fields);
     X(TASK_START_FAILED, 45, NONE, NULL)                                                           \
     X(TASK_READY, 46, NONE, NULL)                                                                  \
     X(TASK_CANCEL_REQUESTED, 47, NONE, &reason_table)                                              \
-    X(TASK_CANCEL_SENT, 48, NONE, NULL)                                                            \
+    X(TASK_CANCEL_SENT, 48, NONE, &given_table)                                                    \
     X(TASK_CANCEL_ACKED, 49, NONE, NULL)                                                           \
     X(TASK_CHECKPOINTED, 50, NONE, NULL)                                                           \
     X(TASK_CHARGED, 51, NONE, &charge_table)                                                       \
@@ -318,7 +344,7 @@ const struct table event_table = TABLE(struct event, event_fields);
     X(TASK_ESCALATED, 56, NONE, NULL)                                                              \
     X(TASK_MAIN_ENDED, 57, NONE, NULL)                                                             \
     X(TASK_EMPTIED, 58, NONE, NULL)                                                                \
-    X(TASK_COMPLETED, 59, NONE, NULL)                                                              \
+    X(TASK_COMPLETED, 59, BYTES, &call_end_table)                                                  \
     X(TASK_BROKE_WORD, 60, NONE, NULL)                                                             \
     X(TASK_LOG_LOST, 61, NONE, NULL)                                                               \
     X(TASK_FORGOTTEN, 62, NONE, NULL)                                                              \
@@ -351,14 +377,15 @@ const struct table event_table = TABLE(struct event, event_fields);
     X(LEASE_ENDED, 141, NONE, NULL)                                                                \
     X(LEASE_FREE, 142, NONE, NULL)                                                                 \
     /* workers and calls */                                                                        \
-    X(WORKER_OFFERED, 160, NONE, NULL)                                                             \
+    X(WORKER_OFFERED, 160, NONE, &offer_table)                                                     \
     X(WORKER_WITHDRAWN, 161, NONE, NULL)                                                           \
     X(WORKER_DRAINED, 162, NONE, NULL)                                                             \
     X(WORKER_LOST, 163, NONE, NULL)                                                                \
-    X(CALL_TAKEN, 164, NONE, NULL)                                                                 \
-    X(CALL_STARTED, 165, NONE, NULL)                                                               \
+    X(CALL_TAKEN, 164, NONE, &given_table)                                                         \
+    X(CALL_STARTED, 165, NONE, &given_table)                                                       \
     X(CALL_GIVEN_BACK, 166, NONE, NULL)                                                            \
-    X(CALL_RETRIED, 167, NONE, NULL)                                                               \
+    X(CALL_RETRIED, 167, NONE, &call_end_table)                                                    \
+    X(WORKER_SEEN, 168, NONE, NULL)                                                                \
     /* sagas */                                                                                    \
     X(SAGA_BEGUN, 180, NONE, NULL)                                                                 \
     X(SAGA_STEP_BEGUN, 181, BYTES, &step_table)                                                    \

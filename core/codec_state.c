@@ -33,7 +33,7 @@ static const struct field task_fields[] = {
     NUMBER(struct task, priority),
     NUMBER(struct task, cancel_signal),
     UP_TO(struct task, limit_kind, LAST(ASUP_CANCEL_KIND_COUNT)),
-    UP_TO(struct task, lane, LANE_READY),
+    UP_TO(struct task, lane, LANE_TAKEN),
     NUMBER(struct task, lane_step),
     TEXT(struct task, label),
     TEXT(struct task, spec),
@@ -209,8 +209,8 @@ static const struct table request_table = TABLE(struct request, request_fields);
 static const struct field user_fields[] = {
     NUMBER(struct user, key),         NUMBER(struct user, bytes),    NUMBER(struct user, tasks),
     NUMBER(struct user, regions),     NUMBER(struct user, sessions), SKIP(struct user, waits),
-    NUMBER(struct user, obligations), NUMBER(struct user, leases),
-    NUMBER(struct user, channels),    NUMBER(struct user, dead),
+    NUMBER(struct user, obligations), NUMBER(struct user, leases),   NUMBER(struct user, channels),
+    NUMBER(struct user, dead),        NUMBER(struct user, offers),
 };
 static const struct table user_table = TABLE(struct user, user_fields);
 
@@ -427,6 +427,98 @@ static const struct field channel_store_fields[] = {
     NUMBER(struct channel_store, dead_count),
 };
 static const struct table channel_store_table = TABLE(struct channel_store, channel_store_fields);
+/* ---- Calls and workers ----------------------------------------------------------------------- */
+
+static const struct field call_fields[] = {
+    NUMBER(struct call, task_key),
+    INDEX(struct call, service, ARENA_SERVICES),
+    NUMBER(struct call, worker), /* who had it last may be gone */
+    INDEX(struct call, next, ARENA_CALLS),
+    INDEX(struct call, prev, ARENA_CALLS),
+    TEXT(struct call, key),
+    TEXT(struct call, message),
+    NUMBER(struct call, backoff_ms),
+    NUMBER(struct call, backoff_most_ms),
+    NUMBER(struct call, attempt),
+    NUMBER(struct call, attempts),
+    NUMBER(struct call, given),
+    NUMBER(struct call, flags),
+    SKIP(struct call, child),
+};
+static const struct table call_table = TABLE(struct call, call_fields);
+
+static const struct field worker_fields[] = {
+    NUMBER(struct worker, session),
+    NUMBER(struct worker, holder_id),
+    NUMBER(struct worker, holder_sort),
+    NUMBER(struct worker, uid),
+    NUMBER(struct worker, response_ns),
+    NUMBER(struct worker, quiet_ns),
+    NUMBER(struct worker, seen_at),
+    NUMBER(struct worker, done),
+    NUMBER(struct worker, lost),
+    NUMBER(struct worker, request),
+    INDEX(struct worker, region, ARENA_REGIONS),
+    NUMBER(struct worker, concurrency),
+    NUMBER(struct worker, prefetch),
+    NUMBER(struct worker, mask_depth),
+    NUMBER(struct worker, running),
+    NUMBER(struct worker, taken),
+    INDEX(struct worker, offer_first, ARENA_OFFERS),
+    NUMBER(struct worker, offer_count),
+    INDEX(struct worker, call_first, ARENA_CALLS),
+    INDEX(struct worker, call_last, ARENA_CALLS),
+    NUMBER(struct worker, timed_run),
+    NUMBER(struct worker, given),
+    NUMBER(struct worker, flags),
+    INDEX(struct worker, cancel_first, ARENA_TASKS),
+    INDEX(struct worker, cancel_last, ARENA_TASKS),
+    NUMBER(struct worker, cancels),
+    SKIP(struct worker, timer_place),
+    SKIP(struct worker, wait_first),
+    SKIP(struct worker, work_next),
+    SKIP(struct worker, work_queued),
+    SKIP(struct worker, idle),
+};
+static const struct table worker_table = TABLE(struct worker, worker_fields);
+
+static const struct field offer_fields[] = {
+    NUMBER(struct offer, key),
+    INDEX(struct offer, worker, ARENA_WORKERS),
+    INDEX(struct offer, service, ARENA_SERVICES),
+    INDEX(struct offer, next, ARENA_OFFERS),
+    INDEX(struct offer, service_next, ARENA_OFFERS),
+    INDEX(struct offer, service_prev, ARENA_OFFERS),
+    SKIP(struct offer, idle_next),
+    SKIP(struct offer, idle_prev),
+};
+static const struct table offer_table = TABLE(struct offer, offer_fields);
+
+static const struct field service_fields[] = {
+    NUMBER(struct service, key),
+    NUMBER(struct service, uid),
+    INDEX(struct service, region, ARENA_REGIONS),
+    TEXT(struct service, name),
+    NUMBER(struct service, refs),
+    INDEX(struct service, offer_first, ARENA_OFFERS),
+    NUMBER(struct service, queued),
+    NUMBER(struct service, taken),
+    INDEX(struct service, taken_first, ARENA_TASKS),
+    INDEX(struct service, taken_last, ARENA_TASKS),
+    SKIP(struct service, timed),
+    SKIP(struct service, ready),
+    SKIP(struct service, idle_first),
+    SKIP(struct service, idle_last),
+    SKIP(struct service, work_next),
+    SKIP(struct service, work_queued),
+};
+static const struct table service_table = TABLE(struct service, service_fields);
+
+static const struct field calls_fields[] = {
+    NUMBER(struct calls, queued),       NUMBER(struct calls, taken),   NUMBER(struct calls, narrow),
+    NUMBER(struct calls, result_bytes), NUMBER(struct calls, cancels),
+};
+static const struct table calls_table = TABLE(struct calls, calls_fields);
 
 /* ---- Sagas ---------------------------------------------------------------------------------- */
 
@@ -519,6 +611,10 @@ const struct section sections[] = {
     {20, offsetof(struct kernel, channels.records), &channel_table, NULL},
     {21, offsetof(struct kernel, channels.messages), &message_table, NULL},
     {22, offsetof(struct kernel, channels.histories), &history_table, NULL},
+    {30, offsetof(struct kernel, calls.calls), &call_table, NULL},
+    {31, offsetof(struct kernel, calls.workers), &worker_table, NULL},
+    {32, offsetof(struct kernel, calls.offers), &offer_table, NULL},
+    {33, offsetof(struct kernel, calls.services), &service_table, NULL},
     {40, offsetof(struct kernel, saga.sagas), &saga_table, NULL},
     {41, offsetof(struct kernel, saga.steps), &step_table, NULL},
 };
@@ -541,6 +637,10 @@ arena_of(const struct kernel *k, enum arena_name name)
         [ARENA_HISTORIES] = offsetof(struct kernel, channels.histories),
         [ARENA_SAGAS] = offsetof(struct kernel, saga.sagas),
         [ARENA_STEPS] = offsetof(struct kernel, saga.steps),
+        [ARENA_CALLS] = offsetof(struct kernel, calls.calls),
+        [ARENA_WORKERS] = offsetof(struct kernel, calls.workers),
+        [ARENA_OFFERS] = offsetof(struct kernel, calls.offers),
+        [ARENA_SERVICES] = offsetof(struct kernel, calls.services),
     };
 
     must(offsets[name] != 0);
@@ -587,5 +687,6 @@ static const struct field kernel_fields[] = {
     STRUCT(struct kernel, obligations, obligations_table),
     STRUCT(struct kernel, saga, saga_part_table),
     STRUCT(struct kernel, channels, channel_store_table),
+    STRUCT(struct kernel, calls, calls_table),
 };
 const struct table kernel_table = TABLE(struct kernel, kernel_fields);

@@ -144,6 +144,9 @@ parts_init(struct kernel *k)
     heap_init(&k->heap);
     obligations_init(k);
     channels_init(k);
+    calls_init(&k->calls);
+    k->timers.homes[TIMER_WORKER] =
+        (struct timer_home){&k->calls.workers, offsetof(struct worker, timer_place)};
     k->timers.homes[TIMER_REGION] =
         (struct timer_home){&k->regions, offsetof(struct region, timer_place)};
     k->timers.homes[TIMER_SESSION] =
@@ -242,6 +245,7 @@ kernel_free(struct kernel *k)
     channels_fini(k);
     heap_fini(&k->heap, &a);
     saga_fini(k);
+    calls_fini(&k->calls, &a);
     index_fini(&k->task_ids, &a);
     index_fini(&k->region_ids, &a);
     index_fini(&k->session_ids, &a);

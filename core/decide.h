@@ -77,7 +77,7 @@ struct asup_budget budget_of(const struct budget_request *b, asup_time from);
 
 /* admit.c: memory for what is admitted */
 struct admit_need {
-    uint32_t tasks, regions, sagas;
+    uint32_t tasks, regions, sagas, calls;
     struct heap_need texts;
     size_t scratch;
     bool timed; /* some of them have a limit */
@@ -130,6 +130,9 @@ void task_fact(struct kernel *k, const struct input *in, uint32_t i);
 void task_need(const struct kernel *k, const struct input *in, uint32_t i, struct need *need);
 void task_fire(struct kernel *k, uint32_t i);
 void task_advance(struct kernel *k, uint32_t i);
+/* It has ended; text and payload are a call's. */
+void task_complete(struct kernel *k, uint32_t i, const struct kernel_outcome *o, struct bytes text,
+                   const void *payload, size_t payload_size);
 
 /* obligation.c */
 int obligation_request_check(struct kernel *k, const struct input *in, struct refusal *why);
@@ -270,6 +273,8 @@ struct wait *wait_at(const struct kernel *k, uint32_t i);
 void wait_end(struct kernel *k, uint32_t i, int code, const char *detail, struct asup_ref made);
 /* Its turn came, and it was granted: bound as a request that was (R-IDM-1), and answered. */
 void wait_grant(struct kernel *k, uint32_t i, struct asup_ref made);
+/* Take it out: its answer has been given. */
+void wait_answered(struct kernel *k, uint32_t i);
 void wait_dropped(struct kernel *k, uint64_t token);
 void wait_fire(struct kernel *k);
 void waits_task(struct kernel *k, uint32_t task);
@@ -303,6 +308,41 @@ void dead_fire(struct kernel *k);
 uint64_t channel_id_last(const struct kernel *k);
 uint64_t digest_channels(const struct kernel *k, uint64_t h);
 const char *check_channels(const struct kernel *k);
+/* call.c, worker.c, serve.c: see call.h */
+int call_params_check(const struct task_params *p, struct refusal *why);
+int
+call_complete(struct kernel *k, const struct input *in, struct refusal *why, struct asup_ref *made);
+int call_speaker_check(const struct kernel *k, const struct caller *caller, const struct task *t,
+                       struct refusal *why);
+void call_advance(struct kernel *k, uint32_t i);
+int limit_offers(const struct kernel *k, uint32_t uid, uint32_t names, struct refusal *why);
+int worker_offer_check(struct kernel *k, const struct input *in, struct refusal *why);
+bool worker_offer_reserve(struct kernel *k, const struct input *in, struct need *need);
+struct asup_ref worker_offer(struct kernel *k, const struct input *in, const char **advice);
+int worker_end_check(struct kernel *k, const struct input *in, struct refusal *why);
+bool worker_end_reserve(struct kernel *k, const struct input *in, struct need *need);
+struct asup_ref worker_withdraw(struct kernel *k, const struct input *in);
+struct asup_ref worker_drain(struct kernel *k, const struct input *in);
+int
+worker_start(struct kernel *k, const struct input *in, struct refusal *why, struct asup_ref *made);
+/* `answered`: its answer was given, or comes later. */
+int worker_next(struct kernel *k, const struct input *in, struct refusal *why, bool *answered);
+void worker_need(const struct kernel *k, uint32_t worker, struct need *need);
+void worker_session_need(const struct kernel *k, uint64_t session, struct need *need);
+void worker_session_ends(struct kernel *k, uint64_t session);
+void worker_task_need(const struct kernel *k, uint64_t task, struct need *need);
+void worker_task_ended(struct kernel *k, uint64_t task);
+void workers_region_closed(struct kernel *k, uint32_t region);
+void worker_fire(struct kernel *k, uint32_t i);
+void calls_dispatch(struct kernel *k);
+bool calls_waiting(const struct kernel *k);
+/* What could be handed out. */
+uint64_t calls_picks(const struct kernel *k);
+/* Sign of life of a worker that speaks for a call. */
+void worker_seen(struct kernel *k, uint32_t i);
+const char *calls_check(const struct kernel *k);
+const char *call_check(const struct kernel *k, const struct task *t);
+uint64_t calls_digest(const struct kernel *k, uint64_t h);
 
 /* batch.c */
 int

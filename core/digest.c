@@ -129,5 +129,6 @@ kernel_digest(const struct kernel *k)
     h = saga_digest(k, h);
     h = digest_obligations(k, h);
     h = digest_channels(k, h);
+    h = calls_digest(k, h);
     return hash_mix(h, digest_reasons(k));
 }

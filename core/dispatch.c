@@ -59,7 +59,7 @@ pick(const struct kernel *k)
 bool
 dispatch_waiting(const struct kernel *k)
 {
-    return pick(k) != NIL;
+    return pick(k) != NIL || calls_waiting(k);
 }
 
 void
@@ -87,7 +87,7 @@ dispatch(struct kernel *k)
         struct event ev;
 
         if (i == NIL)
-            return;
+            break;
         if (task_at(k, i)->lane == LANE_SIGNAL) {
             ev = event_of_task(EV_TASK_CANCEL_SENT, k, i);
             ev.value = task_at(k, i)->cancel_signal;
@@ -98,4 +98,5 @@ dispatch(struct kernel *k)
             order_start(k, i);
         }
     }
+    calls_dispatch(k);
 }

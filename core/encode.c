@@ -3,8 +3,8 @@
  * One event as bytes, and back: version, number of its kind, what it has, the
  * fields that all have, outcome, text, payload with its tail, check sum.
  */
+#include "core/call.h"
 #include "core/codec.h"
-#include "core/event.h"
 
 enum { EVENT_VERSION = 1 };
 enum { HAS_OUTCOME = 1, HAS_TEXT = 2, HAS_PAYLOAD = 4, CHECK_SIZE = 4 };
@@ -172,14 +172,26 @@ tail_agrees(const struct event *ev)
     const struct task_payload *t = ev->payload;
     const struct request_payload *q = ev->payload;
     const struct step_payload *s = ev->payload;
+    const struct call_end_payload *end;
 
     switch (ev->kind) {
     case EV_TASK_CREATED:
     case EV_FINALIZER_REGISTERED:
-        return ev->payload_size >= sizeof *t && t->spec_size == ev->payload_size - sizeof *t;
+        return ev->payload_size >= sizeof *t &&
+               (uint64_t)t->spec_size + t->call_size + t->key_size == ev->payload_size - sizeof *t;
     case EV_REQUEST_BOUND:
         return ev->payload_size >= sizeof *q &&
                q->count == (ev->payload_size - sizeof *q) / sizeof(struct asup_ref);
+    case EV_WORKER_OFFERED:
+    case EV_CALL_TAKEN:
+    case EV_CALL_STARTED:
+        return ev->payload_size > 0;
+    case EV_TASK_COMPLETED:
+    case EV_CALL_RETRIED:
+        end = ev->payload;
+        return (ev->payload_size == 0 && ev->kind == EV_TASK_COMPLETED) ||
+               (ev->payload_size >= sizeof *end &&
+                end->result_size == ev->payload_size - sizeof *end);
     case EV_SAGA_STEP_BEGUN:
         return ev->payload_size >= sizeof *s && s->label_size <= ASUP_LABEL_MAX &&
                s->spec_size == ev->payload_size - sizeof *s - s->label_size;

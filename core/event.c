@@ -127,6 +127,7 @@ volatile_by_kind(const struct kernel *k, const struct event *ev)
     case EV_TASK_WATCHDOG_FED:
     case EV_SESSION_LOST:
     case EV_JOURNAL_STATE:
+    case EV_WORKER_SEEN:
         return true;
     case EV_SESSION_ATTACHED:
         i = session_of_id(k, ev->session);

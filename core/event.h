@@ -54,7 +54,11 @@ struct task_payload {
     int32_t cancel_signal;
     bool leftover_wait, notify;
     bool action; /* of a step of a saga */
-    size_t spec_size;
+    uint32_t spec_size;
+    /* a call: its name and key follow the spec */
+    uint32_t backoff_ms, backoff_most_ms;
+    uint16_t attempts;
+    uint8_t call_size, key_size;
 };
 
 /* SAGA_STEP_BEGUN, beside its number (value), its name (text) and its action (task):
@@ -188,6 +192,22 @@ void channels_volatile_drop(struct kernel *k);
 /* A permit of that channel (its index) was given, or has ended. */
 void apply_permit(struct kernel *k, uint32_t channel, bool given);
 void apply_resumed(struct kernel *k, const struct event *ev);
+void apply_call(struct kernel *k, const struct event *ev);
+/* apply_call.c and service.c: what calls have besides */
+void call_created(struct kernel *k, uint32_t i, const struct task_payload *p, struct bytes name,
+                  struct bytes key);
+void call_completed(struct kernel *k, const struct event *ev, uint32_t i);
+void call_forgotten(struct kernel *k, struct task *t);
+void call_cancel_told(struct kernel *k, const struct event *ev, uint32_t i);
+void call_lane_enter(struct kernel *k, uint32_t i, enum lane lane);
+void call_lane_leave(struct kernel *k, uint32_t i);
+void worker_session_ended(struct kernel *k, uint64_t session);
+void calls_init(struct calls *c);
+void calls_fini(struct calls *c, const struct kernel_allocator *a);
+void task_move(struct kernel *k, struct task *t, uint8_t to);
+/* After a restart: leases begin anew; who served a volatile region does so no more. */
+void workers_anew(struct kernel *k, asup_time now);
+void workers_volatile_drop(struct kernel *k);
 /* After the limit of remembered requests has changed. */
 void sessions_trim(struct kernel *k);
 

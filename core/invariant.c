@@ -15,7 +15,7 @@
 struct tally {
     uint32_t tasks[ASUP_TASK_STATE_COUNT];
     uint32_t regions[ASUP_REGION_STATE_COUNT];
-    uint32_t lanes[5];
+    uint32_t lanes[6];
     uint32_t starting;
     uint32_t stack_entries;
     uint32_t in_lists; /* tasks found from their regions */
@@ -168,14 +168,20 @@ check_task(const struct kernel *k, uint32_t i, struct tally *tally)
     const struct region *r = region_at(k, t->region);
 
     tally->tasks[t->state]++;
-    tally->lanes[t->lane]++;
+    tally->lanes[t->lane] += !task_is_call(t); /* a call waits in its service */
     HOLDS(t->id < k->task_id_next && task_of_id(k, t->id) == i, "ids-never-reused");
     if (!task_live(t)) {
-        HOLDS(t->lane == LANE_NONE && t->timer_place == 0, "lane-unique");
+        HOLDS((t->lane == LANE_NONE || task_is_call(t)) && t->timer_place == 0, "lane-unique");
         tally->retained++;
-        return check_task_order(t);
+        return task_is_call(t) ? call_check(k, t) : check_task_order(t);
     }
     HOLDS(r->id != 0 && region_live(r), "single-owner");
+    if (task_is_call(t)) {
+        if ((t->flags & TASK_FINALIZER) != 0)
+            HOLDS(t->reason == 0, "mask-bounded");
+        HOLDS((t->timer_place == 0) == (task_deadline(t) == ASUP_NEVER), "time-monotone");
+        return call_check(k, t);
+    }
     if (task_starting(t))
         tally->starting += (t->flags & TASK_SLOW) == 0;
     if (t->lane == LANE_TIMED || t->lane == LANE_READY)
@@ -324,5 +330,7 @@ kernel_check(const struct kernel *k)
         broken = check_obligations(k);
     if (broken == NULL)
         broken = check_channels(k);
+    if (broken == NULL)
+        broken = calls_check(k);
     return broken != NULL ? broken : check_totals(k, &tally);
 }

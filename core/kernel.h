@@ -64,6 +64,8 @@ struct kernel_allocator {
     X(dead_letters_per_user, uint32_t, 10000, "dead-letters-per-user")                             \
     X(leases_per_user, uint32_t, 10000, "leases-per-user")                                         \
     X(offers_per_user, uint32_t, 4096, "offers-per-user")                                          \
+    X(result_bytes, uint64_t, (uint64_t)1 << 20, "result-bytes")                                   \
+    X(results_per_daemon, uint64_t, (uint64_t)256 << 20, "result-bytes-per-daemon")                \
     X(sagas_per_region, uint32_t, 256, "sagas-per-region")                                         \
     X(steps_per_saga, uint32_t, 256, "steps-per-saga")                                             \
     X(capabilities_per_user, uint32_t, 10000, "capabilities-per-user")                             \
@@ -216,6 +218,7 @@ struct task_params {
     struct bytes label; /* 0 to ASUP_LABEL_MAX bytes, for people */
     struct bytes spec;  /* a call: its input */
     struct bytes call;  /* name of the computation; empty: a process */
+    struct bytes key;   /* a call: its idempotency key, for its worker */
     struct retry_params retry;
     struct budget_request budget;
     uint32_t run_uid;      /* whom it runs as; other than caller.uid only for uid 0 */
@@ -292,7 +295,8 @@ struct input {
     uint64_t digest;      /* of the request's content, to tell a repeat from a conflict */
     uint64_t region;      /* where it applies (parent for REGION_OPEN) */
     uint64_t task;
-    uint64_t session; /* RESUME, ATTACHED, LOST */
+    uint64_t session; /* RESUME, ATTACHED, LOST; WORKER_WITHDRAW, WORKER_DRAIN: whose worker, 0:
+                         the caller's own */
     uint64_t subject; /* OBLIGATION_*, CHANNEL_*, DEAD_*, LEASE_RENEW, LEASE_RELEASE, SAGA_*,
                          CX_REVOKE: id of the obligation, channel, message, saga, capability */
     struct bytes key; /* idempotency key, scoped by uid and region (R-IDM-1); empty: none */
@@ -492,6 +496,7 @@ struct input {
     X(LEASE_ENDED, "lease-ended", OWN_ALL)                                                         \
     X(LEASE_FREE, "lease-free", OWN_ALL)                                                           \
     X(WORKER_OFFERED, "worker-offered", OWN_ALL)                                                   \
+    X(WORKER_SEEN, "worker-seen", OWN_ALL)                                                         \
     X(WORKER_WITHDRAWN, "worker-withdrawn", OWN_ALL)                                               \
     X(WORKER_DRAINED, "worker-drained", OWN_ALL)                                                   \
     X(WORKER_LOST, "worker-lost", OWN_ALL)                                                         \
@@ -736,6 +741,7 @@ struct task_view {
     uint32_t uid, run_uid, pid;
     uint8_t state;
     bool finalizer;
+    bool call; /* kernel_call() says more */
     bool start_ordered, started, ready, notify;
     bool main_ended, escalated, unkillable;
     asup_time created_at, started_at, ended_at;
@@ -789,6 +795,8 @@ bool
 kernel_lease(const struct kernel *k, uint64_t region, struct bytes name, struct lease_view *out);
 bool kernel_worker(const struct kernel *k, uint64_t session, struct worker_view *out);
 bool kernel_call(const struct kernel *k, uint64_t task, struct call_view *out);
+/* Where a call queues, or would. */
+bool kernel_service(const struct kernel *k, uint64_t task, struct service_view *out);
 bool kernel_saga(const struct kernel *k, uint64_t id, struct saga_view *out);
 bool
 kernel_saga_step(const struct kernel *k, uint64_t saga, uint32_t step, struct saga_step_view *out);

@@ -113,6 +113,10 @@ lane_enter(struct kernel *k, uint32_t task, enum lane lane)
     uint8_t priority;
 
     must(t->lane == LANE_NONE && lane != LANE_NONE);
+    if (task_is_call(t)) {
+        call_lane_enter(k, task, lane);
+        return;
+    }
     t->lane = (uint8_t)lane;
     t->lane_step = (uint8_t)k->steps;
     k->lane_count[lane]++;
@@ -140,8 +144,13 @@ lane_leave(struct kernel *k, uint32_t task)
     struct task *t = task_at(k, task);
     uint8_t priority;
 
+    if (t->lane != LANE_NONE && task_is_call(t)) {
+        call_lane_leave(k, task);
+        return;
+    }
     switch ((enum lane)t->lane) {
     case LANE_NONE:
+    case LANE_TAKEN:
         return;
     case LANE_SIGNAL:
         queue_remove(k, task, &k->signals);
@@ -187,6 +196,7 @@ lane_picked(struct kernel *k, uint32_t task)
         k->timed_run = 0;
         break;
     case LANE_NONE:
+    case LANE_TAKEN:
         must(false);
     }
     lane_leave(k, task);

@@ -168,6 +168,17 @@ limit_sessions(const struct kernel *k, uint32_t uid, struct refusal *why)
 }
 
 int
+limit_offers(const struct kernel *k, uint32_t uid, uint32_t names, struct refusal *why)
+{
+    const struct limit_row rows[] = {
+        {"offers-per-user", "you offer as many computations as a user may",
+         user_or_none(k, uid)->offers, names, k->config.limits.offers_per_user},
+    };
+
+    return within(rows, 1, why);
+}
+
+int
 limit_waits(const struct kernel *k, uint32_t uid, struct refusal *why)
 {
     const struct limit_row rows[] = {

@@ -193,7 +193,9 @@ indices_fill(struct kernel *k)
            index_fill(k, &k->reason_handles, NULL) && obligations_indices(k) &&
            index_fill(k, &k->channels.ids, NULL) &&
            index_fill(k, &k->channels.names, channel_has_name) &&
-           index_fill(k, &k->channels.message_ids, NULL) && saga_indices(k);
+           index_fill(k, &k->channels.message_ids, NULL) && saga_indices(k) &&
+           index_fill(k, &k->calls.worker_sessions, NULL) &&
+           index_fill(k, &k->calls.service_keys, NULL);
 }
 
 static bool
@@ -204,7 +206,8 @@ timers_fill(struct kernel *k)
     if (!timers_reserve(&k->timers, a,
                         arena_live(&k->tasks) + arena_live(&k->regions) + arena_live(&k->sessions) +
                             arena_live(&k->obligations.records) +
-                            arena_live(&k->obligations.holders) + arena_live(&k->saga.sagas)) ||
+                            arena_live(&k->obligations.holders) + arena_live(&k->saga.sagas) +
+                            arena_live(&k->calls.workers)) ||
         !timers_reserve(&k->timed, a, k->limits_seen ? k->tasks_in[ASUP_TASK_CREATED] : 0))
         return false;
     for (uint32_t i = 0; i < k->regions.used; i++) {
@@ -221,13 +224,14 @@ timers_fill(struct kernel *k)
         if (t->id == 0)
             continue;
         timer_set(&k->timers, a, TIMER_TASK, i, task_deadline(t));
-        if (t->lane != LANE_TIMED)
+        if (t->lane != LANE_TIMED || task_is_call(t))
             continue;
         t->lane_place = 0;
         timer_set(&k->timed, a, TIMER_TASK, i, task_effective_limit(k, t));
     }
     obligations_rearm_all(k);
     saga_rearm_all(k);
+    calls_rebuild(k);
     return true;
 }
 

@@ -3,7 +3,7 @@
  * What the processes of tasks do: facts from the shell, timers, and how a task
  * moves on (R-TSK-2, R-TSK-4). Facts about what is unknown or past do nothing.
  */
-#include "core/decide.h"
+#include "core/call.h"
 
 /* ---- Outcomes ------------------------------------------------------------------------- */
 
@@ -83,15 +83,25 @@ task_kill(struct kernel *k, uint32_t i)
     (void)effect_of_task(k, FX_KILL, i);
 }
 
-static void
-task_complete(struct kernel *k, uint32_t i, const struct kernel_outcome *o)
+void
+task_complete(struct kernel *k, uint32_t i, const struct kernel_outcome *o, struct bytes text,
+              const void *payload, size_t payload_size)
 {
     const struct task *t = task_at(k, i);
     uint32_t region = t->region;
     struct event ev = event_of_task(EV_TASK_COMPLETED, k, i);
 
+    if (task_is_call(t) && (call_of(k, t)->flags & CALL_HELD) != 0)
+        ev.session = worker_at(k, call_of(k, t)->worker)->session;
     ev.outcome = o;
+    ev.text = text;
+    ev.payload = payload;
+    ev.payload_size = payload_size;
     emit(k, ev);
+    if (ev.session != 0)
+        worker_finished(k, worker_of_session(k, ev.session));
+    if ((t->flags & TASK_WORKER) != 0)
+        worker_task_ended(k, t->id);
     if ((t->flags & TASK_ORDERED) != 0)
         (void)effect_of_task(k, FX_FORGET, i);
     obligations_leak(k, (struct asup_ref){.id = t->id, .sort = ASUP_SORT_TASK});
@@ -118,16 +128,20 @@ task_advance(struct kernel *k, uint32_t i)
 
     if (!task_live(t))
         return;
+    if (task_is_call(t)) {
+        call_advance(k, i);
+        return;
+    }
     if ((t->flags & TASK_ENDED) != 0 &&
         (t->state == ASUP_TASK_CREATED || (t->flags & TASK_EMPTIED) != 0)) {
         o = task_outcome(t);
-        task_complete(k, i, &o);
+        task_complete(k, i, &o, (struct bytes){"", 0}, NULL, 0);
         return;
     }
     if (t->state == ASUP_TASK_CREATED && (t->flags & TASK_ORDERED) == 0 && t->reason != 0) {
         o = outcome_now(k, t, ASUP_CANCELLED);
         o.reason = t->reason;
-        task_complete(k, i, &o);
+        task_complete(k, i, &o, (struct bytes){"", 0}, NULL, 0);
         return;
     }
     if ((t->flags & TASK_ORDERED) != 0 && (t->flags & TASK_ESCALATED) == 0 && t->kill_at <= k->now)
@@ -337,7 +351,7 @@ task_fact(struct kernel *k, const struct input *in, uint32_t i)
             emit(k, ev);
         return;
     }
-    if (!task_live(t))
+    if (!task_live(t) || task_is_call(t))
         return;
     switch (in->kind) {
     case IN_TASK_STARTED:
@@ -373,6 +387,8 @@ task_need(const struct kernel *k, const struct input *in, uint32_t i, struct nee
     case IN_TASK_LOST:
         need_follow(k, region, need);
         need_holder(k, (struct asup_ref){.id = task_at(k, i)->id, .sort = ASUP_SORT_TASK}, need);
+        if ((task_at(k, i)->flags & TASK_WORKER) != 0)
+            worker_task_need(k, task_at(k, i)->id, need);
         break;
     case IN_TASK_SAMPLED:
     case IN_TASK_CHECKPOINT:

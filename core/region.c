@@ -295,6 +295,7 @@ region_close(struct kernel *k, uint32_t i)
     leases_sealed(k, i);
     if ((r->flags & REGION_VOLATILE_TOP) != 0)
         reasons_tell(k, i, o.reason);
+    workers_region_closed(k, i);
     ev.outcome = &o;
     ev.payload = &p;
     ev.payload_size = sizeof p;

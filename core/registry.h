@@ -169,6 +169,7 @@ struct offer_params {
 /* How a call ended, as its worker tells it. */
 struct completion {
     uint64_t task;
+    uint32_t attempt;     /* which attempt; 0: the one that runs */
     uint8_t severity;     /* ASUP_OK, ASUP_ERR, ASUP_CANCELLED (only when asked), ASUP_PANICKED */
     int32_t code;         /* the worker's own; -1: none */
     struct bytes message; /* 0 to ASUP_MESSAGE_MAX bytes */
@@ -180,6 +181,9 @@ struct worker_view {
     struct asup_ref holder; /* the task or session that offered */
     uint32_t uid;
     uint64_t region; /* whose calls it serves: of this region and below */
+    bool quiet;      /* for longer than its lease: it waits for the end of its task */
+    bool fenced;     /* its calls were lost: it gets nothing until it offers anew */
+    uint64_t quiet_ns;
     uint32_t name_count;
     struct bytes names[64];
     uint32_t concurrency, prefetch;
@@ -189,14 +193,23 @@ struct worker_view {
     asup_time seen_at;   /* last sign of life */
     uint64_t done, lost; /* ever */
     uint64_t call_first; /* taken or running; 0: none */
+    bool waits;          /* for calls */
+};
+
+/* What there is of calls, for `status` and `why`. */
+struct service_view {
+    uint32_t queued; /* calls of that name that wait in the same place */
+    uint32_t taken;
+    uint32_t workers; /* that would get them, now or later */
 };
 
 struct call_view { /* beside struct task_view */
     struct bytes name, input;
-    uint32_t attempt; /* 1 the first time; 0: never taken */
+    uint32_t attempt; /* that was begun last, 1 the first time; 0: none yet */
     uint32_t attempts;
     uint64_t worker;              /* session that has it; 0: none */
     bool started;                 /* false: taken only */
+    bool ghost;                   /* ended by force, and its worker is at it still */
     uint64_t next;                /* of its worker's; 0: none */
     struct bytes key;             /* idempotency key it was submitted under, or "" */
     struct bytes result, message; /* Completed */

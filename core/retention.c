@@ -12,7 +12,8 @@ retention_next(const struct kernel *k)
 
     if (link == NIL)
         return ASUP_NEVER;
-    if (k->retained_count > k->config.limits.retained)
+    if (k->retained_count > k->config.limits.retained ||
+        k->calls.result_bytes > k->config.limits.results_per_daemon)
         return k->now;
     ended = (link & 1) != 0 ? region_at(k, link >> 1)->closed_at : task_at(k, link >> 1)->kill_at;
     return time_add(ended, k->config.retention_ns);

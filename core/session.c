@@ -39,6 +39,7 @@ session_end(struct kernel *k, uint32_t i)
     const struct asup_ref self = {.id = session_at(k, i)->id, .sort = ASUP_SORT_SESSION};
 
     obligations_leak(k, self);
+    worker_session_ends(k, session_at(k, i)->id);
     emit(k, event_of_session(EV_SESSION_ENDED, k, i));
     saga_driver_ended(k, self);
     for (uint32_t at = first; at != NIL; at = region_at(k, at)->attach_next) {
@@ -107,6 +108,7 @@ session_request(struct kernel *k, const struct input *in, struct refusal *why,
         for (uint32_t at = s->attach_first; at != NIL; at = region_at(k, at)->attach_next)
             need_subtree(k, at, &need);
         need_holder(k, *made, &need);
+        worker_session_need(k, id, &need);
     }
     if (!reserve(k, &need))
         return REFUSE(why, ASUP_ENOMEM, "no memory for this request");

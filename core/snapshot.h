@@ -52,6 +52,10 @@ enum arena_name {
     ARENA_HISTORIES,
     ARENA_SAGAS,
     ARENA_STEPS,
+    ARENA_CALLS,
+    ARENA_WORKERS,
+    ARENA_OFFERS,
+    ARENA_SERVICES,
     ARENA_COUNT,
 };
 
@@ -93,6 +97,9 @@ void saga_rearm_all(struct kernel *k);
 /* load_check.c: whether all links lead to what they are meant for, so that
  * walking them ends, and every invariant holds. */
 bool links_sound(struct kernel *k);
+/* load_call.c: likewise of calls and workers; then what is derived of them. */
+bool calls_sound(const struct kernel *k);
+void calls_rebuild(struct kernel *k);
 
 /* load_channel.c: the lists of channels, messages and dead letters; and what is
  * derived from them. */

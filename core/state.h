@@ -24,6 +24,7 @@
 #include "core/state_channel.h"
 #include "core/state_obligation.h"
 #include "core/state_saga.h"
+#include "core/state_call.h"
 #include "core/timer.h"
 
 /* ---- Tasks ------------------------------------------------------------------- */
@@ -54,9 +55,13 @@ enum task_flag {
     TASK_ACTION = 1 << 28,    /* of a step of a saga */
     TASK_UNDO = 1 << 29,      /* an attempt to compensate one: a finalizer that stands on no
                                  stack itself; its spec and label are the step's */
+    TASK_CALL = 1 << 25,      /* a call: what is beside it is in state_call.h */
+    TASK_WORKER = 1 << 26,    /* it offered to serve calls */
+    TASK_AGAIN = 1 << 27,     /* a call some attempt of which was begun before */
 };
 
-enum lane { LANE_NONE, LANE_SIGNAL, LANE_FINALIZER, LANE_TIMED, LANE_READY };
+/* LANE_TAKEN: a call that a worker took and has not begun. */
+enum lane { LANE_NONE, LANE_SIGNAL, LANE_FINALIZER, LANE_TIMED, LANE_READY, LANE_TAKEN };
 
 struct task {
     uint64_t id;
@@ -75,7 +80,10 @@ struct task {
         struct {
             asup_time due_at; /* TASK_DELAYED until then */
             uint64_t watchdog_ns;
-            asup_time watchdog_at;
+            union {
+                asup_time watchdog_at; /* a process */
+                uint64_t call_order;   /* a call: its place in its service's lane */
+            };
             uint64_t response_ns;
             asup_time response_at;
             asup_time sample_at; /* while it starts: when it is TASK_SLOW */
@@ -100,7 +108,10 @@ struct task {
     uint32_t prev;
     uint32_t uid;
     uint32_t run_uid;
-    uint32_t pid;
+    union {
+        uint32_t pid;  /* a process */
+        uint32_t call; /* a call: the record beside it */
+    };
     uint32_t poll_quota;
     uint32_t polls_spent;
     uint32_t reason;
@@ -251,6 +262,7 @@ struct user {
     uint32_t tasks, regions, sessions;
     uint32_t obligations, leases; /* in regions of its own */
     uint32_t channels, dead;      /* likewise; dead letters */
+    uint32_t offers;
     uint32_t waits;               /* not state */
 };
 
@@ -275,6 +287,7 @@ enum wait_on {
     WAIT_ON_LEASE,
     WAIT_ON_CHANNEL_SEND,
     WAIT_ON_CHANNEL_RECEIVE,
+    WAIT_ON_WORKER,
     WAIT_ON_SAGA,
 };
 
@@ -287,6 +300,7 @@ struct wait {
     uint64_t number;          /* by what it waits for: a lease's time to live, an
                                  ack's time */
     uint32_t target;          /* index of what it waits for */
+    uint32_t most;   /* WORKER: how many calls it wants */
     uint32_t next, prev;
     uint32_t timer_place;
     uint8_t until;
@@ -348,6 +362,7 @@ struct kernel {
     bool finalizer_turn;
 
     bool limits_seen; /* some task had a limit: the timed lane may be used */
+    struct calls calls;
 
     /* not state: */
     struct timers timers; /* of regions, sessions and tasks */
@@ -448,6 +463,48 @@ static inline uint64_t
 finalizer_budget_ns(const struct kernel *k, const struct task *t)
 {
     return k->hurry ? min_u64(t->limit_at, k->config.finalizer_hurry_ns) : t->limit_at;
+}
+
+static inline struct call *
+call_at(const struct kernel *k, uint32_t i)
+{
+    return arena_at(&k->calls.calls, i);
+}
+
+static inline struct worker *
+worker_at(const struct kernel *k, uint32_t i)
+{
+    return arena_at(&k->calls.workers, i);
+}
+
+static inline struct offer *
+offer_at(const struct kernel *k, uint32_t i)
+{
+    return arena_at(&k->calls.offers, i);
+}
+
+static inline struct service *
+service_at(const struct kernel *k, uint32_t i)
+{
+    return arena_at(&k->calls.services, i);
+}
+
+static inline bool
+task_is_call(const struct task *t)
+{
+    return (t->flags & TASK_CALL) != 0;
+}
+
+static inline struct call *
+call_of(const struct kernel *k, const struct task *t)
+{
+    return call_at(k, t->call);
+}
+
+static inline uint32_t
+call_task(const struct call *c)
+{
+    return c->task_key - 1;
 }
 
 static inline bool

@@ -36,6 +36,7 @@ picks_most(const struct kernel *k, uint64_t tasks)
 
     for (unsigned lane = 0; lane < 5; lane++)
         waiting += k->lane_count[lane];
+    waiting += calls_picks(k);
     return min_u64(waiting, k->config.picks_per_step);
 }
 
@@ -225,6 +226,11 @@ request_check(struct kernel *k, const struct input *in, struct refusal *why)
     case IN_SAGA_ABORT:
     case IN_SAGA_RESOLVE:
         return saga_check(k, in, why);
+    case IN_WORKER_OFFER:
+        return worker_offer_check(k, in, why);
+    case IN_WORKER_WITHDRAW:
+    case IN_WORKER_DRAIN:
+        return worker_end_check(k, in, why);
     case IN_SHUTDOWN:
         return shutdown_check(k, in, why);
     case IN_OBLIGATION_RESERVE:
@@ -263,6 +269,11 @@ request_memory(struct kernel *k, const struct input *in)
     case IN_REGION_END:
         need_subtree(k, region_of_id(k, in->region), &need);
         break;
+    case IN_WORKER_OFFER:
+        return worker_offer_reserve(k, in, &need) && reserve(k, &need);
+    case IN_WORKER_WITHDRAW:
+    case IN_WORKER_DRAIN:
+        return worker_end_reserve(k, in, &need) && reserve(k, &need);
     case IN_SHUTDOWN:
         need_subtree(k, k->root, &need);
         break;
@@ -306,6 +317,12 @@ request_do(struct kernel *k, const struct input *in, struct refusal *why)
     case IN_SAGA_ABORT:
     case IN_SAGA_RESOLVE:
         return saga_do(k, in, why);
+    case IN_WORKER_OFFER:
+        return worker_offer(k, in, &why->detail);
+    case IN_WORKER_WITHDRAW:
+        return worker_withdraw(k, in);
+    case IN_WORKER_DRAIN:
+        return worker_drain(k, in);
     case IN_SHUTDOWN:
         return shutdown_begin(k, in);
     case IN_OBLIGATION_RESERVE:
@@ -339,6 +356,12 @@ request(struct kernel *k, const struct input *in)
         (void)session_request(k, in, &why, &made);
     } else if (in->kind == IN_WAIT) {
         (void)wait_request(k, in, &why, &parked, &made);
+    } else if (in->kind == IN_WORKER_NEXT) {
+        (void)worker_next(k, in, &why, &parked);
+    } else if (in->kind == IN_WORKER_START) {
+        (void)worker_start(k, in, &why, &made);
+    } else if (in->kind == IN_CALL_COMPLETE) {
+        (void)call_complete(k, in, &why, &made);
     } else if (request_lookup(k, in, &made, &why) != 0) {
         why.masked = why.code == 0 && task_spend_masked(k, in);
     } else if (in->kind >= IN_CHANNEL_OPEN && in->kind <= IN_DEAD_DISCARD) {
@@ -467,12 +490,15 @@ timer_memory(struct kernel *k, const struct timer *timer)
         need.sagas++;
     } else if (timer->sort == TIMER_OBLIGATION) {
         need_obligation(k, timer->record, &need);
+    } else if (timer->sort == TIMER_WORKER) {
+        worker_need(k, timer->record, &need);
     } else if (timer->sort == TIMER_SESSION) {
         const struct asup_ref session = {.id = session_at(k, timer->record)->id,
                                          .sort = ASUP_SORT_SESSION};
 
         need_holder(k, session, &need);
         need.sagas += saga_driven(k, session);
+        worker_session_need(k, session.id, &need);
         for (uint32_t at = session_at(k, timer->record)->attach_first; at != NIL;
              at = region_at(k, at)->attach_next) {
             need_subtree(k, at, &need);
@@ -501,6 +527,8 @@ timers_fire(struct kernel *k)
             obligation_fire(k, due.record);
         else if (due.sort == TIMER_HOLDER)
             holder_fire(k, due.record);
+        else if (due.sort == TIMER_WORKER)
+            worker_fire(k, due.record);
         else
             session_fire(k, due.record);
         work_run(k);

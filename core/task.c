@@ -13,6 +13,8 @@ task_params_check(const struct kernel *k, const struct caller *c, const struct t
 
     if (p->label.size > ASUP_LABEL_MAX)
         return REFUSE(why, ASUP_ETOOLARGE, "the label is too long");
+    if (call_params_check(p, why) != 0)
+        return why->code;
     if (p->cancel_signal < 1 || p->cancel_signal > 64)
         return REFUSE(why, ASUP_EINVALID, "a cancel signal is a number from 1 to 64");
     if (p->run_uid != c->uid && c->uid != 0)
@@ -69,7 +71,8 @@ task_submit_check(struct kernel *k, const struct input *in, const struct admissi
     if (admitting(k, in, why) == NIL || task_params_check(k, &in->caller, p, false, why) != 0 ||
         open_check(k, i, why) != 0)
         return why->code;
-    return limit_tasks(k, i, in->caller.uid, false, p->spec.size + p->label.size, adm, why);
+    return limit_tasks(k, i, in->caller.uid, false,
+                       p->spec.size + p->label.size + p->call.size + p->key.size, adm, why);
 }
 
 /* R-TSK-8: an allowance of mask depth times interval is enough to end without
@@ -93,12 +96,21 @@ responsiveness_advice(const struct kernel *k, uint32_t region, const struct task
 
 enum admitted { ADMIT_TASK, ADMIT_ACTION, ADMIT_FINALIZER };
 
+/* Kept in whole milliseconds, rounded up. */
+static uint32_t
+backoff_ms(uint64_t ns)
+{
+    uint64_t ms = ns / ASUP_NS_PER_MS + (ns % ASUP_NS_PER_MS != 0);
+
+    return ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
+}
+
 static void
 admit(struct kernel *k, uint32_t region, const struct caller *c, const struct task_params *p,
       enum admitted as)
 {
     bool finalizer = as == ADMIT_FINALIZER;
-    size_t size = sizeof(struct task_payload) + p->spec.size;
+    size_t size = sizeof(struct task_payload) + p->spec.size + p->call.size + p->key.size;
     struct task_payload *payload = scratch_take(k, size);
     asup_time from = time_add(k->now, p->delay_ns);
     struct event ev = {
@@ -124,13 +136,26 @@ admit(struct kernel *k, uint32_t region, const struct caller *c, const struct ta
         .leftover_wait = p->leftover_wait,
         .notify = p->notify,
         .action = as == ADMIT_ACTION,
-        .spec_size = p->spec.size,
+        .spec_size = (uint32_t)p->spec.size,
+        .attempts = (uint16_t)p->retry.attempts,
+        .backoff_ms = backoff_ms(p->retry.backoff_ns),
+        .backoff_most_ms =
+            backoff_ms(p->retry.backoff_most_ns == 0 ? ASUP_NEVER : p->retry.backoff_most_ns),
+        .call_size = (uint8_t)p->call.size,
+        .key_size = (uint8_t)p->key.size,
     };
     if (finalizer)
         payload->budget.limit_at =
             p->budget.timeout_ns == ASUP_NEVER ? k->config.finalizer_ns : p->budget.timeout_ns;
     if (p->spec.size > 0)
         memcpy(payload + 1, p->spec.data, p->spec.size);
+    if (p->call.size > 0) {
+        uint8_t *rest = (uint8_t *)(payload + 1) + p->spec.size;
+
+        memcpy(rest, p->call.data, p->call.size);
+        if (p->key.size > 0)
+            memcpy(rest + p->call.size, p->key.data, p->key.size);
+    }
     emit(k, ev);
 }
 

@@ -23,6 +23,7 @@ enum timer_sort {
     TIMER_SAGA,
     TIMER_WAIT,
     TIMER_MESSAGE, /* dead letters; in a heap of their own */
+    TIMER_WORKER,
     TIMER_SORT_COUNT
 };
 

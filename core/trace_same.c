@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Whether two events of two traces say the same, field by field: payloads have
  * gaps, and ids are known by their names. */
+#include "core/call.h"
 #include "core/trace_form.h"
 
 #define SAME(field) (a->field == b->field)
@@ -130,7 +131,10 @@ same_task(const struct task_payload *a, const struct task_payload *b)
     return same_budget(&a->budget, &b->budget) && SAME(due_at) && SAME(drain_ns) &&
            SAME(leftover_ns) && SAME(watchdog_ns) && SAME(response_ns) && SAME(run_uid) &&
            SAME(mask_depth) && SAME(cancel_signal) && SAME(leftover_wait) && SAME(notify) &&
-           SAME(action) && same_bytes(a + 1, a->spec_size, b + 1, b->spec_size);
+           SAME(action) && SAME(backoff_ms) && SAME(backoff_most_ms) && SAME(attempts) &&
+           SAME(call_size) && SAME(key_size) &&
+           same_bytes(a + 1, (size_t)a->spec_size + a->call_size + a->key_size, b + 1,
+                      (size_t)b->spec_size + b->call_size + b->key_size);
 }
 
 static bool
@@ -140,6 +144,25 @@ same_step(const struct step_payload *a, const struct step_payload *b)
            SAME(watchdog_ns) && SAME(response_ns) && SAME(attempts) && SAME(uid) && SAME(run_uid) &&
            SAME(mask_depth) && SAME(cancel_signal) && SAME(leftover_wait) && SAME(notify) &&
            same_bytes(a + 1, a->label_size + a->spec_size, b + 1, b->label_size + b->spec_size);
+}
+
+static bool
+same_offer(const struct pair *p, const struct offer_payload *a, const struct offer_payload *b)
+{
+    return SAME(response_ns) && SAME(quiet_ns) && same_ref(p, &a->holder, &b->holder) &&
+           SAME(concurrency) && SAME(prefetch) && SAME(mask_depth) && SAME(name_count);
+}
+
+static bool
+same_given(const struct given_payload *a, const struct given_payload *b)
+{
+    return SAME(request) && SAME(given);
+}
+
+static bool
+same_call_end(const struct call_end_payload *a, const struct call_end_payload *b)
+{
+    return SAME(lost) && same_bytes(a + 1, a->result_size, b + 1, b->result_size);
 }
 
 static bool
@@ -274,6 +297,15 @@ same_payload(const struct pair *p)
     case EV_MESSAGE_RETURNED:
     case EV_MESSAGE_DEAD:
         return same_returned(a, b);
+    case EV_WORKER_OFFERED:
+        return same_offer(p, a, b);
+    case EV_CALL_TAKEN:
+    case EV_CALL_STARTED:
+    case EV_TASK_CANCEL_SENT:
+        return same_given(a, b);
+    case EV_CALL_RETRIED:
+    case EV_TASK_COMPLETED:
+        return same_call_end(a, b);
     default:
         must(false); /* a payload of which nothing is known here */
         return false;

@@ -5,6 +5,7 @@
  * number of them get the same answer. Room for their answers is reserved when
  * they are parked.
  */
+#include "core/call.h"
 #include "core/channel.h"
 
 struct wait *
@@ -28,6 +29,8 @@ list_of(struct kernel *k, const struct wait *w)
         return &channel_at(k, w->target)->send_first;
     case WAIT_ON_CHANNEL_RECEIVE:
         return &channel_at(k, w->target)->receive_first;
+    case WAIT_ON_WORKER:
+        return &worker_at(k, w->target)->wait_first;
     case WAIT_ON_TASK:
         break;
     }
@@ -46,6 +49,7 @@ wait_drop(struct kernel *k, uint32_t i)
 {
     struct wait *w = arena_at(&k->waits, i);
     uint32_t *first = list_of(k, w);
+    uint32_t worker = w->on == WAIT_ON_WORKER ? w->target : NIL;
 
     if (i == *first)
         *first = w->next;
@@ -60,6 +64,14 @@ wait_drop(struct kernel *k, uint32_t i)
     k->waits_to_bind -= wait_binds(w);
     index_drop(&k->wait_tokens, i);
     arena_give(&k->waits, i);
+    if (worker != NIL)
+        worker_settle(k, worker);
+}
+
+void
+wait_answered(struct kernel *k, uint32_t i)
+{
+    wait_drop(k, i);
 }
 
 /* Whether its answer tells only of what is volatile. The end of the topmost
@@ -85,6 +97,8 @@ wait_volatile(const struct kernel *k, const struct wait *w)
     case WAIT_ON_SAGA:
         saga = saga_at(k, w->target);
         return saga->region != NIL && (region_at(k, saga->region)->flags & REGION_VOLATILE) != 0;
+    case WAIT_ON_WORKER:
+        break;
     }
     return false;
 }

@@ -52,6 +52,9 @@
 #define LIMIT_HELP_dead_letters_per_user "dead letters that are kept for one user"
 #define LIMIT_HELP_leases_per_user "leases that are held in the regions of one user"
 #define LIMIT_HELP_offers_per_user "workers of one user, each with its offer"
+#define LIMIT_HELP_result_bytes "bytes of the result of one call"
+#define LIMIT_HELP_results_per_daemon                                                              \
+    "bytes of results kept with outcomes; beyond it the oldest outcomes are forgotten early"
 #define LIMIT_HELP_sagas_per_region "sagas on the stack of one region"
 #define LIMIT_HELP_steps_per_saga "steps of one saga"
 #define LIMIT_HELP_capabilities_per_user "derived capabilities of one user that are alive (R-CAP-1)"

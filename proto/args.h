@@ -84,7 +84,35 @@ struct proto_budget {
     uint64_t priority;         /* 1 to 255; 0: unset */
 };
 
-/* P: a program to run. */
+/* Y: when something is tried again. */
+struct proto_retry {
+    uint64_t attempts;                    /* 0: absent */
+    uint64_t backoff_ns, backoff_most_ns; /* ASUP_NEVER: absent */
+};
+
+/* Ids of one sort. */
+struct proto_ids {
+    const uint64_t *items;
+    uint32_t count;
+};
+
+/* An array of the structs that a field's record describes. */
+struct proto_records {
+    const void *items;
+    uint32_t count;
+};
+
+/* C: how a call ended. */
+struct proto_completion {
+    uint64_t task;
+    uint64_t attempt; /* 0: the one that runs */
+    uint32_t outcome; /* enum asup_severity */
+    int64_t code;     /* -1: none */
+    struct proto_text message;
+    struct proto_bytes result;
+};
+
+/* P: a program to run, or a call to make. */
 struct proto_process {
     struct proto_texts argv;
     struct proto_environment env;
@@ -111,16 +139,13 @@ struct proto_process {
     uint64_t response_ns; /* 0: not declared */
     uint64_t mask_depth;
     struct proto_budget budget;
+    struct proto_text call;   /* name of the computation; then there is no argv */
+    struct proto_bytes input; /* a call's */
+    struct proto_retry retry; /* a call's */
 
     /* The map these came from, as it can be kept and decoded again with
      * proto_process_decode(). Set by decoding, ignored by encoding. */
     struct proto_bytes raw;
-};
-
-/* Y: when something is tried again. */
-struct proto_retry {
-    uint64_t attempts;                    /* 0: absent */
-    uint64_t backoff_ns, backoff_most_ns; /* ASUP_NEVER: absent */
 };
 
 struct proto_processes {
@@ -173,6 +198,34 @@ struct args_region_tree {
 struct args_submit {
     struct proto_target region;
     struct proto_process process;
+};
+/* task.complete */
+struct args_task_complete {
+    struct proto_completion end;
+};
+struct args_worker_offer {
+    struct proto_texts names;
+    struct proto_target region; /* "/" when absent */
+    uint64_t concurrency, prefetch;
+    uint64_t response_ns; /* 0: not declared */
+    uint64_t mask_depth;
+    uint64_t quiet_ns; /* ASUP_NEVER: as long as its session */
+};
+struct args_worker_next {
+    uint64_t most;
+    uint64_t timeout_ns;            /* ASUP_NEVER: for ever; 0: poll */
+    struct proto_records completed; /* struct proto_completion */
+    struct proto_ids started;
+};
+struct args_worker_withdraw {
+    struct proto_text name; /* absent: all */
+    uint64_t worker;        /* its session; 0: the caller's */
+};
+struct args_worker_drain {
+    uint64_t worker; /* its session; 0: the caller's */
+};
+struct args_worker_list {
+    struct proto_text name; /* absent: all */
 };
 struct args_task_cancel {
     uint64_t task;
@@ -378,6 +431,12 @@ union proto_args {
     struct args_region_stat region_stat;
     struct args_region_tree region_tree;
     struct args_submit submit; /* also finalizer.defer */
+    struct args_task_complete task_complete;
+    struct args_worker_offer worker_offer;
+    struct args_worker_next worker_next;
+    struct args_worker_withdraw worker_withdraw;
+    struct args_worker_drain worker_drain;
+    struct args_worker_list worker_list;
     struct args_task_cancel task_cancel;
     struct args_task_wait task_wait;
     struct args_task task; /* task.stat */

@@ -50,6 +50,57 @@ processes_decode(const struct decoder *d, const struct proto_field *field,
     return 0;
 }
 
+static int
+records_decode(const struct decoder *d, const struct proto_field *field,
+               const msgpack_object *object, const struct place *at, struct proto_records *out)
+{
+    if (object->type != MSGPACK_OBJECT_ARRAY)
+        return field_wrong(d, field, at, object, -ASUP_EINVALID);
+    uint32_t count = object->via.array.size;
+    int rc = size_check(count, field);
+    if (rc < 0)
+        return field_wrong(d, field, at, object, rc);
+
+    char *items = proto_memory_take(d->m, count * field->record->size);
+    if (!items)
+        return field_refuse(d, at, -ASUP_ENOMEM, "found no memory");
+    for (uint32_t i = 0; i < count; i++) {
+        struct place here = {.up = at, .index = i};
+        void *item = items + i * field->record->size;
+        record_init(field->record, item);
+        rc = record_decode(d, field->record, &object->via.array.ptr[i], &here,
+                           (struct proto_bytes){0}, item);
+        if (rc < 0)
+            return rc;
+    }
+    *out = (struct proto_records){items, count};
+    return 0;
+}
+
+static int
+ids_decode(const struct decoder *d, const struct proto_field *field, const msgpack_object *object,
+           const struct place *at, struct proto_ids *out)
+{
+    if (object->type != MSGPACK_OBJECT_ARRAY)
+        return field_wrong(d, field, at, object, -ASUP_EINVALID);
+    uint32_t count = object->via.array.size;
+    int rc = size_check(count, field);
+    if (rc < 0)
+        return field_wrong(d, field, at, object, rc);
+
+    uint64_t *items = proto_memory_take(d->m, count * sizeof *items);
+    if (!items)
+        return field_refuse(d, at, -ASUP_ENOMEM, "found no memory");
+    for (uint32_t i = 0; i < count; i++) {
+        struct proto_field one = {.type = PROTO_ID, .sort = field->sort};
+        struct place here = {.up = at, .index = i};
+        if (!id_decode(&one, &object->via.array.ptr[i], &items[i]))
+            return field_wrong(d, &one, &here, &object->via.array.ptr[i], -ASUP_EINVALID);
+    }
+    *out = (struct proto_ids){items, count};
+    return 0;
+}
+
 /* ---- Records --------------------------------------------------------------------------- */
 
 static int
@@ -121,6 +172,10 @@ field_decode(const struct decoder *d, const struct proto_field *field, const msg
         return record_decode(d, field->record, object, at, (struct proto_bytes){0}, member);
     case PROTO_PROCESSES:
         return processes_decode(d, field, object, at, member);
+    case PROTO_RECORDS:
+        return records_decode(d, field, object, at, member);
+    case PROTO_IDS:
+        return ids_decode(d, field, object, at, member);
     case PROTO_OPS:
         return batch_decode(
             d, field, object, at,
@@ -181,10 +236,13 @@ record_finish(const struct decoder *d, const struct proto_record *record, uint64
         struct proto_process *process = out;
         struct place argv = {.up = at, .key = "argv", .key_size = 4};
         struct place program = {.up = &argv, .index = 0};
-        if (process->argv.items[0].size == 0)
+        if (process->argv.count == 0 && !process->call.data)
+            return field_wrong(d, &record->fields[0], &argv, NULL, -ASUP_EINVALID);
+        if (process->argv.count > 0 && process->argv.items[0].size == 0)
             return field_refuse(d, &program, -ASUP_EINVALID, "must name a program, got empty text");
         process->raw = raw;
-        if (!raw.data && pack_again(d, map, &process->raw) < 0)
+        /* A call is kept by its parts. */
+        if (!raw.data && !process->call.data && pack_again(d, map, &process->raw) < 0)
             return field_refuse(d, at, -ASUP_ENOMEM, "found no memory");
     }
     return 0;

@@ -77,6 +77,10 @@ field_absent(const struct proto_field *field, const void *member)
         return ((const struct proto_rlimits *)member)->count == 0;
     case PROTO_PROCESSES:
         return ((const struct proto_processes *)member)->count == 0;
+    case PROTO_RECORDS:
+        return ((const struct proto_records *)member)->count == 0;
+    case PROTO_IDS:
+        return ((const struct proto_ids *)member)->count == 0;
     case PROTO_RECORD:
     case PROTO_INLINE:
         return record_absent(field->record, member);
@@ -230,6 +234,25 @@ field_encode(struct proto_writer *w, const struct proto_field *field, const void
     case PROTO_PROCESSES:
         processes_encode(w, member);
         break;
+    case PROTO_RECORDS: {
+        const struct proto_records *records = member;
+        pw_list(w);
+        for (uint32_t i = 0; i < records->count; i++) {
+            pw_map(w);
+            record_encode(w, field->record, (const char *)records->items + i * field->record->size);
+            pw_end(w);
+        }
+        pw_end(w);
+        break;
+    }
+    case PROTO_IDS: {
+        const struct proto_ids *ids = member;
+        pw_list(w);
+        for (uint32_t i = 0; i < ids->count; i++)
+            pw_id(w, (enum asup_sort)field->sort, ids->items[i]);
+        pw_end(w);
+        break;
+    }
     case PROTO_OPS:
         batch_encode(w, (const struct args_batch *)((const char *)member -
                                                     offsetof(struct args_batch, ops)));

@@ -188,6 +188,11 @@ field_expects(const struct proto_field *field, char *text, size_t size)
     case PROTO_RECORD:
         put(&out, "a map");
         break;
+    case PROTO_IDS:
+        put(&out, "a list of ");
+        put_count(&out, min, max, "ids such as \"t7\"");
+        break;
+    case PROTO_RECORDS:
     case PROTO_PROCESSES:
         put(&out, "a list of ");
         put_count(&out, min, max, "maps");

@@ -24,6 +24,8 @@ is_sized(enum proto_type type)
     case PROTO_TEXTS:
     case PROTO_ENV:
     case PROTO_PROCESSES:
+    case PROTO_RECORDS:
+    case PROTO_IDS:
     case PROTO_OPS:
         return true;
     default:
@@ -96,7 +98,7 @@ sample_int(struct proto_writer *w, const struct proto_field *field, enum sample_
 static void
 sample_letters(struct proto_writer *w, uint64_t size, bool binary)
 {
-    static char letters[PROTO_ARG_SIZE_MAX + 2];
+    static char letters[PROTO_INPUT_MAX + 2];
 
     must(size < sizeof letters);
     memset(letters, 'a', size);
@@ -228,6 +230,8 @@ sample_list(struct proto_writer *w, const struct proto_field *field, uint64_t co
     for (uint64_t i = 0; i < count; i++) {
         if (field->type == PROTO_TEXTS)
             pw_str(w, i == 0 ? "program" : "argument");
+        else if (field->type == PROTO_IDS)
+            pw_id(w, (enum asup_sort)field->sort, i + 1);
         else
             sample_record(w, field->record, NULL, SAMPLE_TYPICAL);
     }
@@ -286,6 +290,8 @@ sample_field(struct proto_writer *w, const struct proto_field *field, enum sampl
         break;
     case PROTO_TEXTS:
     case PROTO_PROCESSES:
+    case PROTO_RECORDS:
+    case PROTO_IDS:
         sample_list(w, field, sample_size(field, kind));
         break;
     case PROTO_ENV:
@@ -333,13 +339,15 @@ keys_write(struct proto_writer *w, const struct proto_record *record,
             pw_key(w, field->name);
             sample_field(w, field, kind);
         } else if (special && field->record && record_holds(field->record, special)) {
+            bool list = field->type == PROTO_PROCESSES || field->type == PROTO_RECORDS;
             pw_key(w, field->name);
-            if (field->type == PROTO_PROCESSES)
+            if (list)
                 pw_list(w);
             sample_record(w, field->record, special, kind);
-            if (field->type == PROTO_PROCESSES)
+            if (list)
                 pw_end(w);
-        } else if (field->required) {
+        } else if (field->required || field == &proto_process_record.fields[0]) {
+            /* The first of P is its program: required, unless there is a call. */
             pw_key(w, field->name);
             sample_field(w, field, SAMPLE_TYPICAL);
         }

@@ -54,9 +54,32 @@ static const struct proto_field budget_fields[] = {
 const struct proto_record proto_budget_record =
     RECORD_OF("B", "A budget, on top of what is inherited.", proto_budget, budget_fields);
 
+static const char *const severity_names[] = {
+    [ASUP_OK] = "ok",
+    [ASUP_ERR] = "err",
+    [ASUP_CANCELLED] = "cancelled",
+    [ASUP_PANICKED] = "panicked",
+    [ASUP_PANICKED + 1] = NULL,
+};
+static const struct proto_field completion_fields[] = {
+    ID(proto_completion, task, "task", "The call.", ASUP_SORT_TASK, REQUIRED),
+    ENUM(proto_completion, outcome, "outcome",
+         "How it ended; cancelled only when it was asked to end.", severity_names, REQUIRED),
+    UINT(proto_completion, attempt, "attempt", "Which attempt ended; absent: the one that runs.",
+         RANGE(1, UINT16_MAX), PRESET(0)),
+    INT(proto_completion, code, "code", "A number of the worker's own, like an exit code.",
+        RANGE(0, 255), PRESET(-1)),
+    TEXT(proto_completion, message, "message", "In words.", RANGE(0, ASUP_MESSAGE_MAX)),
+    BYTES(proto_completion, result, "result", "Its result.", RANGE(0, PROTO_INPUT_MAX)),
+};
+const struct proto_record proto_completion_record =
+    RECORD_OF("C", "How a call ended.", proto_completion, completion_fields);
+
 static const struct proto_field process_fields[] = {
-    TEXTS(proto_process, argv, "argv", "Program and arguments; the program is looked up in PATH.",
-          REQUIRED, RANGE(1, PROTO_ARGS_MAX)),
+    TEXTS(proto_process, argv, "argv",
+          "Program and arguments; the program is looked up in PATH. Required, unless there is a "
+          "call.",
+          RANGE(1, PROTO_ARGS_MAX)),
     ENVIRONMENT(proto_process, env, "env", "Environment, added to the base.",
                 RANGE(0, PROTO_ENV_MAX)),
     BOOL(proto_process, clear_env, "clear_env", "Leave out the base environment."),
@@ -107,9 +130,14 @@ static const struct proto_field process_fields[] = {
          RANGE(0, UINT32_MAX), PRESET(0)),
     BUDGET(proto_process, budget, "budget",
            "Its budget; of a finalizer, timeout_ns is the time it may take."),
+    TEXT(proto_process, call, "call",
+         "Instead of argv: name of a computation that a worker has offered or will.",
+         RANGE(1, ASUP_NAME_MAX)),
+    BYTES(proto_process, input, "input", "Of a call: what it works on.", RANGE(0, PROTO_INPUT_MAX)),
+    RETRY(proto_process, retry, "retry", "Of a call: when it is run again."),
 };
 const struct proto_record proto_process_record =
-    RECORD_OF("P", "A program to run.", proto_process, process_fields);
+    RECORD_OF("P", "A program to run, or a call to make.", proto_process, process_fields);
 
 /* ---- Arguments -------------------------------------------------------------------- */
 
@@ -188,6 +216,54 @@ static const struct proto_field region_tree_fields[] = {
 static const struct proto_field submit_fields[] = {
     REGION(args_submit, region, "region", "The region that will own it.", REQUIRED),
     PROCESS_INLINE(args_submit, process),
+};
+static const struct proto_field task_complete_fields[] = {
+    ROW(args_task_complete, end, struct proto_completion, PROTO_INLINE, NULL, "",
+        .record = &proto_completion_record),
+};
+static const struct proto_field worker_offer_fields[] = {
+    TEXTS(args_worker_offer, names, "names", "The computations it does.", REQUIRED,
+          RANGE(1, PROTO_OFFERS_MAX)),
+    REGION(args_worker_offer, region, "region",
+           "It gets calls of this region and of those below it; absent: \"/\"."),
+    UINT(args_worker_offer, concurrency, "concurrency", "How many calls it runs at once.",
+         RANGE(1, UINT16_MAX), PRESET(1)),
+    UINT(args_worker_offer, prefetch, "prefetch",
+         "How many calls beyond those it takes without beginning them.", RANGE(0, UINT16_MAX),
+         PRESET(0)),
+    DURATION(args_worker_offer, response_ns, "response_ns",
+             "Declared longest time between two checkpoints of a call.",
+             RANGE(1, PROTO_DURATION_MAX), PRESET(0)),
+    UINT(args_worker_offer, mask_depth, "mask_depth",
+         "Declared number of checkpoints it may mask in a row.", RANGE(0, UINT32_MAX), PRESET(0)),
+    DURATION(args_worker_offer, quiet_ns, "quiet_ns",
+             "Its lease: when it runs calls and says nothing for that long, they are lost; absent: "
+             "when its session ends.",
+             RANGE(1, PROTO_DURATION_MAX), NEVER),
+};
+static const struct proto_field worker_next_fields[] = {
+    UINT(args_worker_next, most, "most", "How many calls at most.", RANGE(1, PROTO_CALLS_MAX),
+         PRESET(1)),
+    DURATION(args_worker_next, timeout_ns, "timeout_ns", WAIT_DOC, ANY_DURATION, NEVER),
+    RECORDS(args_worker_next, completed, "completed", "Calls that have ended; taken first.",
+            proto_completion_record, RANGE(0, PROTO_CALLS_MAX)),
+    IDS(args_worker_next, started, "started",
+        "Calls it had taken and wants to begin; taken after those.", ASUP_SORT_TASK,
+        RANGE(0, PROTO_CALLS_MAX)),
+};
+static const struct proto_field worker_withdraw_fields[] = {
+    TEXT(args_worker_withdraw, name, "name", "What it no longer does; absent: all of it.",
+         RANGE(1, ASUP_NAME_MAX)),
+    ID(args_worker_withdraw, worker, "worker", "The worker's session; absent: the caller's.",
+       ASUP_SORT_SESSION),
+};
+static const struct proto_field worker_drain_fields[] = {
+    ID(args_worker_drain, worker, "worker", "The worker's session; absent: the caller's.",
+       ASUP_SORT_SESSION),
+};
+static const struct proto_field worker_list_fields[] = {
+    TEXT(args_worker_list, name, "name", "Only workers that offer this; absent: all.",
+         RANGE(1, ASUP_NAME_MAX)),
 };
 static const struct proto_field task_cancel_fields[] = {
     ID(args_task_cancel, task, "task", "The task to cancel.", ASUP_SORT_TASK, REQUIRED),
@@ -268,6 +344,12 @@ ARGS(region_wait);
 ARGS(region_stat);
 ARGS(region_tree);
 ARGS(submit);
+ARGS(task_complete);
+ARGS(worker_offer);
+ARGS(worker_next);
+ARGS(worker_withdraw);
+ARGS(worker_drain);
+ARGS(worker_list);
 ARGS(task_cancel);
 ARGS(task_wait);
 ARGS(task);
@@ -326,7 +408,8 @@ const struct proto_op proto_ops[PROTO_OP_COUNT] = {
     OP(REGION_STAT, "region.stat", "Tell about one region.", PROTO_BATCHED, "observe", region_stat),
     OP(REGION_TREE, "region.tree", "Tell about a region and everything in it.", PROTO_BATCHED,
        "observe", region_tree),
-    OP(TASK_SUBMIT, "task.submit", "Run a program in a region.", ADMITS, "spawn", submit),
+    OP(TASK_SUBMIT, "task.submit", "Run a program, or make a call, in a region.", ADMITS, "spawn",
+       submit),
     OP(TASK_CANCEL, "task.cancel", "Cancel one task.", ADMITS, "cancel", task_cancel),
     OP(TASK_WAIT, "task.wait", "Wait until a task is started, ready or finished.", PROTO_PARKS,
        "observe", task_wait),
@@ -413,6 +496,18 @@ const struct proto_op proto_ops[PROTO_OP_COUNT] = {
     OP(LEASE_STAT, "lease.stat", "Tell who holds a name.", PROTO_BATCHED, "observe", lease_stat),
     OP(LEASE_LIST, "lease.list", "Tell which names of a region are held.", PROTO_BATCHED, "observe",
        lease_list),
+    OP(TASK_COMPLETE, "task.complete", "Tell how a call ended, as its worker.",
+       PROTO_SESSION | PROTO_BATCHED, "serve", task_complete),
+    OP(WORKER_OFFER, "worker.offer", "Offer to do calls; again: more names, other numbers.",
+       PROTO_MUTATES | PROTO_SESSION | PROTO_BATCHED, "serve", worker_offer),
+    OP(WORKER_NEXT, "worker.next",
+       "Tell what has ended and what begins, and get calls and cancels, waiting for the first.",
+       PROTO_MUTATES | PROTO_SESSION | PROTO_PARKS, "serve", worker_next),
+    OP(WORKER_WITHDRAW, "worker.withdraw", "Take an offer back; what runs goes on.",
+       PROTO_MUTATES | PROTO_BATCHED, "serve", worker_withdraw),
+    OP(WORKER_DRAIN, "worker.drain", "Give the worker nothing new; what it runs it finishes.",
+       PROTO_MUTATES | PROTO_BATCHED, "serve", worker_drain),
+    OP(WORKER_LIST, "worker.list", "Tell about workers.", PROTO_BATCHED, "observe", worker_list),
     OP(EVENTS_WATCH, "events.watch", "Read events, waiting for the next ones.", PROTO_PARKS,
        "observe", events_watch),
     OP(WHY, "why", "Tell what something waits for.", PROTO_BATCHED, "observe", why),

@@ -68,6 +68,12 @@
     X(LEASE_RELEASE, "lease.release")                                                              \
     X(LEASE_STAT, "lease.stat")                                                                    \
     X(LEASE_LIST, "lease.list")                                                                    \
+    X(TASK_COMPLETE, "task.complete")                                                              \
+    X(WORKER_OFFER, "worker.offer")                                                                \
+    X(WORKER_NEXT, "worker.next")                                                                  \
+    X(WORKER_WITHDRAW, "worker.withdraw")                                                          \
+    X(WORKER_DRAIN, "worker.drain")                                                                \
+    X(WORKER_LIST, "worker.list")                                                                  \
     X(EVENTS_WATCH, "events.watch")                                                                \
     X(WHY, "why")                                                                                  \
     X(DAEMON_STATUS, "daemon.status")                                                              \
@@ -115,6 +121,8 @@ enum proto_type {
     PROTO_RECORD,    /* nested map: the struct that `record` describes */
     PROTO_INLINE,    /* no key of its own: the fields of `record` stand beside it */
     PROTO_PROCESSES, /* struct proto_processes    at most max maps P */
+    PROTO_RECORDS,   /* struct proto_records      at most max maps of `record` */
+    PROTO_IDS,       /* struct proto_ids          at most max ids of the field's sort */
     PROTO_OPS,       /* batch: const struct proto_call * and the count after it */
 };
 
@@ -187,6 +195,9 @@ struct proto_op {
 #define PROTO_REGION_PATH_MAX 4224 /* ASUP_DEPTH_MAX names and slashes fit */
 #define PROTO_BATCH_MAX 1024
 #define PROTO_FINALIZERS_MAX 256
+#define PROTO_CALLS_MAX 1024 /* calls given, started or completed in one message */
+#define PROTO_OFFERS_MAX 64
+#define PROTO_INPUT_MAX (((size_t)1 << 19) - 4096) /* input and result of a call */
 #define PROTO_RLIMIT_COUNT 16
 #define PROTO_DURATION_MAX ((uint64_t)INT64_MAX) /* 292 years */
 
@@ -195,10 +206,11 @@ struct proto_op {
 extern const struct proto_op proto_ops[PROTO_OP_COUNT]; /* by enum proto_op_id */
 /* What each answers, each list ending with a NULL name (schema_reply.c). */
 extern const struct proto_reply_field *const proto_replies[PROTO_OP_COUNT];
-extern const struct proto_record proto_process_record; /* P */
-extern const struct proto_record proto_budget_record;  /* B */
-extern const struct proto_record proto_retry_record;   /* Y */
-extern const struct proto_shape proto_shapes[];        /* ends with a NULL name */
+extern const struct proto_record proto_process_record;    /* P */
+extern const struct proto_record proto_budget_record;     /* B */
+extern const struct proto_record proto_retry_record;      /* Y */
+extern const struct proto_record proto_completion_record; /* C */
+extern const struct proto_shape proto_shapes[];           /* ends with a NULL name */
 
 /* NULL when there is no such operation. */
 const struct proto_op *proto_op_find(const char *name, size_t size);

@@ -17,9 +17,9 @@
 #include "sample.h"
 
 /* Records that requests refer to by a letter. */
-#define RECORD_COUNT 2
-static const struct proto_record *const records[RECORD_COUNT] = {&proto_process_record,
-                                                                 &proto_budget_record};
+#define RECORD_COUNT 4
+static const struct proto_record *const records[RECORD_COUNT] = {
+    &proto_process_record, &proto_budget_record, &proto_retry_record, &proto_completion_record};
 
 /* ---- What a field is called in tables ----------------------------------------------- */
 
@@ -65,6 +65,10 @@ type_name(const struct proto_field *field)
         return field->record->name;
     case PROTO_PROCESSES:
         return "list of P";
+    case PROTO_RECORDS:
+        return field->record == &proto_completion_record ? "list of C" : "list of map";
+    case PROTO_IDS:
+        return "list of id";
     case PROTO_OPS:
         return "list";
     }

@@ -94,6 +94,49 @@ static const struct proto_reply_field task_fields[] = {
     {"reason", "R|nil", "Why it is being cancelled."},
     {"outcome", "O|nil", "How it ended."},
     {"log_lost_bytes", "uint", "Output that could not be kept."},
+    {"call", "text?", "Of a call: the name of the computation."},
+    {"attempt", "uint?", "Of a call: the attempt that was begun last; 0: none yet."},
+    {"attempts", "uint?", "Of a call: how many it may have."},
+    {"worker", "id|nil?", "Of a call: the session of the worker that has it."},
+    {"message", "text?", "Of a call that ended: what its worker said."},
+    {"result", "bin?", "Of a call that ended: its result; not in lists and trees."},
+    END,
+};
+static const struct proto_reply_field given_fields[] = {
+    {"task", "id", "The call."},
+    {"region", "id", "Its region."},
+    {"name", "text", "The computation."},
+    {"input", "bin", "What it works on."},
+    {"attempt", "uint", "1, and one more each time it is begun again."},
+    {"started", "bool", "It has begun; otherwise it is taken, and begins with started."},
+    {"key", "text?", "The idempotency key it was submitted under."},
+    {"budget", "L", "What is left of its budget."},
+    END,
+};
+static const struct proto_reply_field told_fields[] = {
+    {"task", "id", "The call that shall end."},
+    {"reason", "R", "Why."},
+    {"drain_left_ns", "uint|nil", "Until it is ended by force."},
+    {"forced", "bool", "It was ended by force already: what it does counts no more."},
+    END,
+};
+static const struct proto_reply_field worker_fields[] = {
+    {"worker", "id", "The worker: its session."},
+    {"holder", "id", "The task or session that offered."},
+    {"owner", "uint", "Whose calls it does."},
+    {"region", "id", "It gets calls of this region and of those below it."},
+    {"path", "text", "The path of that region."},
+    {"names", "list of text", "What it does."},
+    {"state", "text", "working, draining, quiet (it waits for the end of its task) or fenced."},
+    {"concurrency", "uint", "How many calls it runs at once."},
+    {"prefetch", "uint", "How many it takes beyond those."},
+    {"running", "uint", "Calls it runs, those ended by force and not let go of included."},
+    {"taken", "uint", "Calls it took and has not begun."},
+    {"waits", "bool", "It waits for calls."},
+    {"seen_age_ns", "uint", "Since its last sign of life that counted."},
+    {"done", "uint", "Attempts it finished."},
+    {"lost", "uint", "Attempts that were lost with it."},
+    {"calls", "list of id", "The calls it has."},
     END,
 };
 static const struct proto_reply_field event_fields[] = {
@@ -197,6 +240,9 @@ const struct proto_shape proto_shapes[] = {
     {"M", "A message.", proto_message_shape},
     {"G", "A saga.", saga_fields},
     {"H", "A step of a saga.", step_fields},
+    {"CA", "A call as its worker gets it.", given_fields},
+    {"CT", "A cancel as a worker is told.", told_fields},
+    {"WO", "A worker.", worker_fields},
     {"W", "A link in the chain of what something waits for.", link_fields},
     {"OB", "An obligation that is not resolved.", obligation_shape},
     {"LE", "A lease.", lease_shape},
@@ -346,6 +392,23 @@ static const struct proto_reply_field lease_list[] = {
     {"leases", "list of LE", "Names that are held or cooling."},
     END,
 };
+static const struct proto_reply_field worker_offer[] = {
+    {"worker", "id", "The worker: the caller's session."},
+    {"advice", "text?", "What was noticed, such as an interval that does not fit."},
+    END,
+};
+static const struct proto_reply_field worker_next[] = {
+    {"calls", "list of CA", "Calls it has from now on."},
+    {"cancels", "list of CT", "Calls of its that shall end."},
+    {"completed", "list of int", "A code for each of completed, in its order."},
+    {"started", "list of int",
+     "A code for each of started: 0, it has begun; expired, it was taken back."},
+    END,
+};
+static const struct proto_reply_field worker_list[] = {
+    {"workers", "list of WO", "In order of their ids."},
+    END,
+};
 static const struct proto_reply_field events_watch[] = {
     {"events", "list of E", "In order."},
     {"next", "uint", "What to ask for next: since."},
@@ -455,6 +518,12 @@ const struct proto_reply_field *const proto_replies[PROTO_OP_COUNT] = {
     [PROTO_LEASE_RELEASE] = nothing,
     [PROTO_LEASE_STAT] = lease_stat,
     [PROTO_LEASE_LIST] = lease_list,
+    [PROTO_TASK_COMPLETE] = nothing,
+    [PROTO_WORKER_OFFER] = worker_offer,
+    [PROTO_WORKER_NEXT] = worker_next,
+    [PROTO_WORKER_WITHDRAW] = nothing,
+    [PROTO_WORKER_DRAIN] = nothing,
+    [PROTO_WORKER_LIST] = worker_list,
     [PROTO_EVENTS_WATCH] = events_watch,
     [PROTO_WHY] = why,
     [PROTO_DAEMON_STATUS] = daemon_status,

@@ -53,8 +53,6 @@
     ROW(s, m, struct proto_rlimits, PROTO_RLIMITS, key, doc, .max = PROTO_RLIMIT_COUNT)
 #define BUDGET(s, m, key, doc)                                                                     \
     ROW(s, m, struct proto_budget, PROTO_RECORD, key, doc, .record = &proto_budget_record)
-#define RETRY(s, m, key, doc)                                                                      \
-    ROW(s, m, struct proto_retry, PROTO_RECORD, key, doc, .record = &proto_retry_record)
 #define PROCESS(s, m, key, doc, ...)                                                               \
     ROW(s, m, struct proto_process, PROTO_RECORD, key, doc, .record = &proto_process_record,       \
         __VA_ARGS__)
@@ -81,6 +79,12 @@ PROTO_FAMILY_OP(channel, message); /* message, discard */
 PROTO_FAMILY_OP(channel, dead);
 PROTO_FAMILY_OP(channel, retry);
 extern const struct proto_reply_field proto_channel_shape[], proto_message_shape[];
+#define RECORDS(s, m, key, doc, the_record, ...)                                                   \
+    ROW(s, m, struct proto_records, PROTO_RECORDS, key, doc, .record = &(the_record), __VA_ARGS__)
+#define IDS(s, m, key, doc, letter, ...)                                                           \
+    ROW(s, m, struct proto_ids, PROTO_IDS, key, doc, .sort = (letter), __VA_ARGS__)
+#define RETRY(s, m, key, doc)                                                                      \
+    ROW(s, m, struct proto_retry, PROTO_RECORD, key, doc, .record = &proto_retry_record)
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 #define RECORD_OF(letter, sentence, s, rows)                                                       \

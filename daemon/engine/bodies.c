@@ -211,7 +211,7 @@ body_event(struct proto_writer *w, const struct kernel *k, const struct event *e
 
 /* ---- N and T ------------------------------------------------------------------------ */
 
-static void
+void
 body_budget(struct proto_writer *w, const struct asup_budget *b, uint32_t polls_spent,
             uint64_t cost_spent, asup_time now)
 {
@@ -330,8 +330,46 @@ running_finalizer(const struct kernel *k, const struct region_view *region, stru
            out->start_ordered && out->state != ASUP_TASK_COMPLETED;
 }
 
-void
-body_task(struct proto_writer *w, struct engine *e, const struct task_view *t)
+/* A call without a label goes by the name of its computation. */
+static void
+body_label(struct proto_writer *w, struct engine *e, const struct task_view *t)
+{
+    struct bytes label = t->label;
+    struct call_view call;
+
+    if (label.size == 0 && t->call && kernel_call(e->kernel, t->id, &call))
+        label = call.name;
+    pw_text(w, label.size ? label.data : "", label.size);
+}
+
+/* What T has besides, of a call. */
+static void
+body_call(struct proto_writer *w, struct engine *e, const struct task_view *t, bool full)
+{
+    struct call_view call;
+
+    if (!kernel_call(e->kernel, t->id, &call))
+        return;
+    pw_key(w, "call");
+    pw_text(w, call.name.data, call.name.size);
+    pw_key(w, "attempt");
+    pw_uint(w, call.attempt);
+    pw_key(w, "attempts");
+    pw_uint(w, call.attempts);
+    pw_key(w, "worker");
+    pw_id(w, ASUP_SORT_SESSION, call.worker);
+    if (t->state != ASUP_TASK_COMPLETED)
+        return;
+    pw_key(w, "message");
+    pw_text(w, call.message.size ? call.message.data : "", call.message.size);
+    if (full) {
+        pw_key(w, "result");
+        pw_bytes(w, call.result.size ? call.result.data : "", call.result.size);
+    }
+}
+
+static void
+body_task_with(struct proto_writer *w, struct engine *e, const struct task_view *t, bool full)
 {
     asup_time now = engine_now(e);
     bool live = t->state != ASUP_TASK_COMPLETED;
@@ -346,7 +384,7 @@ body_task(struct proto_writer *w, struct engine *e, const struct task_view *t)
     pw_key(w, "path");
     pw_text(w, path, region_path(e->kernel, t->region, path, sizeof path));
     pw_key(w, "label");
-    pw_text(w, t->label.size ? t->label.data : "", t->label.size);
+    body_label(w, e, t);
     pw_key(w, "state");
     pw_str(w, task_state_name(t->state));
     pw_key(w, "finalizer");
@@ -381,5 +419,19 @@ body_task(struct proto_writer *w, struct engine *e, const struct task_view *t)
     body_outcome(w, e->kernel, t->has_outcome && !live ? &t->outcome : NULL);
     pw_key(w, "log_lost_bytes");
     pw_uint(w, t->log_lost);
+    if (t->call)
+        body_call(w, e, t, full);
     pw_end(w);
+}
+
+void
+body_task(struct proto_writer *w, struct engine *e, const struct task_view *t)
+{
+    body_task_with(w, e, t, false);
+}
+
+void
+body_task_full(struct proto_writer *w, struct engine *e, const struct task_view *t)
+{
+    body_task_with(w, e, t, true);
 }

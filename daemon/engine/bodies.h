@@ -29,6 +29,15 @@ void body_region_closed(struct proto_writer *w, struct engine *e, const struct r
 bool
 running_finalizer(const struct kernel *k, const struct region_view *region, struct task_view *out);
 void body_task(struct proto_writer *w, struct engine *e, const struct task_view *t);
+/* With the result of a call. */
+void body_task_full(struct proto_writer *w, struct engine *e, const struct task_view *t);
+
+/* What worker.next answers: calls, then cancels, of the list; what became of
+ * those the worker told about (NULL: none). */
+void body_worker_next(struct proto_writer *w, struct engine *e, const struct asup_ref *list,
+                      uint32_t calls, uint32_t count, const struct worker_codes *codes);
+void body_budget(struct proto_writer *w, const struct asup_budget *b, uint32_t polls_spent,
+                 uint64_t cost_spent, asup_time now);
 
 /* G */
 void

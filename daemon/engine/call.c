@@ -215,6 +215,36 @@ default_label(const struct proto_process *p)
     return (struct bytes){.data = data, .size = (uint32_t)size};
 }
 
+/* A call to make, by whoever offers it. */
+static int
+call_call(struct call *c, const struct proto_process *p, const char *field, struct task_params *out)
+{
+    char wrong[80];
+
+    if (p->argv.count > 0) {
+        snprintf(wrong, sizeof wrong, "%s%sargv", field, *field ? "." : "");
+        return call_fail(c, -ASUP_EINVALID, wrong, "leave one of them out",
+                         "a task is either a program (argv) or a call");
+    }
+    *out = (struct task_params){
+        .label = {.data = p->label.data, .size = p->label.size},
+        .spec = {.data = p->input.data, .size = p->input.size},
+        .call = {.data = p->call.data, .size = p->call.size},
+        .retry = {.attempts = (uint32_t)p->retry.attempts,
+                  .backoff_ns = p->retry.backoff_ns == ASUP_NEVER ? 0 : p->retry.backoff_ns,
+                  .backoff_most_ns =
+                      p->retry.backoff_most_ns == ASUP_NEVER ? 0 : p->retry.backoff_most_ns},
+        .run_uid = c->caller.uid,
+        .delay_ns = p->delay_ns,
+        .drain_ns = p->drain_ns,
+        .leftover_ns = ASUP_NEVER,
+        .response_ns = p->response_ns,
+        .mask_depth = (uint32_t)p->mask_depth,
+        .cancel_signal = (int32_t)p->cancel_signal,
+    };
+    return call_budget(c, &p->budget, &out->budget);
+}
+
 int
 call_process(struct call *c, const struct proto_process *p, const char *field,
              struct task_params *out)
@@ -222,6 +252,8 @@ call_process(struct call *c, const struct proto_process *p, const char *field,
     char user_field[80];
     int rc;
 
+    if (p->call.data)
+        return call_call(c, p, field, out);
     *out = (struct task_params){
         .label = p->label.data ? (struct bytes){.data = p->label.data, .size = p->label.size}
                                : default_label(p),

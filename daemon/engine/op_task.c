@@ -137,7 +137,7 @@ write_task(struct call *c, uint64_t id)
     int rc = call_task(c, id, &task);
 
     if (rc == 0)
-        body_task(c->w, c->engine, &task);
+        body_task_full(c->w, c->engine, &task);
     return rc;
 }
 

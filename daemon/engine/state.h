@@ -127,6 +127,9 @@ struct answer {
     bool masked;       /* a mask held: no cancel is told (R-TSK-3) */
     const char *limit; /* a literal of the kernel */
     char detail[256];  /* "": none */
+    /* worker.next: see struct effect; good until the next step */
+    const struct asup_ref *list;
+    uint32_t list_count, list_calls;
 };
 
 /* ---- step.c -------------------------------------------------------------------- */
@@ -161,6 +164,13 @@ enum parked_kind {
     PARKED_LOGS,
     PARKED_RESERVE, /* channel.reserve */
     PARKED_RECEIVE, /* channel.receive */
+    PARKED_WORKER,
+};
+
+/* What became of the calls that a worker told about in worker.next. */
+struct worker_codes {
+    uint32_t completed, started;
+    int codes[]; /* of both, in that order */
 };
 
 struct parked {
@@ -170,13 +180,14 @@ struct parked {
     uint64_t request_id;
     uint32_t uid;
     bool privileged;
-    bool may_wait;         /* LOGS: false once the answer must be given */
-    uint64_t subject;      /* task, region, saga, or region to watch (0: all) */
-    uint64_t since;        /* EVENTS: next sequence number; LOGS: offset */
-    uint64_t limit;        /* EVENTS: most events; LOGS: most bytes */
-    uint64_t log_request;  /* LOGS: read in progress; 0: none */
-    struct ev_timer timer; /* EVENTS, LOGS */
-    struct list link;      /* in watchers or followers */
+    bool may_wait;              /* LOGS: false once the answer must be given */
+    uint64_t subject;           /* task, region, saga, or region to watch (0: all) */
+    uint64_t since;             /* EVENTS: next sequence number; LOGS: offset */
+    uint64_t limit;             /* EVENTS: most events; LOGS: most bytes */
+    uint64_t log_request;       /* LOGS: read in progress; 0: none */
+    struct worker_codes *codes; /* WORKER: owned; NULL: it told of none */
+    struct ev_timer timer;      /* EVENTS, LOGS */
+    struct list link;           /* in watchers or followers */
 };
 
 #endif

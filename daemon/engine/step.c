@@ -59,6 +59,7 @@ event_is_kept(enum event_kind kind)
     case EV_TASK_SAMPLE_ORDERED:
     case EV_TASK_CHARGED:
     case EV_TASK_WATCHDOG_FED:
+    case EV_WORKER_SEEN:
         return false;
     default:
         return true;
@@ -101,6 +102,9 @@ answer_take(struct answer *a, const struct effect *fx)
     a->made = fx->made;
     a->masked = fx->masked;
     a->limit = fx->limit;
+    a->list = fx->list;
+    a->list_count = fx->list_count;
+    a->list_calls = fx->list_calls;
     a->detail[0] = '\0';
     if (fx->detail) {
         size_t size = strnlen(fx->detail, sizeof a->detail - 1);

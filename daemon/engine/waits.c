@@ -113,6 +113,7 @@ waits_unpark(struct parked *p)
     *exchange_parked(p->exchange) = NULL;
     list_remove(&p->link);
     ev_timer_stop(e->loop, &p->timer);
+    free(p->codes);
     if (is_held_here(p->kind))
         count_out(e, p->uid);
     free(p);
@@ -183,9 +184,11 @@ waits_answer(struct engine *e, const struct effect *fx)
     proto_writer_clear(w);
     proto_reply_begin(w, p->request_id, 0);
     if (p->kind == PARKED_TASK && kernel_task(e->kernel, p->subject, &task))
-        body_task(w, e, &task);
+        body_task_full(w, e, &task);
     else if (p->kind == PARKED_LEASE)
         body_granted(w, e, fx->made.id);
+    else if (p->kind == PARKED_WORKER)
+        body_worker_next(w, e, fx->list, fx->list_calls, fx->list_count, p->codes);
     else if (p->kind == PARKED_REGION && kernel_region(e->kernel, p->subject, &region))
         body_region_closed(w, e, &region);
     else if (p->kind == PARKED_RESERVE)

@@ -264,7 +264,7 @@ is_admission(enum event_kind kind)
 {
     return kind == EV_REGION_OPENED || kind == EV_TASK_CREATED || kind == EV_FINALIZER_REGISTERED ||
            kind == EV_SAGA_BEGUN || kind == EV_SAGA_STEP_BEGUN || kind == EV_SAGA_RESOLVED ||
-           kind == EV_OBLIGATION_RESERVED;
+           kind == EV_OBLIGATION_RESERVED || kind == EV_CALL_RETRIED;
 }
 
 /* FNV-1a. */
@@ -383,7 +383,7 @@ static bool
 may_park(enum input_kind kind)
 {
     return kind == IN_WAIT || kind == IN_LEASE_ACQUIRE || kind == IN_CHANNEL_RESERVE ||
-           kind == IN_CHANNEL_RECEIVE;
+           kind == IN_CHANNEL_RECEIVE || kind == IN_WORKER_NEXT;
 }
 
 /* Requests are answered once; a parked one not yet. */

@@ -30,6 +30,7 @@
  *     step P of G [action T [same options as a task]] [undo [options of a finalizer]]
  *              [attempts N] [backoff D] [most D] [from S] [driven T]
  *              (the attempts to undo P are tasks called ~P, ~P2, ~P3, ...)
+ *     A task with "does NAME" is a call: [retry N] [backoff D] [most D] [key K]
  *     BUDGET: timeout D, deadline D (time of the scenario), polls N, cost N,
  *             priority N
  *     Any request: [by UID] [from S] [of T] [request N] [digest N]
@@ -52,6 +53,11 @@
  *     H passes O to H'                  H renews O [ttl D]
  *     H releases O
  *     complete G    abort G [message W]    resolve G retry|resolved
+ *     S offers NAME... [in R] [concurrency N] [prefetch N] [response D] [mask N]
+ *              [quiet D] [holder T]
+ *     S asks [N] [poll] (waits for calls)     S begins T...
+ *     S completes T OUTCOME [code N] [attempt N] [message W] [result W]
+ *     S withdraws [NAME]                      S drains [worker S']
  *     W waits for R|T|G [started|ready] [timeout D]
  *     batch N                           the next N requests go as one
  * Facts

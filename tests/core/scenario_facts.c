@@ -145,7 +145,7 @@ say_about(struct words *w)
         return;
     if (t->sort == ASUP_SORT_TASK && verb_of_task(t, verb, w))
         return;
-    if (t->sort == ASUP_SORT_SESSION && verb_of_session(t, verb, w))
+    if (t->sort == ASUP_SORT_SESSION && (verb_of_session(t, verb, w) || verb_of_worker(t, verb, w)))
         return;
     if (t->sort == ASUP_SORT_REGION && strcmp(verb, "swept") == 0) {
         struct input in = {.kind = IN_REGION_SWEPT, .region = t->id};

@@ -289,6 +289,43 @@ trace_owed(const struct event *ev)
 }
 
 static void
+trace_worker(const struct event *ev)
+{
+    struct word worker = name_of(ASUP_SORT_SESSION, ev->session);
+    struct word task = name_of(ASUP_SORT_TASK, ev->task);
+
+    switch (ev->kind) {
+    case EV_WORKER_OFFERED:
+        trace_line("%s offers", worker.text);
+        break;
+    case EV_WORKER_WITHDRAWN:
+        trace_line("%s %s", worker.text, ev->value != 0 ? "was quiet" : "withdrawn");
+        break;
+    case EV_WORKER_DRAINED:
+        trace_line("%s drained", worker.text);
+        break;
+    case EV_WORKER_LOST:
+        trace_line("worker %s lost", worker.text);
+        break;
+    case EV_CALL_TAKEN:
+        trace_line("%s taken by %s", task.text, worker.text);
+        break;
+    case EV_CALL_STARTED:
+        trace_line("%s begun by %s", task.text, worker.text);
+        break;
+    case EV_CALL_GIVEN_BACK:
+        trace_line("%s given back by %s", task.text, worker.text);
+        break;
+    case EV_CALL_RETRIED:
+        trace_line("%s again at %s after %s", task.text, instant_word(ev->value).text,
+                   outcome_word(ev->outcome).text);
+        break;
+    default:
+        break;
+    }
+}
+
+static void
 trace_event(const struct event *ev)
 {
     bool of_region = ev->kind >= EV_REGION_OPENED && ev->kind <= EV_REGION_FORGOTTEN;
@@ -299,6 +336,8 @@ trace_event(const struct event *ev)
         return;
     if (ev->subject != 0 && ev->kind != EV_FUTURELOCK)
         trace_owed(ev);
+    else if (ev->kind >= EV_WORKER_OFFERED && ev->kind <= EV_CALL_RETRIED)
+        trace_worker(ev);
     else if (ev->task != 0 && !of_region)
         trace_task(ev, name_of(ASUP_SORT_TASK, ev->task).text);
     else if (ev->session != 0 && !of_region)
@@ -309,12 +348,29 @@ trace_event(const struct event *ev)
 
 /* ---- Orders ------------------------------------------------------------------------ */
 
+/* "w1 gets t1 t2 cancel t3": what begins and what is only taken, the events say. */
+static void
+trace_given(const struct effect *fx)
+{
+    char text[2000];
+    size_t used = 0;
+
+    for (uint32_t i = 0; i < fx->list_count && used + 64 < sizeof text; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s %s",
+                                 i == fx->list_calls ? " cancel" : "",
+                                 name_of(fx->list[i].sort, fx->list[i].id).text);
+    trace_line("%s gets%s", name_of(fx->made.sort, fx->made.id).text,
+               fx->list_count > 0 ? text : " nothing");
+}
+
 void
 trace_reply(const struct effect *fx)
 {
     struct thing *wait = thing_by_id(ASUP_SORT_NONE, fx->token);
 
-    if (wait != NULL && wait->takes && fx->code == 0) {
+    if (fx->list != NULL)
+        trace_given(fx);
+    else if (wait != NULL && wait->takes && fx->code == 0) {
         wait->sort = ASUP_SORT_OBLIGATION;
         wait->id = fx->made.id;
         trace_line("%s granted", wait->name);

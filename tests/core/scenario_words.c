@@ -166,7 +166,7 @@ option_of_task(struct words *w, struct task_params *p)
     else if (took(w, "as"))
         p->run_uid = (uint32_t)take_number(w);
     else
-        return option_of_budget(w, &p->budget);
+        return option_of_call(w, p) || option_of_budget(w, &p->budget);
     return true;
 }
 

@@ -32,6 +32,10 @@ bool option_of_request(struct words *w, struct input *in);
 void say_channel(struct words *w);
 void say_seal(struct words *w);
 bool say_about_channel(const char *name, const char *verb, struct words *w);
+/* "does", "retry", "backoff", ...: of a task that is a call. */
+bool option_of_call(struct words *w, struct task_params *p);
+/* A statement about a worker (scenario_calls.c); false when the verb is another. */
+bool verb_of_worker(const struct thing *t, const char *verb, struct words *w);
 
 void say_wait(const char *name, struct words *w);
 void say_about(struct words *w);

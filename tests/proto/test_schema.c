@@ -214,6 +214,8 @@ may_be(const struct proto_field *field, const char *value)
         return value[0] == '#';
     case PROTO_TEXTS:
     case PROTO_PROCESSES:
+    case PROTO_RECORDS:
+    case PROTO_IDS:
     case PROTO_OPS:
         return value[0] == '[';
     case PROTO_ENV:
