@@ -186,6 +186,59 @@ adopt_rows(struct engine *e, bool same_keeper)
         tell_lost(e);
 }
 
+/* ---- Output --------------------------------------------------------------------------- */
+
+struct known_logs {
+    struct logs_known *items;
+    size_t count, room;
+};
+
+static void
+know(struct known_logs *known, const struct engine *e, uint64_t task)
+{
+    struct task_view t;
+
+    if (!kernel_task(e->kernel, task, &t))
+        return;
+    if (!make_room((void **)&known->items, &known->room, known->count, sizeof *known->items))
+        abort(); /* the engine starts anew: nobody's output is removed for that */
+    known->items[known->count++] = (struct logs_known){.task = task, .lost = t.log_lost};
+}
+
+static int
+by_task(const void *a, const void *b)
+{
+    const struct logs_known *left = a;
+    const struct logs_known *right = b;
+
+    return (left->task > right->task) - (left->task < right->task);
+}
+
+void
+adopt_logs(struct engine *e)
+{
+    struct known_logs known = {0};
+    struct region_view r;
+    struct task_view t;
+    struct asup_ref ref;
+
+    for (uint64_t cursor = 0; (cursor = kernel_retained_next(e->kernel, cursor, &ref)) != 0;)
+        if (ref.sort == ASUP_SORT_TASK)
+            know(&known, e, ref.id);
+    for (uint64_t id = ASUP_ROOT_ID; id; id = next_region(e, id)) {
+        if (!kernel_region(e->kernel, id, &r))
+            break;
+        for (uint64_t task = r.task_first; task && kernel_task(e->kernel, task, &t); task = t.next)
+            know(&known, e, task);
+        for (uint64_t task = r.finalizer_top; task && kernel_task(e->kernel, task, &t);
+             task = t.next)
+            know(&known, e, task);
+    }
+    if (known.count)
+        qsort(known.items, known.count, sizeof *known.items, by_task);
+    logs_resume(e->logs, known.items, known.count);
+}
+
 /* ---- Regions -------------------------------------------------------------------------- */
 
 void

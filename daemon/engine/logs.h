@@ -6,6 +6,11 @@
  * is beyond, or what the disk refuses, is read all the same, dropped, counted
  * and told, so that a task never stops because its log does.
  *
+ * Bytes go from the pipe into the file in one system call, splice(2), so an
+ * engine that is killed has either not taken them or kept them. Only on file
+ * systems that do not do this what is between its read and its write, 64 KiB
+ * at most, dies with it.
+ *
  * Orders go to the thread through a locked list and an eventfd; what it has to
  * say comes back through another one and ev_async, and is delivered on the
  * loop. Nothing else is shared.
@@ -43,13 +48,21 @@ struct logs_callbacks {
     void *ctx;
 };
 
-/* Starts the thread, which first removes what an earlier daemon left in the
- * directory. NULL: no memory or no thread. */
+/* Starts the thread. NULL: no memory or no thread. */
 struct logs *logs_new(struct ev_loop *loop, const char *directory, uint64_t task_max,
                       uint64_t total_max, const struct logs_callbacks *callbacks);
 /* Drains what the pipes still hold, then ends the thread. */
 void logs_free(struct logs *l);
 void logs_configure(struct logs *l, uint64_t task_max, uint64_t total_max);
+
+/* What is kept of a task before this engine. */
+struct logs_known {
+    uint64_t task;
+    uint64_t lost; /* bytes, as far as is known */
+};
+/* Once, before anything else: files of these tasks go on where they end, all
+ * others are removed. In increasing order of tasks; from malloc, taken over. */
+void logs_resume(struct logs *l, struct logs_known *known_take, size_t count);
 
 /* Drain that pipe; the descriptor is taken over. */
 void logs_add(struct logs *l, uint64_t task, int fd_take);

@@ -185,6 +185,7 @@ set_up(struct engine *e)
         return rc;
     if (!adopt_read(e))
         return EX_OSERR;
+    adopt_logs(e);
     adopt_rows(e, false);
     adopt_regions(e);
     engine_step_init(e);

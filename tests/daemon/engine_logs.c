@@ -51,14 +51,26 @@ on_changed(void *ctx, uint64_t task)
     seen.changed++;
 }
 
+/* With what an engine before this one knew of. */
 static void
-start(uint64_t task_max, uint64_t total_max)
+start_again(uint64_t task_max, uint64_t total_max, const struct logs_known *known, size_t count)
 {
     static const struct logs_callbacks callbacks = {on_lost, on_chunk, on_changed, NULL};
 
     memset(&seen, 0, sizeof seen);
     logs = logs_new(loop, directory, task_max, total_max, &callbacks);
     ck_assert_ptr_nonnull(logs);
+    struct logs_known *copy = calloc(count + 1, sizeof *copy);
+    ck_assert_ptr_nonnull(copy);
+    for (size_t i = 0; i < count; i++)
+        copy[i] = known[i];
+    logs_resume(logs, copy, count);
+}
+
+static void
+start(uint64_t task_max, uint64_t total_max)
+{
+    start_again(task_max, total_max, NULL, 0);
 }
 
 static void
@@ -273,6 +285,43 @@ START_TEST(leftovers_are_removed_at_the_start_and_files_with_their_task)
 }
 END_TEST
 
+/* After the engine's end: the pipe goes on into the same file, at its end, and
+ * the caps and counts go on as well. */
+START_TEST(output_goes_on_where_another_engine_left_it)
+{
+    static const struct logs_known known[] = {{.task = 5, .lost = 7}, {.task = 8}};
+    char path[96];
+
+    for (int task = 3; task <= 8; task++) {
+        snprintf(path, sizeof path, "%s/t%d.log", directory, task);
+        FILE *f = fopen(path, "w");
+        ck_assert_ptr_nonnull(f);
+        fputs("before ", f);
+        fclose(f);
+    }
+    start_again(12, 1000, known, 2);
+    int fd = attach(5);
+    ck_assert_int_eq(write(fd, "after the cap", 13), 13);
+    close(fd);
+    ck_assert_uint_eq(read_all(5), 12);
+    logs_read(logs, 1, 5, 0, sizeof seen.data, false);
+    turn_until_chunk(seen.chunks + 1);
+    ck_assert_mem_eq(seen.data, "before after", 12);
+    ck_assert_uint_eq(seen.chunk.lost, 7 + 8);
+    ck_assert_uint_eq(logs_lost_total(logs), 7 + 8);
+    /* A task that has ended: its file can be read, and is all there is. */
+    ck_assert_uint_eq(read_all(8), 7);
+    for (int task = 3; task <= 8; task++) {
+        snprintf(path, sizeof path, "%s/t%d.log", directory, task);
+        ck_assert_int_eq(access(path, F_OK), task == 5 || task == 8 ? 0 : -1);
+    }
+    logs_forget(logs, 8);
+    logs_read(logs, 2, 8, 0, 10, false);
+    turn_until_chunk(seen.chunks + 1);
+    ck_assert_int_ne(access(path, F_OK), 0);
+}
+END_TEST
+
 START_TEST(many_tasks_at_once)
 {
     enum { TASKS = 200 };
@@ -307,6 +356,7 @@ static const struct rule rules[] = {
     RULE(a_disk_that_refuses_costs_the_log_and_not_the_task),
     RULE(a_task_that_writes_nothing_leaves_no_file),
     RULE(leftovers_are_removed_at_the_start_and_files_with_their_task),
+    RULE(output_goes_on_where_another_engine_left_it),
     RULE(many_tasks_at_once),
 };
 

@@ -98,7 +98,7 @@ START_TEST(kill_descriptor_kills_the_tree)
 }
 END_TEST
 
-/* A starting keeper kills and removes what a dead one left. */
+/* R-REG-4: a starting keeper kills and removes what a dead one left. */
 START_TEST(leftover_tree_is_cleaned)
 {
     pid_t main_pid;
@@ -107,6 +107,8 @@ START_TEST(leftover_tree_is_cleaned)
     if (!have_cgroups())
         return;
     start_escapees(1);
+    order_script(2, "mkdir -p $1/state/work/r2/a/b && touch $1/state/work/r2/a/b/c");
+    (void)await_facts(2, ROW_EXITED | ROW_EMPTY);
     main_pid = (pid_t)fx.rows[1].pid;
     old_engine = fx.engine;
     ck_assert_int_eq(kill(fx.keeper, SIGKILL), 0);
