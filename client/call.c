@@ -215,7 +215,11 @@ call_send(struct call *call, uint64_t now)
 
     if (!call_identify(call))
         return;
-    if (call->parks && call->wait_until > now)
+    /* What takes a place in a queue keeps it; and asked again (the answer was
+     * lost), it must be the same request (R-IDM-1). */
+    if (call->parks && call->mutates)
+        slice = call->wait_ns;
+    else if (call->parks && call->wait_until > now)
         slice = clock_earlier(call->wait_until - now, SLICE_NS);
     proto_writer_init(&w);
     encode_call(&w, call, c->without_session ? NULL : c->session.secret, slice);
@@ -272,7 +276,8 @@ call_answered(struct call *call, uint8_t *message_take, size_t size)
     call->code = answer.code;
     call->body = answer.body;
     call->body_size = answer.body_size;
-    if (answer.code == -ASUP_ETIMEDOUT && call->parks && clock_now() < call->wait_until) {
+    if (answer.code == -ASUP_ETIMEDOUT && call->parks && !call->mutates &&
+        clock_now() < call->wait_until) {
         call_advance(call); /* the slice has ended, not the wait */
         return;
     }

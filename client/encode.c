@@ -162,6 +162,7 @@ call_ask(struct call *call, const char *op, const void *args, size_t args_size, 
     if (rc == 0)
         rc = call_ask_args(call, args, args_size, err);
     call->wait_until = end;
+    call->wait_ns = end == ASUP_NEVER ? PROTO_DURATION_MAX : end - now;
     call->give_up_at = call->parks ? ASUP_NEVER : end;
     call->alone_since = ASUP_NEVER;
     return rc;

@@ -111,8 +111,9 @@ struct call {
     char *op_name; /* of `unknown`; owned */
     char *args;    /* one msgpack map; owned */
     size_t args_size;
-    bool mutates; /* changes something: repeated only as the same request */
-    bool parks;   /* waits: asked in slices */
+    bool mutates;     /* changes something: repeated only as the same request */
+    bool parks;       /* waits: asked in slices, unless it mutates, too */
+    uint64_t wait_ns; /* then: how long in all, the same every time it is sent */
 
     /* how it goes */
     uint64_t due_at;      /* PARKED: gives up; ASKED: was silent for too long */

@@ -174,6 +174,7 @@ operands_check(struct args *args, struct usage_error *error)
         [OPERANDS_IDS] = "an id such as t7 or r3, or a region's path such as /web",
         [OPERANDS_WORD] = "a word",
         [OPERANDS_WORDS] = "a word that says what",
+        [OPERANDS_WORDS_COMMAND] = "to be told what to do",
     };
     const struct verb *verb = args->verb;
     bool missing = false;
@@ -201,6 +202,7 @@ operands_check(struct args *args, struct usage_error *error)
     case OPERANDS_WORDS:
     case OPERANDS_REGIONS:
     case OPERANDS_IDS:
+    case OPERANDS_WORDS_COMMAND:
         missing = args->operand_count == 0;
         break;
     }
@@ -256,6 +258,25 @@ take_command(struct args *args, int argc, char **argv, struct usage_error *error
     return 0;
 }
 
+/* Words with options between them; behind -- a command. */
+static int
+take_words(struct args *args, int argc, char **argv, struct usage_error *error)
+{
+    args->operands = &argv[1];
+    for (;;) {
+        if (take_options(args, argc, argv, args->verb, true, error) != 0)
+            return -1;
+        if (strcmp(argv[optind - 1], "--") == 0) {
+            args->command = optind < argc ? &argv[optind] : NULL;
+            return 0;
+        }
+        if (optind >= argc)
+            return 0;
+        /* What stood there before has been understood. */
+        argv[1 + args->operand_count++] = argv[optind++];
+    }
+}
+
 static int
 unknown_verb(const char *word, struct usage_error *error)
 {
@@ -296,6 +317,9 @@ args_parse(struct args *args, int argc, char **argv, struct usage_error *error)
     if (args->verb->operands == OPERANDS_COMMAND ||
         args->verb->operands == OPERANDS_REGION_COMMAND) {
         if (take_command(args, argc, argv, error) != 0)
+            return -1;
+    } else if (args->verb->operands == OPERANDS_WORDS_COMMAND) {
+        if (take_words(args, argc, argv, error) != 0)
             return -1;
     } else {
         if (take_options(args, argc, argv, args->verb, false, error) != 0)

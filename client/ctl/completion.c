@@ -239,6 +239,10 @@ script_zsh(struct text *out)
         case OPERANDS_WORDS: /* the words of saga, in the synopsis as well */
             text_add(out, "        '1:what:(" SAGA_WORDS ")' '*:file:_files'");
             break;
+        case OPERANDS_WORDS_COMMAND:
+            text_add(out, v == VERB_LEASE ? "        '1:what:(run acquire renew release)'"
+                                          : "        '1:what:(reserve commit abort transfer)'");
+            break;
         case OPERANDS_NONE:
             text_add(out, "        ':'");
             break;

@@ -90,6 +90,8 @@ int ctl_ask(struct ctl *ctl, const char *op, json_t *args, json_t **body);
 /* ---- Verbs -------------------------------------------------------------------------- */
 
 int verb_run(struct ctl *ctl);
+/* A task of that region, as if it ran here; consumes its arguments. */
+int run_in_region(struct ctl *ctl, const char *region, json_t *task_args);
 int verb_submit(struct ctl *ctl);
 int verb_open(struct ctl *ctl);
 int verb_defer(struct ctl *ctl);
@@ -102,6 +104,10 @@ int verb_ps(struct ctl *ctl);
 int verb_show(struct ctl *ctl);
 int verb_why(struct ctl *ctl);
 int verb_logs(struct ctl *ctl);
+int verb_obligations(struct ctl *ctl);
+int verb_obligation(struct ctl *ctl);
+int verb_leases(struct ctl *ctl);
+int verb_lease(struct ctl *ctl);
 int verb_events(struct ctl *ctl);
 int verb_status(struct ctl *ctl);
 int verb_drain(struct ctl *ctl);

@@ -213,6 +213,16 @@ render_event(struct text *out, const struct look *look, const json_t *event)
         text_add(out, " ");
         render_text(out, look, event, "path");
     }
+    if (get_text(event, "obligation")[0] != '\0') {
+        text_add(out, " ");
+        render_text(out, look, event, "obligation");
+        if (get_text(event, "kind")[0] != '\0') {
+            text_add(out, " ");
+            render_text(out, look, event, "kind");
+        }
+        text_add(out, " of ");
+        render_text(out, look, event, "holder");
+    }
     if (strcmp(name, "task-started") == 0)
         text_addf(out, " pid %llu", (unsigned long long)get_number(event, "value", 0));
     if (get_text(event, "text")[0] != '\0') {

@@ -33,6 +33,8 @@ void render_tree(struct text *out, const struct look *look, const json_t *node);
 void render_tasks(struct text *out, const struct look *look, const json_t *tasks);
 void render_task(struct text *out, const struct look *look, const json_t *task);
 void render_region(struct text *out, const struct look *look, const json_t *node);
+void render_obligations(struct text *out, const struct look *look, const json_t *list);
+void render_leases(struct text *out, const struct look *look, const json_t *list);
 void render_why(struct text *out, const struct look *look, const json_t *why);
 void render_status(struct text *out, const struct look *look, const json_t *status);
 /* One line. */

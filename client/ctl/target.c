@@ -23,18 +23,21 @@ target_of(const char *operand)
         return TARGET_SESSION;
     case ASUP_SORT_SAGA:
         return TARGET_SAGA;
+    case ASUP_SORT_OBLIGATION:
+        return TARGET_OBLIGATION;
     default:
         return TARGET_NONE;
     }
 }
 
 int
-targets_check(struct ctl *ctl, bool tasks, bool regions, bool sessions)
+targets_check(struct ctl *ctl, bool tasks, bool regions, bool others)
 {
     static const char *const sorts[] = {[TARGET_TASK] = "a task",
                                         [TARGET_REGION] = "a region",
                                         [TARGET_SESSION] = "a session",
-                                        [TARGET_SAGA] = "a saga"};
+                                        [TARGET_SAGA] = "a saga",
+                                        [TARGET_OBLIGATION] = "an obligation"};
 
     for (int i = 0; i < ctl->args.operand_count; i++) {
         const char *operand = ctl->args.operands[i];
@@ -43,7 +46,8 @@ targets_check(struct ctl *ctl, bool tasks, bool regions, bool sessions)
         struct text message = {0};
         struct text hint = {0};
         if ((target == TARGET_TASK && tasks) || (target == TARGET_REGION && regions) ||
-            ((target == TARGET_SESSION || target == TARGET_SAGA) && sessions))
+            (others &&
+             (target == TARGET_SESSION || target == TARGET_SAGA || target == TARGET_OBLIGATION)))
             continue;
         if (target == TARGET_NONE)
             text_addf(&message, "'%s' is no id", operand);

@@ -12,13 +12,14 @@ enum target {
     TARGET_REGION,
     TARGET_SESSION,
     TARGET_SAGA,
+    TARGET_OBLIGATION,
     TARGET_NONE,
 };
 
 enum target target_of(const char *operand);
 
-/* Whether every operand of a verb is one that it takes; 0 or an exit code. */
-int targets_check(struct ctl *ctl, bool tasks, bool regions, bool sessions);
+/* Whether every operand of a verb is one that it takes (others: sessions and obligations); 0 or an exit code. */
+int targets_check(struct ctl *ctl, bool tasks, bool regions, bool others);
 
 /* {"task": OPERAND} or {"region": OPERAND}. */
 json_t *target_args(const char *operand);

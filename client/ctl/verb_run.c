@@ -54,6 +54,7 @@ struct run {
     json_t *task_args;     /* until submitted */
     char *region;          /* NULL until opened */
     char *task;            /* NULL until submitted */
+    json_t *end;           /* what has an outcome, once it is there */
     const char *cancel_by; /* "Ctrl-C", "SIGTERM", ...; NULL: not cancelled */
     unsigned cancels;
     uint64_t signalled_at_ns; /* 0: none that is not answered yet */
@@ -61,6 +62,7 @@ struct run {
     uint64_t drain_until_ns;
     bool task_ended;
     bool closing;
+    bool in_region; /* a task of a region that is not this command's own */
     bool done;
     int exit_code;
 };
@@ -172,15 +174,14 @@ run_answer(struct run *run, int code, const void *bytes, size_t size)
     return NULL;
 }
 
+/* The end of what ran, told by `run->end`. */
 static void
-on_closed(void *arg, int code, const void *bytes, size_t size)
+run_end(struct run *run)
 {
-    struct run *run = arg;
-    json_t *body = run_answer(run, code, bytes, size);
-
-    if (body == NULL)
-        return;
+    json_t *body = run->end;
     const json_t *outcome = json_object_get(body, "outcome");
+
+    run->end = NULL;
     run->exit_code = outcome_exit_code(outcome);
     run->done = true;
     relay_give_terminal(&run->relay);
@@ -193,6 +194,18 @@ on_closed(void *arg, int code, const void *bytes, size_t size)
     json_object_set_new(body, "task", json_string(run->task != NULL ? run->task : ""));
     json_object_set_new(body, "exit_code", json_integer(run->exit_code));
     ctl_print_json(run->ctl, body);
+}
+
+static void
+on_closed(void *arg, int code, const void *bytes, size_t size)
+{
+    struct run *run = arg;
+    json_t *body = run_answer(run, code, bytes, size);
+
+    if (body == NULL)
+        return;
+    run->end = body;
+    run_end(run);
 }
 
 static void
@@ -212,6 +225,10 @@ static void
 run_finish(struct run *run)
 {
     run->closing = true;
+    if (run->in_region) {
+        run_end(run);
+        return;
+    }
     relay_give_terminal(&run->relay);
     run->ctl->raw = false;
     run_call(run, "region.close", json_pack("{s:s, s:s}", "region", run->region, "mode", "finish"),
@@ -261,7 +278,11 @@ on_cancelled(void *arg, int code, const void *bytes, size_t size)
         return;
     json_decref(body);
     if (run->cancels > 1)
-        ctl_remark(run->ctl, "%s: killing %s", run->cancel_by, run->region);
+        ctl_remark(run->ctl, "%s: killing %s", run->cancel_by,
+                   run->in_region ? run->task : run->region);
+    else if (run->in_region)
+        ctl_remark(run->ctl, "%s: cancelling %s; press Ctrl-C again to kill", run->cancel_by,
+                   run->task);
     else if (!run->done)
         run_call(run, "region.tree", json_pack("{s:s}", "region", run->region), on_draining);
 }
@@ -271,7 +292,14 @@ run_cancel(struct run *run, const char *by)
 {
     run->cancel_by = by;
     run->cancels++;
-    if (run->region != NULL) {
+    if (run->in_region && run->task != NULL) {
+        json_t *args = json_pack("{s:s, s:s}", "task", run->task, "message", by);
+
+        if (run->cancels > 1)
+            json_object_set_new(args, "drain_ns", json_integer(0));
+        run->signalled_at_ns = 0;
+        run_call(run, "task.cancel", args, on_cancelled);
+    } else if (run->region != NULL && !run->in_region) {
         run_call(run, "region.close", cancel_by_signal_args(run->region, by, run->cancels),
                  on_cancelled);
     } else if (run->cancels > 1) {
@@ -290,7 +318,8 @@ on_ended(void *arg, int code, const void *bytes, size_t size)
 
     if (body == NULL)
         return;
-    json_decref(body);
+    json_decref(run->end);
+    run->end = body;
     run->task_ended = true;
     run->drain_until_ns = now_steady_ns() + DRAIN_OUTPUT_NS;
     if (run->offer >= 0)
@@ -307,7 +336,7 @@ on_submitted(void *arg, int code, const void *bytes, size_t size)
 
     if (ctl_answer(code, bytes, size, &body, &error) != 0) {
         /* Cancelled in between: the region's outcome says it all. */
-        if (error.code == -ASUP_ECLOSED && run->cancels > 0)
+        if (error.code == -ASUP_ECLOSED && run->cancels > 0 && !run->in_region)
             run_finish(run);
         else
             run_refused(run, &error);
@@ -318,27 +347,19 @@ on_submitted(void *arg, int code, const void *bytes, size_t size)
         ctl_remark(run->ctl, "advice: %s", error.message);
     json_decref(body);
     run_call(run, "task.wait", json_pack("{s:s}", "task", run->task), on_ended);
+    if (run->in_region && run->cancels > 0) {
+        run->cancels--;
+        run_cancel(run, run->cancel_by);
+    }
 }
 
+/* Hand the standard streams over, and submit. */
 static void
-on_opened(void *arg, int code, const void *bytes, size_t size)
+run_submit(struct run *run)
 {
-    struct run *run = arg;
     struct asup_error_info error;
     uint8_t token[ASUP_STDIO_TOKEN_SIZE];
-    json_t *body;
 
-    if (ctl_answer(code, bytes, size, &body, &error) != 0) {
-        run_refused(run, &error);
-        return;
-    }
-    run->region = must_copy(get_text(body, "region"));
-    json_decref(body);
-    if (run->cancels > 0) {
-        run_call(run, "region.close",
-                 cancel_by_signal_args(run->region, run->cancel_by, run->cancels), on_finish);
-        return;
-    }
     run->offer = asup_stdio_offer(run->ctl->client, run->fds, token, &error);
     if (run->offer < 0) {
         error.code = run->offer;
@@ -354,6 +375,27 @@ on_opened(void *arg, int code, const void *bytes, size_t size)
     json_t *args = run->task_args;
     run->task_args = NULL;
     run_call(run, "task.submit", args, on_submitted);
+}
+
+static void
+on_opened(void *arg, int code, const void *bytes, size_t size)
+{
+    struct run *run = arg;
+    struct asup_error_info error;
+    json_t *body;
+
+    if (ctl_answer(code, bytes, size, &body, &error) != 0) {
+        run_refused(run, &error);
+        return;
+    }
+    run->region = must_copy(get_text(body, "region"));
+    json_decref(body);
+    if (run->cancels > 0) {
+        run_call(run, "region.close",
+                 cancel_by_signal_args(run->region, run->cancel_by, run->cancels), on_finish);
+        return;
+    }
+    run_submit(run);
 }
 
 /* ---- Signals and keys ---------------------------------------------------------------------------
@@ -539,11 +581,55 @@ block_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* Streams, signals and the loop around what was asked for first. */
+static int
+run_here(struct run *run, json_t *region)
+{
+    struct ctl *ctl = run->ctl;
+    struct asup_client_options how;
+    int rc;
+
+    run->signals = block_signals();
+    ctl_client_options(ctl, &how);
+    how.session_ttl_ns = ATTACHED_TTL_NS;
+    rc = ctl_connect(ctl, &how);
+    if (rc != 0) {
+        json_decref(region);
+        return rc;
+    }
+    /* With its input from a file the command needs no terminal of its own. */
+    rc = relay_open(&run->relay, args_value(&ctl->args, OPTION_STDIN) == NULL, run->fds);
+    if (rc < 0)
+        ctl_remark(ctl, "no pty: %s; the command gets the terminal itself", strerror(-rc));
+    if (run->relay.master >= 0)
+        json_object_set_new(run->task_args, "tty", json_true());
+    if (run->in_region)
+        run_submit(run);
+    else
+        run_call(run, "region.open", region, on_opened);
+    run_loop(run);
+    relay_close(&run->relay);
+    ctl->raw = false;
+    return run->exit_code;
+}
+
+static void
+run_free(struct run *run)
+{
+    if (run->offer >= 0)
+        close(run->offer);
+    if (run->signals >= 0)
+        close(run->signals);
+    json_decref(run->task_args);
+    json_decref(run->end);
+    free(run->region);
+    free(run->task);
+}
+
 int
 verb_run(struct ctl *ctl)
 {
     struct run run = {.ctl = ctl, .offer = -1, .signals = -1, .exit_code = EXIT_DAEMON};
-    struct asup_client_options how;
     json_t *region = json_object();
     int rc;
 
@@ -554,33 +640,28 @@ verb_run(struct ctl *ctl)
     rc = request_region_options(ctl, region, ENVIRONMENT_OWN);
     if (rc == 0)
         rc = request_process(ctl, run.task_args, ctl->args.command, ENVIRONMENT_OWN);
-    run.signals = block_signals();
-    ctl_client_options(ctl, &how);
-    how.session_ttl_ns = ATTACHED_TTL_NS;
     if (rc == 0)
-        rc = ctl_connect(ctl, &how);
-    if (rc != 0) {
+        rc = run_here(&run, region);
+    else
         json_decref(region);
-        goto out;
-    }
-    /* With its input from a file the command needs no terminal of its own. */
-    rc = relay_open(&run.relay, args_value(&ctl->args, OPTION_STDIN) == NULL, run.fds);
-    if (rc < 0)
-        ctl_remark(ctl, "no pty: %s; the command gets the terminal itself", strerror(-rc));
-    if (run.relay.master >= 0)
-        json_object_set_new(run.task_args, "tty", json_true());
-    run_call(&run, "region.open", region, on_opened);
-    run_loop(&run);
-    rc = run.exit_code;
-    relay_close(&run.relay);
-    ctl->raw = false;
-out:
-    if (run.offer >= 0)
-        close(run.offer);
-    if (run.signals >= 0)
-        close(run.signals);
-    json_decref(run.task_args);
-    free(run.region);
-    free(run.task);
+    run_free(&run);
+    return rc;
+}
+
+int
+run_in_region(struct ctl *ctl, const char *region, json_t *task_args)
+{
+    struct run run = {.ctl = ctl,
+                      .offer = -1,
+                      .signals = -1,
+                      .exit_code = EXIT_DAEMON,
+                      .in_region = true,
+                      .task_args = task_args,
+                      .region = must_copy(region)};
+    int rc;
+
+    ctl->stream = true;
+    rc = run_here(&run, NULL);
+    run_free(&run);
     return rc;
 }

@@ -93,6 +93,39 @@ const struct verb_text verb_texts[VERB_COUNT] = {
                    "With more than one task each line starts with its id. To a terminal only\n"
                    "text and colours are let through unless --raw is given.\n",
                    "logs t12\nlogs -f /web\n"},
+    [VERB_OBLIGATIONS] =
+        {"list what is owed to regions, and by whom",
+         "An obligation is a lease, a permit to send, a message to be acknowledged, or an\n"
+         "effect outside the daemon (io-op). A region closes when nothing is owed to it.\n",
+         "obligations\nobligations --kind lease /web\nobligations --holder t12\n"},
+    [VERB_OBLIGATION] =
+        {"register an effect outside the daemon, and tell how it ended",
+         "For scripts that the daemon runs: what they reserve, their task holds. The\n"
+         "region (--in, else that of the task) waits for the end of it; a task that ends\n"
+         "without leaks it, which counts in the region's outcome. reserve prints an id;\n"
+         "commit ID... says that it was done, abort ID... that it was not, transfer ID\n"
+         "HOLDER gives it to another task or session.\n",
+         "obligation reserve --label upload --timeout 10m\n"
+         "obligation commit o9\n"
+         "obligation transfer o9 t12\n"},
+    [VERB_LEASES] = {"list which names are held, by whom and for how long", "",
+                     "leases\nleases /web --json\n"},
+    [VERB_LEASE] =
+        {"hold a name while a command runs, or for a time",
+         "run NAME -- CMD waits for the lease and runs the command as a task of the region\n"
+         "(--in, else $ASUPERSYNC_REGION; not /) with this standard input and output. The\n"
+         "task holds the lease, renews it while it lives, and lets it go at its end. The\n"
+         "command finds the fencing token in $ASUPERSYNC_LEASE_TOKEN: larger than that of\n"
+         "any holder before, so that what the lease protects can refuse who is late. When\n"
+         "the lease is lost the command is cancelled, and nobody else gets the name before\n"
+         "all of it is gone. Within a task the command is a child of this one, and the\n"
+         "task holds the lease. Exits like the command; 75 another holds it, 74 it was\n"
+         "lost. Within a task, acquire NAME holds a name for the task and prints ID and\n"
+         "token; renew ID... and release ID... take the ID.\n",
+         "lease run --in /web leader -- ./serve\n"
+         "lease run --in /web --nonblock nightly -- ./backup\n"
+         "lease acquire --ttl 1m leader\n"
+         "lease renew o9\n"},
     [VERB_EVENTS] =
         {"print what happens",
          "Without --follow: what is still kept, from --since on. With it: from now on,\n"

@@ -23,6 +23,7 @@ enum operands {
     OPERANDS_IDS,            /* one or more tasks or regions */
     OPERANDS_WORD,           /* one word of the verb's own, or none */
     OPERANDS_WORDS,          /* a word of the verb's own, and what that takes */
+    OPERANDS_WORDS_COMMAND,  /* words of the verb's own, and after -- a command */
 };
 
 /* X(NAME, "name", operands, "operands in the synopsis") */
@@ -41,6 +42,10 @@ enum operands {
     X(SHOW, "show", OPERANDS_IDS, "ID...")                                                         \
     X(WHY, "why", OPERANDS_IDS, "ID...")                                                           \
     X(LOGS, "logs", OPERANDS_IDS, "ID...")                                                         \
+    X(OBLIGATIONS, "obligations", OPERANDS_REGION, "[REGION]")                                     \
+    X(OBLIGATION, "obligation", OPERANDS_WORDS_COMMAND, "reserve|commit|abort|transfer [ID]...")   \
+    X(LEASES, "leases", OPERANDS_REGION, "[REGION]")                                               \
+    X(LEASE, "lease", OPERANDS_WORDS_COMMAND, "run NAME -- CMD | acquire|renew|release ...")       \
     X(EVENTS, "events", OPERANDS_NONE, "")                                                         \
     X(STATUS, "status", OPERANDS_NONE, "")                                                         \
     X(DRAIN, "drain", OPERANDS_NONE, "")                                                           \
@@ -90,7 +95,7 @@ enum value_kind {
 
 #define ON(verb) (UINT64_C(1) << VERB_##verb)
 #define ON_ALL UINT64_MAX
-#define ON_PROCESS (ON(RUN) | ON(SUBMIT) | ON(DEFER))
+#define ON_PROCESS (ON(RUN) | ON(SUBMIT) | ON(DEFER) | ON(LEASE))
 #define ON_BUDGET (ON(RUN) | ON(SUBMIT) | ON(OPEN))
 #define ON_REGION (ON(RUN) | ON(OPEN))
 
@@ -109,7 +114,7 @@ enum value_kind {
       "time to end by itself after a cancel, then it is killed")                                   \
     X(WAIT_TIMEOUT, "timeout", 0, "DUR", VALUE_ANY, ON(WAIT) | ON(CLOSE) | ON(CANCEL),             \
       "wait no longer than that; exit 75")                                                         \
-    X(IN, "in", 0, "REGION", VALUE_REGION, ON_BUDGET | ON(SAGA),                                   \
+    X(IN, "in", 0, "REGION", VALUE_REGION, ON_BUDGET | ON(SAGA) | ON(OBLIGATION) | ON(LEASE),      \
       "region it belongs to (default $ASUPERSYNC_REGION, or / for run and open)")                  \
     X(NAME, "name", 0, "NAME", VALUE_ANY, ON_REGION, "name of the region, part of its path")       \
     X(SAGA_NAME, "name", 0, "NAME", VALUE_ANY, ON(SAGA), "begin: name of the saga, for people")    \
@@ -129,13 +134,16 @@ enum value_kind {
       "what counts: collect, fail-fast, race, first-ok, quorum:K or last")                         \
     X(SOFT, "soft", 0, NULL, VALUE_NONE, ON_REGION,                                                \
       "wait for ever instead of killing (except at shutdown)")                                     \
+    X(STRICT, "strict", 0, NULL, VALUE_NONE, ON_REGION,                                            \
+      "an obligation that leaks is a panic, not an error")                                         \
     X(FINALIZER, "finalizer", 0, "CMD", VALUE_ANY, ON_REGION,                                      \
       "shell command to run when the region closes; repeatable")                                   \
     X(TASKS_MAX, "tasks-max", 0, "N", VALUE_ANY, ON_REGION, "most live tasks in the region")       \
     X(CHILDREN_MAX, "children-max", 0, "N", VALUE_ANY, ON_REGION, "most child regions")            \
     X(ATTACH, "attach", 0, NULL, VALUE_NONE, ON(OPEN),                                             \
       "stay, and cancel the region when this command ends")                                        \
-    X(LABEL, "label", 0, "TEXT", VALUE_ANY, ON_PROCESS, "what listings show (default CMD)")        \
+    X(LABEL, "label", 0, "TEXT", VALUE_ANY, ON_PROCESS | ON(OBLIGATION),                           \
+      "what listings show (default CMD)")                                                          \
     X(ENV, "env", 'e', "NAME[=VALUE]", VALUE_ANY, ON_PROCESS | ON(SAGA),                           \
       "set a variable; without =VALUE pass the current one; repeatable")                           \
     X(CLEAR_ENV, "clear-env", 0, NULL, VALUE_NONE, ON_PROCESS | ON(SAGA),                          \
@@ -176,8 +184,22 @@ enum value_kind {
     X(FINISH, "finish", 0, NULL, VALUE_NONE, ON(CLOSE), "let what runs end by itself")             \
     X(NO_WAIT, "no-wait", 0, NULL, VALUE_NONE, ON(CLOSE) | ON(CANCEL) | ON(SHUTDOWN) | ON(DRAIN),  \
       "ask for it and return")                                                                     \
-    X(MESSAGE, "message", 'm', "TEXT", VALUE_ANY, ON(CLOSE) | ON(CANCEL) | ON(SAGA),               \
-      "why, for the record")                                                                       \
+    X(MESSAGE, "message", 'm', "TEXT", VALUE_ANY,                                                  \
+      ON(CLOSE) | ON(CANCEL) | ON(SAGA) | ON(OBLIGATION), "why, for the record")                   \
+    X(OWED_TIMEOUT, "timeout", 0, "DUR", VALUE_ANY, ON(OBLIGATION),                                \
+      "abort it when it has taken that long")                                                      \
+    X(HOLDER, "holder", 0, "ID", VALUE_ANY, ON(OBLIGATIONS),                                       \
+      "only what that task or session holds")                                                      \
+    X(KIND, "kind", 0, "KIND", VALUE_ANY, ON(OBLIGATIONS),                                         \
+      "only that kind: send-permit, ack, lease or io-op")                                          \
+    X(TTL, "ttl", 0, "DUR", VALUE_ANY, ON(LEASE),                                                  \
+      "how long it is held unless renewed (default 30s)")                                          \
+    X(LEASE_TIMEOUT, "timeout", 0, "DUR", VALUE_ANY, ON(LEASE),                                    \
+      "wait for it no longer than that; exit 75")                                                  \
+    X(LEASE_WAIT, "wait", 'w', "DUR", VALUE_ANY, ON(LEASE), "the same, as flock(1) spells it")     \
+    X(NONBLOCK, "nonblock", 'n', NULL, VALUE_NONE, ON(LEASE), "do not wait for it; exit 75")       \
+    X(CONFLICT_EXIT, "conflict-exit-code", 'E', "N", VALUE_ANY, ON(LEASE),                         \
+      "exit by N, not 75, when another holds it")                                                  \
     X(WITHIN, "within", 0, "DUR", VALUE_ANY, ON(SHUTDOWN), "be gone by then; shortens draining")   \
     X(ALL, "all", 'a', NULL, VALUE_NONE, ON(TREE) | ON(PS) | ON(SAGA),                             \
       "also what has ended and is still remembered")                                               \
