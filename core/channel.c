@@ -14,8 +14,7 @@ event_of_channel(enum event_kind kind, const struct kernel *k, uint32_t channel)
 {
     const struct channel *c = channel_at(k, channel);
 
-    return (struct event){
-        .kind = kind, .uid = c->uid, .region = c->region_id, .subject = c->id};
+    return (struct event){.kind = kind, .uid = c->uid, .region = c->region_id, .subject = c->id};
 }
 
 struct event
@@ -24,18 +23,16 @@ event_of_message(enum event_kind kind, const struct kernel *k, uint32_t message)
     const struct message *m = message_at(k, message);
     const struct channel *c = channel_at(k, m->channel);
 
-    return (struct event){.kind = kind,
-                          .uid = c->uid,
-                          .region = c->region_id,
-                          .subject = m->id,
-                          .value = c->id};
+    return (struct event){
+        .kind = kind, .uid = c->uid, .region = c->region_id, .subject = m->id, .value = c->id};
 }
 
 bool
 channel_event_volatile(const struct kernel *k, const struct event *ev)
 {
-    uint32_t i = channel_of_id(
-        k, ev->kind == EV_CHANNEL_SEALED || ev->kind == EV_CHANNEL_CLOSED ? ev->subject : ev->value);
+    uint32_t i = channel_of_id(k, ev->kind == EV_CHANNEL_SEALED || ev->kind == EV_CHANNEL_CLOSED
+                                      ? ev->subject
+                                      : ev->value);
     uint32_t m = ev->kind == EV_MESSAGE_DISCARDED ? message_of_id(k, ev->subject) : NIL;
 
     if (m != NIL)
@@ -86,7 +83,8 @@ channel_intake(const struct kernel *k, const struct channel *c, struct refusal *
         return REFUSE(why, ASUP_EENDED, "the channel is sealed and takes nothing more");
     /* Nothing is lost quietly: who may keep no more dead letters sends no more. */
     if (u != NULL && u->dead >= k->config.limits.dead_letters_per_user) {
-        (void)REFUSE(why, ASUP_EBUSY, "as many dead letters are kept as may: retry or discard some");
+        (void)REFUSE(why, ASUP_EBUSY,
+                     "as many dead letters are kept as may: retry or discard some");
         why->limit = "dead-letters-per-user";
     }
     return why->code;
@@ -172,8 +170,7 @@ open_memory(struct kernel *k, const struct input *in)
     return request_reserve(k, in, &need) && arena_reserve(&k->channels.records, a, 1) &&
            index_reserve(&k->channels.ids, a, 1) && index_reserve(&k->channels.names, a, 1) &&
            heap_want(&k->heap, a, &texts, name) && heap_reserve(&k->heap, a, &texts) &&
-           arena_reserve(&k->users, a, 1) && index_reserve(&k->user_ids, a, 1) &&
-           reserve(k, &need);
+           arena_reserve(&k->users, a, 1) && index_reserve(&k->user_ids, a, 1) && reserve(k, &need);
 }
 
 static struct asup_ref
@@ -313,9 +310,8 @@ send_memory(struct kernel *k, const struct input *in)
     const struct kernel_allocator *a = &k->allocator;
     struct channel_store *s = &k->channels;
     size_t size = in->u.send.data.size;
-    struct need need = {.events = 4,
-                        .obligations = 1,
-                        .scratch = sizeof(struct sent_payload) + size + 256};
+    struct need need = {
+        .events = 4, .obligations = 1, .scratch = sizeof(struct sent_payload) + size + 256};
     struct heap_need texts = {{0}};
 
     return request_reserve(k, in, &need) && arena_reserve(&s->messages, a, 1) &&
@@ -381,9 +377,8 @@ channel_send(struct kernel *k, const struct input *in, struct refusal *why, stru
     if (i == NIL)
         return why->code;
     c = channel_at(k, i);
-    if (send_admits(k, c, &in->caller, why) != 0 ||
-        channel_intake(k, c, why) != 0 || channel_room(c, why) != 0 ||
-        limit_bytes(k, c->uid, in->u.send.data.size, why) != 0)
+    if (send_admits(k, c, &in->caller, why) != 0 || channel_intake(k, c, why) != 0 ||
+        channel_room(c, why) != 0 || limit_bytes(k, c->uid, in->u.send.data.size, why) != 0)
         return why->code;
     if (!send_memory(k, in))
         return REFUSE(why, ASUP_ENOMEM, "no memory for the message");
@@ -392,7 +387,8 @@ channel_send(struct kernel *k, const struct input *in, struct refusal *why, stru
     return 0;
 }
 
-/* ---- All requests of the family ------------------------------------------------------------------ */
+/* ---- All requests of the family
+ * ------------------------------------------------------------------ */
 
 int
 channel_request(struct kernel *k, const struct input *in, struct refusal *why, bool *parked,

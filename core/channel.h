@@ -69,24 +69,23 @@ void messages_take(struct kernel *k, struct channel *c);
 struct event event_of_channel(enum event_kind kind, const struct kernel *k, uint32_t channel);
 struct event event_of_message(enum event_kind kind, const struct kernel *k, uint32_t message);
 /* The live channel a request names, as one its caller may use; NIL: refused. */
-uint32_t channel_lookup(const struct kernel *k, const struct input *in, uint64_t id,
-                        struct refusal *why);
+uint32_t
+channel_lookup(const struct kernel *k, const struct input *in, uint64_t id, struct refusal *why);
 /* Whether a new message may come in: not sealed, and room for its dead letter. */
 int channel_intake(const struct kernel *k, const struct channel *c, struct refusal *why);
 /* Room for a permit or message. */
 int channel_room(const struct channel *c, struct refusal *why);
 /* The obligation a request is about, if the caller holds it and it is of that kind
  * (enum asup_obligation_kind); else NIL. */
-uint32_t held_as(const struct kernel *k, const struct input *in, uint8_t kind,
-                 struct refusal *why);
+uint32_t held_as(const struct kernel *k, const struct input *in, uint8_t kind, struct refusal *why);
 /* Give the caller a permit. Memory was reserved. */
 struct asup_ref permit_give(struct kernel *k, uint32_t channel, const struct caller *who);
 
 /* delivery.c */
 bool delivery_reserve(struct kernel *k);
 /* Hand over the next message. Memory was reserved. */
-struct asup_ref deliver(struct kernel *k, uint32_t channel, const struct caller *who,
-                        uint64_t ack_timeout_ns);
+struct asup_ref
+deliver(struct kernel *k, uint32_t channel, const struct caller *who, uint64_t ack_timeout_ns);
 /* A message comes back, or is a dead letter by it. */
 void message_return(struct kernel *k, uint32_t message, struct asup_ref holder, uint8_t why,
                     struct bytes note);

@@ -30,8 +30,7 @@ message_die(struct kernel *k, uint32_t message, struct asup_ref holder, uint8_t 
 /* ---- Retry and discard ------------------------------------------------------------- */
 
 static int
-retry_check(struct kernel *k, const struct input *in, uint32_t i, uint32_t *to,
-            struct refusal *why)
+retry_check(struct kernel *k, const struct input *in, uint32_t i, uint32_t *to, struct refusal *why)
 {
     uint64_t id = in->u.dead_retry.channel;
     const struct channel *c;

@@ -105,7 +105,8 @@ ack_gone(struct kernel *k, const struct obligation_gone *g)
                        g->why == OBLIGATION_ASKED ? g->text : no_note);
 }
 
-/* ---- Handing over ------------------------------------------------------------------------------- */
+/* ---- Handing over -------------------------------------------------------------------------------
+ */
 
 bool
 delivery_reserve(struct kernel *k)
@@ -170,7 +171,8 @@ receive(struct kernel *k, const struct input *in, struct refusal *why, bool *par
     return 0;
 }
 
-/* ---- Ack, nack, extend ------------------------------------------------------------------------------ */
+/* ---- Ack, nack, extend
+ * ------------------------------------------------------------------------------ */
 
 static int
 ack(struct kernel *k, const struct input *in, struct refusal *why, struct asup_ref *made)
@@ -265,7 +267,8 @@ delivery_request(struct kernel *k, const struct input *in, struct refusal *why, 
     }
 }
 
-/* ---- Serving who is parked --------------------------------------------------------------------------- */
+/* ---- Serving who is parked
+ * --------------------------------------------------------------------------- */
 
 /* Whether what a parked request asks for may still be given. 0 or a code. */
 static int
@@ -357,7 +360,8 @@ channel_serve(struct kernel *k, uint32_t i)
     return true;
 }
 
-/* ---- The queue of channels that changed ---------------------------------------------------------------- */
+/* ---- The queue of channels that changed
+ * ---------------------------------------------------------------- */
 
 void
 work_channel(struct kernel *k, uint32_t i)

@@ -103,8 +103,8 @@ kernel_message(const struct kernel *k, uint64_t id, struct message_view *out)
         .received = m->state == MESSAGE_OUT,
         .dead = m->state == MESSAGE_DEAD,
         .dead_at = m->dead_at,
-        .dead_until = m->state == MESSAGE_DEAD ? time_add(m->dead_at, c->dead_retention_ns)
-                                               : ASUP_NEVER,
+        .dead_until =
+            m->state == MESSAGE_DEAD ? time_add(m->dead_at, c->dead_retention_ns) : ASUP_NEVER,
         .dead_why = m->dead_why,
         .note = heap_get(&k->heap, m->note),
     };

@@ -27,7 +27,7 @@
 
 enum channel_flag {
     CHANNEL_SEALED = 1 << 0,
-    CHANNEL_CLOSED = 1 << 1, /* with its region; kept for its dead letters */
+    CHANNEL_CLOSED = 1 << 1,   /* with its region; kept for its dead letters */
     CHANNEL_VOLATILE = 1 << 2, /* its region was (R-DUR-1) */
 };
 
@@ -36,11 +36,11 @@ struct channel {
     uint64_t name_key; /* of region and name */
     uint64_t region_id;
     uint64_t ack_timeout_ns, permit_timeout_ns, dead_retention_ns;
-    uint64_t sent, consumed;  /* ever */
+    uint64_t sent, consumed;   /* ever */
     uint64_t died, taken_back; /* ever: became dead letters; came by a retry */
-    uint64_t bytes;           /* of the messages in it, dead ones left out */
-    uint32_t region;          /* NIL: closed */
-    uint32_t next, prev;      /* in its region, by id */
+    uint64_t bytes;            /* of the messages in it, dead ones left out */
+    uint32_t region;           /* NIL: closed */
+    uint32_t next, prev;       /* in its region, by id */
     uint32_t uid;
     uint32_t capacity;
     uint32_t nacks_max, timeouts_max;
@@ -67,8 +67,8 @@ struct message {
     asup_time sent_at;
     asup_time dead_at;
     uint32_t channel;
-    uint32_t next, prev;             /* in its channel, or among the dead */
-    uint32_t history;                /* NIL: it never was received */
+    uint32_t next, prev; /* in its channel, or among the dead */
+    uint32_t history;    /* NIL: it never was received */
     uint32_t deliveries;
     uint32_t nacks, deaths, timeouts; /* since it was sent or retried */
     uint8_t state;                    /* enum message_state */

@@ -174,6 +174,7 @@ operands_check(struct args *args, struct usage_error *error)
         [OPERANDS_IDS] = "an id such as t7 or r3, or a region's path such as /web",
         [OPERANDS_WORD] = "a word",
         [OPERANDS_WORDS] = "a word that says what",
+        [OPERANDS_CHANNEL_COMMAND] = "a channel: an id such as c4, or a path such as /web/orders",
         [OPERANDS_WORDS_COMMAND] = "to be told what to do",
     };
     const struct verb *verb = args->verb;
@@ -200,6 +201,7 @@ operands_check(struct args *args, struct usage_error *error)
         most = 1;
         break;
     case OPERANDS_WORDS:
+    case OPERANDS_CHANNEL_COMMAND:
     case OPERANDS_REGIONS:
     case OPERANDS_IDS:
     case OPERANDS_WORDS_COMMAND:
@@ -242,7 +244,9 @@ take_command(struct args *args, int argc, char **argv, struct usage_error *error
     if (take_options(args, argc, argv, args->verb, true, error) != 0)
         return -1;
     bool ended = strcmp(argv[optind - 1], "--") == 0;
-    if (args->verb->operands == OPERANDS_REGION_COMMAND && optind < argc) {
+    if ((args->verb->operands == OPERANDS_REGION_COMMAND ||
+         args->verb->operands == OPERANDS_CHANNEL_COMMAND) &&
+        optind < argc) {
         args->operands = &argv[optind++];
         args->operand_count = 1;
         if (!ended && take_options(args, argc, argv, args->verb, true, error) != 0)
@@ -315,7 +319,8 @@ args_parse(struct args *args, int argc, char **argv, struct usage_error *error)
     argv += optind;
     optind = 0;
     if (args->verb->operands == OPERANDS_COMMAND ||
-        args->verb->operands == OPERANDS_REGION_COMMAND) {
+        args->verb->operands == OPERANDS_REGION_COMMAND ||
+        args->verb->operands == OPERANDS_CHANNEL_COMMAND) {
         if (take_command(args, argc, argv, error) != 0)
             return -1;
     } else if (args->verb->operands == OPERANDS_WORDS_COMMAND) {

@@ -236,8 +236,12 @@ script_zsh(struct text *out)
             text_add(out, v == VERB_HELP ? "        '1: :{_describe verb verbs}'"
                                          : "        '1:shell:(bash zsh fish)'");
             break;
+        case OPERANDS_CHANNEL_COMMAND:
+            text_add(out, "        '1:channel:' '*:: :_normal'");
+            break;
         case OPERANDS_WORDS: /* the words of saga, in the synopsis as well */
-            text_add(out, "        '1:what:(" SAGA_WORDS ")' '*:file:_files'");
+            text_add(out, v == VERB_SAGA ? "        '1:what:(" SAGA_WORDS ")' '*:file:_files'"
+                                         : "        '*: :_files'");
             break;
         case OPERANDS_WORDS_COMMAND:
             text_add(out, v == VERB_LEASE ? "        '1:what:(run acquire renew release)'"

@@ -14,11 +14,30 @@
 /* Milliseconds to wait where no daemon lives: it may be just starting. */
 #define NOBODY_TIMEOUT_MS 250
 
+/* 32 hexadecimal digits. */
+static bool
+ctl_secret_parse(const char *text, uint8_t secret[ASUP_SECRET_SIZE])
+{
+    if (text == NULL || strlen(text) != (size_t)2 * ASUP_SECRET_SIZE ||
+        strspn(text, "0123456789abcdefABCDEF") != (size_t)2 * ASUP_SECRET_SIZE)
+        return false;
+    for (size_t i = 0; i < ASUP_SECRET_SIZE; i++) {
+        char pair[3] = {text[2 * i], text[2 * i + 1], '\0'};
+
+        secret[i] = (uint8_t)strtoul(pair, NULL, 16);
+    }
+    return true;
+}
+
 void
 ctl_client_options(struct ctl *ctl, struct asup_client_options *how)
 {
     asup_client_options_init(how);
     how->url = args_value(&ctl->args, OPTION_SOCKET);
+    if (ctl_secret_parse(getenv("ASUPERSYNC_SESSION"), ctl->session)) {
+        how->session_secret = ctl->session;
+        how->keep_session = true;
+    }
     how->cx = ctl->has_cx ? ctl->cx : NULL;
     how->without_cx = args_have(&ctl->args, OPTION_NO_CX);
 }
@@ -90,6 +109,10 @@ ctl_connect(struct ctl *ctl, const struct asup_client_options *given)
         how = *given;
     else
         ctl_client_options(ctl, &how);
+    if (how.without_session) {
+        how.session_secret = NULL;
+        how.keep_session = false;
+    }
     if (how.connect_timeout_ms > NOBODY_TIMEOUT_MS && !keeper_lives(ctl))
         how.connect_timeout_ms = NOBODY_TIMEOUT_MS;
     int rc = asup_client_connect(&how, &ctl->client, &error);

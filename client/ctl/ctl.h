@@ -36,6 +36,7 @@ struct ctl {
     struct asup_client *client; /* NULL before ctl_connect() */
     bool json;
     bool quiet;
+    uint8_t session[ASUP_SECRET_SIZE]; /* $ASUPERSYNC_SESSION */
     bool has_cx; /* --cx */
     uint8_t cx[ASUP_CX_SIZE];
     bool raw;          /* the terminal is raw: lines end in \r\n */
@@ -98,6 +99,14 @@ int verb_defer(struct ctl *ctl);
 int verb_wait(struct ctl *ctl);
 int verb_close(struct ctl *ctl);
 int verb_cancel(struct ctl *ctl);
+int verb_channels(struct ctl *ctl);
+int verb_channel(struct ctl *ctl);
+int verb_send(struct ctl *ctl);
+int verb_receive(struct ctl *ctl);
+int verb_ack(struct ctl *ctl);
+int verb_nack(struct ctl *ctl);
+int verb_dead(struct ctl *ctl);
+int verb_session(struct ctl *ctl);
 int verb_saga(struct ctl *ctl);
 int verb_tree(struct ctl *ctl);
 int verb_ps(struct ctl *ctl);

@@ -36,6 +36,11 @@ void render_region(struct text *out, const struct look *look, const json_t *node
 void render_obligations(struct text *out, const struct look *look, const json_t *list);
 void render_leases(struct text *out, const struct look *look, const json_t *list);
 void render_why(struct text *out, const struct look *look, const json_t *why);
+void render_channels(struct text *out, const struct look *look, const json_t *channels);
+void render_channel(struct text *out, const struct look *look, const json_t *channel);
+void render_messages(struct text *out, const struct look *look, const json_t *messages);
+void render_message(struct text *out, const struct look *look, const json_t *message,
+                    const char *data, size_t size);
 void render_status(struct text *out, const struct look *look, const json_t *status);
 /* One line. */
 void render_event(struct text *out, const struct look *look, const json_t *event);

@@ -63,6 +63,58 @@ const struct verb_text verb_texts[VERB_COUNT] = {
                      "kills at once.\n",
                      "cancel t12\n"
                      "cancel --drain 0s --message 'wrong input' /import\n"},
+    [VERB_CHANNELS] = {"list channels", "", "channels\nchannels /web\n"},
+    [VERB_CHANNEL] = {"open, seal or show channels",
+                      "A channel is named by its id (c4) or by the path of its region and its name\n"
+                      "(/web/orders). seal ends its intake: what it holds can still be received,\n"
+                      "then receivers are told that it has ended. A channel closes with its\n"
+                      "region; what was not consumed is kept among the dead letters.\n",
+                      "channel open --capacity 100 --ack-timeout 1m /web/orders\n"
+                      "channel stat /web/orders\n"
+                      "channel seal /web/orders\n"},
+    [VERB_SEND] = {"send a message to a channel",
+                   "The message is the text, or --input, or else standard input. Waits while the\n"
+                   "channel is full. Prints the id of the message.\n",
+                   "send /web/orders 'order 17'\n"
+                   "send --input order.json --timeout 5s /web/orders\n"
+                   "send --lines --input orders.txt /web/orders\n"},
+    [VERB_RECEIVE] =
+        {"receive messages from a channel",
+         "Without a command the message is written out, then acked. With one, it is the\n"
+         "command's standard input, and the command's end decides: exit 0 acks it, any\n"
+         "other end gives it back to its place with a note. While the command runs its\n"
+         "time is extended; it finds $ASUPERSYNC_MESSAGE, $ASUPERSYNC_CHANNEL,\n"
+         "$ASUPERSYNC_ACK and $ASUPERSYNC_DELIVERIES. If this command is killed, the\n"
+         "message goes back when its session ends. Exits like the command; 1 when the\n"
+         "channel has ended, 75 when --timeout ran out.\n"
+         "--no-ack prints the id of the ack on the first line and leaves it open: to the\n"
+         "task this runs in, else to the session in $ASUPERSYNC_SESSION (see session).\n",
+         "receive /web/orders\n"
+         "receive --count 0 /web/orders -- ./handle-order\n"
+         "receive --timeout 0s --no-ack --json /web/orders\n"},
+    [VERB_ACK] = {"commit acks: their messages are consumed",
+                  "For what receive --no-ack left open. An ack whose time ran out is refused as\n"
+                  "expired: its message went back and may be received again.\n",
+                  "ack o9\n"
+                  "ack --extend 5m o9\n"},
+    [VERB_NACK] = {"give messages back to their place",
+                   "The next receiver gets it; past the cap of its channel it becomes a dead\n"
+                   "letter.\n",
+                   "nack --note 'no such customer' o9\n"},
+    [VERB_DEAD] = {"show dead letters, send them again or forget them",
+                   "list shows them, oldest first; show one with its history and data; retry puts\n"
+                   "them back, at the end of the channel they came from or of --to; discard\n"
+                   "forgets them. --all takes all that --in and --channel select.\n",
+                   "dead list --channel /web/orders\n"
+                   "dead show m21\n"
+                   "dead retry --to /web/orders m21 m22\n"
+                   "dead discard --all --in /web\n"},
+    [VERB_SESSION] = {"begin a session for several commands, print its secret",
+                      "Commands that find it in $ASUPERSYNC_SESSION act in that session: what one\n"
+                      "holds, such as an ack that receive --no-ack left open, another may settle.\n"
+                      "It ends when no command was run with it for its time to live (30s, or --ttl).\n"
+                      "A task needs none: what its commands hold is the task's.\n",
+                      "session --ttl 10m\n"},
     [VERB_SAGA] =
         {"run steps that are undone in reverse when one fails",
          "Each step has a compensation, recorded before its action starts. When a step\n"

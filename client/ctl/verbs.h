@@ -23,6 +23,7 @@ enum operands {
     OPERANDS_IDS,            /* one or more tasks or regions */
     OPERANDS_WORD,           /* one word of the verb's own, or none */
     OPERANDS_WORDS,          /* a word of the verb's own, and what that takes */
+    OPERANDS_CHANNEL_COMMAND, /* CHANNEL [-- CMD [ARG...]] */
     OPERANDS_WORDS_COMMAND,  /* words of the verb's own, and after -- a command */
 };
 
@@ -35,6 +36,14 @@ enum operands {
     X(WAIT, "wait", OPERANDS_IDS, "ID...")                                                         \
     X(CLOSE, "close", OPERANDS_REGIONS, "REGION...")                                               \
     X(CANCEL, "cancel", OPERANDS_IDS, "ID...")                                                     \
+    X(CHANNELS, "channels", OPERANDS_REGION, "[REGION]")                                           \
+    X(CHANNEL, "channel", OPERANDS_WORDS, "open|seal|stat CHANNEL...")                             \
+    X(SEND, "send", OPERANDS_WORDS, "CHANNEL [TEXT...]")                                           \
+    X(RECEIVE, "receive", OPERANDS_CHANNEL_COMMAND, "CHANNEL [-- CMD [ARG...]]")                   \
+    X(ACK, "ack", OPERANDS_WORDS, "OBLIGATION...")                                                 \
+    X(NACK, "nack", OPERANDS_WORDS, "OBLIGATION...")                                               \
+    X(DEAD, "dead", OPERANDS_WORDS, "list|show|retry|discard [MESSAGE...]")                        \
+    X(SESSION, "session", OPERANDS_NONE, "")                                                       \
     X(SAGA, "saga", OPERANDS_WORDS,                                                                \
       "run FILE|list|show|wait|resolve|begin|step|complete|abort [ARG...]")                        \
     X(TREE, "tree", OPERANDS_REGION, "[REGION]")                                                   \
@@ -201,11 +210,39 @@ enum value_kind {
     X(CONFLICT_EXIT, "conflict-exit-code", 'E', "N", VALUE_ANY, ON(LEASE),                         \
       "exit by N, not 75, when another holds it")                                                  \
     X(WITHIN, "within", 0, "DUR", VALUE_ANY, ON(SHUTDOWN), "be gone by then; shortens draining")   \
-    X(ALL, "all", 'a', NULL, VALUE_NONE, ON(TREE) | ON(PS) | ON(SAGA),                             \
+    X(CHANNEL_TIMEOUT, "timeout", 0, "DUR", VALUE_ANY, ON(SEND) | ON(RECEIVE),                     \
+      "wait no longer than that for room or a message; exit 75")                                   \
+    X(CAPACITY, "capacity", 0, "N", VALUE_ANY, ON(CHANNEL),                                        \
+      "open: messages, permits and unacknowledged together (default 1024)")                        \
+    X(ACK_TIMEOUT, "ack-timeout", 0, "DUR", VALUE_ANY, ON(CHANNEL) | ON(RECEIVE),                  \
+      "time a receiver has to ack")                                                                \
+    X(PERMIT_TIMEOUT, "permit-timeout", 0, "DUR", VALUE_ANY, ON(CHANNEL),                          \
+      "open: time a sender has to use its permit")                                                 \
+    X(NACKS_MAX, "nacks-max", 0, "N", VALUE_ANY, ON(CHANNEL),                                      \
+      "open: nacks and deaths that make a message a dead letter; 0: none")                         \
+    X(TIMEOUTS_MAX, "timeouts-max", 0, "N", VALUE_ANY, ON(CHANNEL), "open: likewise ack timeouts") \
+    X(KEEP_DEAD, "keep-dead", 0, "DUR", VALUE_ANY, ON(CHANNEL),                                    \
+      "open: how long a dead letter is kept")                                                      \
+    X(INPUT, "input", 'i', "FILE", VALUE_FILE, ON(SEND), "what to send; - is standard input")      \
+    X(LINES, "lines", 0, NULL, VALUE_NONE, ON(SEND), "a message for each line of the input")       \
+    X(MESSAGES, "count", 'n', "N", VALUE_ANY, ON(RECEIVE),                                         \
+      "so many messages (default 1); 0: until the channel has ended")                              \
+    X(NO_ACK, "no-ack", 0, NULL, VALUE_NONE, ON(RECEIVE),                                          \
+      "leave the ack to a later ack or nack; its id is printed first")                             \
+    X(EXTEND, "extend", 0, "DUR", VALUE_ANY, ON(ACK),                                              \
+      "do not ack yet: that much time from now on")                                                \
+    X(NOTE, "note", 'm', "TEXT", VALUE_ANY, ON(NACK), "why, kept with the message")                \
+    X(DEAD_IN, "in", 0, "REGION", VALUE_REGION, ON(DEAD), "only of that region's channels")        \
+    X(DEAD_CHANNEL, "channel", 0, "CHANNEL", VALUE_ANY, ON(DEAD), "only of that channel")          \
+    X(TO, "to", 0, "CHANNEL", VALUE_ANY, ON(DEAD),                                                 \
+      "retry: into that channel (default: where it came from)")                                    \
+    X(TTL, "ttl", 0, "DUR", VALUE_ANY, ON(SESSION), "how long it outlives the last command")       \
+    X(ALL, "all", 'a', NULL, VALUE_NONE, ON(TREE) | ON(PS) | ON(SAGA) | ON(DEAD),                  \
       "also what has ended and is still remembered")                                               \
     X(DEPTH, "depth", 'L', "N", VALUE_ANY, ON(TREE), "no deeper than N levels")                    \
     X(FOLLOW, "follow", 'f', NULL, VALUE_NONE, ON(LOGS) | ON(EVENTS), "keep on as more comes")     \
-    X(RAW, "raw", 0, NULL, VALUE_NONE, ON(LOGS), "to a terminal, too, write every byte as it is")  \
+    X(RAW, "raw", 0, NULL, VALUE_NONE, ON(LOGS) | ON(DEAD),                                        \
+      "to a terminal, too, write every byte as it is; dead show: the data alone")                  \
     X(OFFSET, "offset", 0, "N", VALUE_ANY, ON(LOGS), "from that byte on")                          \
     X(SINCE, "since", 0, "SEQ", VALUE_ANY, ON(EVENTS), "from that sequence number on")             \
     X(EVENTS_REGION, "in", 0, "REGION", VALUE_REGION, ON(EVENTS), "only that region's")            \

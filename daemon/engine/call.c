@@ -57,8 +57,12 @@ call_refused(struct call *c, const struct answer *a)
     snprintf(c->error.hint, sizeof c->error.hint, "%s", refusal_hint(a->code));
     if (a->limit) {
         snprintf(c->error.limit, sizeof c->error.limit, "%s", a->limit);
-        snprintf(c->error.hint, sizeof c->error.hint,
-                 "wait until something ends, or raise limits.%s in asupersyncd.yaml", a->limit);
+        if (strcmp(a->limit, "channel-capacity") == 0)
+            snprintf(c->error.hint, sizeof c->error.hint,
+                     "wait for room with channel.reserve and timeout_ns, or open a larger channel");
+        else
+            snprintf(c->error.hint, sizeof c->error.hint,
+                     "wait until something ends, or raise limits.%s in asupersyncd.yaml", a->limit);
     }
     return a->code;
 }

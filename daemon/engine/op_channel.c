@@ -212,8 +212,7 @@ body_delivery(struct proto_writer *w, struct engine *e, uint64_t obligation)
     struct obligation_view o;
     struct message_view m;
 
-    if (!kernel_obligation(e->kernel, obligation, &o) ||
-        !kernel_message(e->kernel, o.message, &m))
+    if (!kernel_obligation(e->kernel, obligation, &o) || !kernel_message(e->kernel, o.message, &m))
         return false; /* settled meanwhile */
     pw_map(w);
     key_id(w, "obligation", ASUP_SORT_OBLIGATION, obligation);
@@ -442,7 +441,8 @@ op_channel_send(struct call *c)
     return 0;
 }
 
-/* ---- Receiving -------------------------------------------------------------------------------- */
+/* ---- Receiving --------------------------------------------------------------------------------
+ */
 
 int
 op_channel_receive(struct call *c)
@@ -519,7 +519,8 @@ op_channel_extend(struct call *c)
     return 0;
 }
 
-/* ---- Messages and dead letters ------------------------------------------------------------------- */
+/* ---- Messages and dead letters
+ * ------------------------------------------------------------------- */
 
 int
 op_channel_message(struct call *c)
@@ -614,6 +615,5 @@ op_channel_retry(struct call *c)
 int
 op_channel_discard(struct call *c)
 {
-    return settle(
-        c, &(struct input){.kind = IN_DEAD_DISCARD, .subject = c->args->message.message});
+    return settle(c, &(struct input){.kind = IN_DEAD_DISCARD, .subject = c->args->message.message});
 }

@@ -96,9 +96,9 @@ ASUP_API int asup_client_channel_stat(struct asup_client *c, struct asup_channel
  * @param recursive  With those of the regions in it.
  * @param[out] out   Release with asup_channel_list_fini().
  */
-ASUP_API int asup_client_channel_list(struct asup_client *c, struct asup_region region,
-                                      bool recursive, struct asup_channel_list *out,
-                                      struct asup_error_info *err);
+ASUP_API int
+asup_client_channel_list(struct asup_client *c, struct asup_region region, bool recursive,
+                         struct asup_channel_list *out, struct asup_error_info *err);
 
 /* ---- Sending -------------------------------------------------------------------- */
 
@@ -111,9 +111,9 @@ ASUP_API int asup_client_channel_list(struct asup_client *c, struct asup_region 
  * @return 0, -ASUP_ETIMEDOUT, -ASUP_EBUSY (@p timeout_ms is 0 and it is full; or too
  *         many dead letters), -ASUP_EENDED (sealed), -ASUP_ECLOSED.
  */
-ASUP_API int asup_client_channel_reserve(struct asup_client *c, struct asup_channel channel,
-                                         int64_t timeout_ms, struct asup_obligation *out,
-                                         struct asup_error_info *err);
+ASUP_API int
+asup_client_channel_reserve(struct asup_client *c, struct asup_channel channel, int64_t timeout_ms,
+                            struct asup_obligation *out, struct asup_error_info *err);
 
 /**
  * Send into a permit.
@@ -226,9 +226,9 @@ ASUP_API int asup_client_channel_dead(struct asup_client *c, struct asup_channel
                                       struct asup_error_info *err);
 
 /** One message with its data. @param[out] out  Release with asup_message_info_fini(). */
-ASUP_API int asup_client_channel_message(struct asup_client *c, struct asup_message message,
-                                         struct asup_message_info *out,
-                                         struct asup_error_info *err);
+ASUP_API int
+asup_client_channel_message(struct asup_client *c, struct asup_message message,
+                            struct asup_message_info *out, struct asup_error_info *err);
 
 /** Put a dead letter back into a channel, at its end; {0}: the one it came from. */
 ASUP_API int asup_client_channel_retry(struct asup_client *c, struct asup_message message,

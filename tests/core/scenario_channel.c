@@ -139,7 +139,7 @@ say_about_channel(const char *name, const char *verb, struct words *w)
         const char *verb;
         enum input_kind kind;
     } settlements[] = {
-        {"acked", IN_CHANNEL_ACK},      {"nacked", IN_CHANNEL_NACK},
+        {"acked", IN_CHANNEL_ACK},       {"nacked", IN_CHANNEL_NACK},
         {"extended", IN_CHANNEL_EXTEND}, {"retried", IN_DEAD_RETRY},
         {"discarded", IN_DEAD_DISCARD},  {"given-back", IN_OBLIGATION_ABORT},
     };

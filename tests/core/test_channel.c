@@ -235,7 +235,8 @@ START_TEST(channel_receivers_are_served_in_order)
 }
 END_TEST
 
-/* ---- Time ------------------------------------------------------------------------------------- */
+/* ---- Time -------------------------------------------------------------------------------------
+ */
 
 /* §4: the ack's time: Aborted, a late commit is Expired, and the receiver gets
  * nothing more until it speaks. */
@@ -293,7 +294,8 @@ START_TEST(an_ack_is_extended)
 }
 END_TEST
 
-/* ---- Dead letters ---------------------------------------------------------------------------------- */
+/* ---- Dead letters
+ * ---------------------------------------------------------------------------------- */
 
 /* Ask 13: the cap counts the deaths of receivers as well as their nacks. */
 START_TEST(dead_letters_poison)
@@ -421,7 +423,8 @@ START_TEST(R_SCH_4_channels)
 }
 END_TEST
 
-/* ---- Seal ---------------------------------------------------------------------------------------- */
+/* ---- Seal
+ * ---------------------------------------------------------------------------------------- */
 
 /* §4: reserves are refused; receive answers Ended when nothing is left. */
 START_TEST(seal_ends_the_intake)
@@ -463,7 +466,8 @@ START_TEST(seal_what_comes_back)
 }
 END_TEST
 
-/* ---- The end of the region ----------------------------------------------------------------------- */
+/* ---- The end of the region
+ * ----------------------------------------------------------------------- */
 
 /* R-REG-2, R-OBL-4: while draining nothing new is admitted; what was received
  * is acked; at T what is held outside is Aborted. */
@@ -576,7 +580,8 @@ START_TEST(the_close_of_a_large_channel)
 }
 END_TEST
 
-/* ---- Requests --------------------------------------------------------------------------------------- */
+/* ---- Requests
+ * --------------------------------------------------------------------------------------- */
 
 /* R-IDM-1: a repeat of a receive gets the same ack, parked or not. */
 START_TEST(R_IDM_1_a_repeated_receive)
