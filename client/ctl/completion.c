@@ -22,6 +22,22 @@ first_of_name(enum verb_id verb, int id)
 
 #define SAGA_WORDS "run list show wait resolve begin step complete abort"
 
+/* The words that a verb of several words begins with; NULL: it has none. */
+static const char *
+words_of(int verb)
+{
+    switch (verb) {
+    case VERB_SAGA:
+        return SAGA_WORDS;
+    case VERB_CHANNEL:
+        return "open seal stat";
+    case VERB_DEAD:
+        return "list show retry discard";
+    default:
+        return NULL;
+    }
+}
+
 static bool
 takes_ids(enum operands operands)
 {
@@ -116,8 +132,8 @@ script_bash(struct text *out)
         }
         if (v == VERB_COMPLETION)
             text_add(out, "bash zsh fish");
-        if (v == VERB_SAGA)
-            text_add(out, SAGA_WORDS);
+        if (words_of(v) != NULL)
+            text_add(out, words_of(v));
         if (v == VERB_HELP) {
             for (int other = 0; other < VERB_COUNT; other++)
                 text_addf(out, "%s ", verbs[other].name);
@@ -239,9 +255,11 @@ script_zsh(struct text *out)
         case OPERANDS_CHANNEL_COMMAND:
             text_add(out, "        '1:channel:' '*:: :_normal'");
             break;
-        case OPERANDS_WORDS: /* the words of saga, in the synopsis as well */
-            text_add(out, v == VERB_SAGA ? "        '1:what:(" SAGA_WORDS ")' '*:file:_files'"
-                                         : "        '*: :_files'");
+        case OPERANDS_WORDS:
+            if (words_of(v) != NULL)
+                text_addf(out, "        '1:what:(%s)' '*:file:_files'", words_of(v));
+            else
+                text_add(out, "        '*: :_files'");
             break;
         case OPERANDS_WORDS_COMMAND:
             text_add(out, v == VERB_LEASE ? "        '1:what:(run acquire renew release)'"
@@ -341,8 +359,8 @@ script_fish(struct text *out)
         else if (verbs[v].operands == OPERANDS_COMMAND)
             text_addf(out, "complete -c asupersyncctl%s -a '(__fish_complete_subcommand)'\n",
                       condition.data);
-        else if (v == VERB_SAGA)
-            text_addf(out, "complete -c asupersyncctl%s -a '" SAGA_WORDS "'\n", condition.data);
+        else if (words_of(v) != NULL)
+            text_addf(out, "complete -c asupersyncctl%s -a '%s'\n", condition.data, words_of(v));
         else if (v == VERB_COMPLETION)
             text_addf(out, "complete -c asupersyncctl%s -a 'bash zsh fish'\n", condition.data);
     }
