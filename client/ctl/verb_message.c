@@ -396,7 +396,7 @@ verb_session(struct ctl *ctl)
     struct asup_client_options how;
     json_t *times = json_object();
     struct text hex = {0};
-    int rc = request_duration(ctl, times, OPTION_TTL, "ttl_ns");
+    int rc = request_duration(ctl, times, OPTION_SESSION_TTL, "ttl_ns");
 
     ctl_client_options(ctl, &how);
     how.session_secret = NULL;

@@ -16,15 +16,15 @@
 /* What follows the options of a verb. */
 enum operands {
     OPERANDS_NONE,
-    OPERANDS_COMMAND,        /* [--] CMD [ARG...] */
-    OPERANDS_REGION_COMMAND, /* REGION [--] CMD [ARG...] */
-    OPERANDS_REGION,         /* a region, or none for "/" */
-    OPERANDS_REGIONS,        /* one or more regions */
-    OPERANDS_IDS,            /* one or more tasks or regions */
-    OPERANDS_WORD,           /* one word of the verb's own, or none */
-    OPERANDS_WORDS,          /* a word of the verb's own, and what that takes */
+    OPERANDS_COMMAND,         /* [--] CMD [ARG...] */
+    OPERANDS_REGION_COMMAND,  /* REGION [--] CMD [ARG...] */
+    OPERANDS_REGION,          /* a region, or none for "/" */
+    OPERANDS_REGIONS,         /* one or more regions */
+    OPERANDS_IDS,             /* one or more tasks or regions */
+    OPERANDS_WORD,            /* one word of the verb's own, or none */
+    OPERANDS_WORDS,           /* a word of the verb's own, and what that takes */
     OPERANDS_CHANNEL_COMMAND, /* CHANNEL [-- CMD [ARG...]] */
-    OPERANDS_WORDS_COMMAND,  /* words of the verb's own, and after -- a command */
+    OPERANDS_WORDS_COMMAND,   /* words of the verb's own, and after -- a command */
 };
 
 /* X(NAME, "name", operands, "operands in the synopsis") */
@@ -236,7 +236,8 @@ enum value_kind {
     X(DEAD_CHANNEL, "channel", 0, "CHANNEL", VALUE_ANY, ON(DEAD), "only of that channel")          \
     X(TO, "to", 0, "CHANNEL", VALUE_ANY, ON(DEAD),                                                 \
       "retry: into that channel (default: where it came from)")                                    \
-    X(TTL, "ttl", 0, "DUR", VALUE_ANY, ON(SESSION), "how long it outlives the last command")       \
+    X(SESSION_TTL, "ttl", 0, "DUR", VALUE_ANY, ON(SESSION),                                        \
+      "how long it outlives the last command")                                                     \
     X(ALL, "all", 'a', NULL, VALUE_NONE, ON(TREE) | ON(PS) | ON(SAGA) | ON(DEAD),                  \
       "also what has ended and is still remembered")                                               \
     X(DEPTH, "depth", 'L', "N", VALUE_ANY, ON(TREE), "no deeper than N levels")                    \
