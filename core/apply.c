@@ -338,6 +338,7 @@ kernel_apply(struct kernel *k, const struct event *ev)
     case EV_REGION_FORGOTTEN:
     case EV_REGION_CHARGED:
     case EV_REGION_LOST:
+    case EV_REGION_REOPENED:
         apply_region(k, ev);
         break;
     case EV_CHANNEL_OPENED:

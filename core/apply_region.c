@@ -388,6 +388,9 @@ apply_region(struct kernel *k, const struct event *ev)
     case EV_REGION_CHARGED:
         region_charged(k, ev, r);
         return;
+    case EV_REGION_REOPENED:
+        apply_reopened(k, ev);
+        break;
     case EV_REGION_LOST:
         region_lost(k, ev, i);
         break;

@@ -324,6 +324,7 @@ const struct table event_table = TABLE(struct event, event_fields);
     X(REGION_FORGOTTEN, 31, NONE, NULL)                                                            \
     X(REGION_CHARGED, 32, NONE, NULL)                                                              \
     X(REGION_LOST, 33, NONE, NULL)                                                                 \
+    X(REGION_REOPENED, 35, NONE, NULL)                                                             \
     X(REGION_DRAIN_ENDED, 34, NONE, NULL)                                                          \
     X(TASK_CREATED, 40, BYTES, &task_table)                                                        \
     X(TASK_DUE, 41, NONE, NULL)                                                                    \

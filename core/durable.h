@@ -150,7 +150,7 @@ bool kernel_recovering(const struct kernel *k);
  * it; a finalizer is run again (R-SAG-3).
  *
  * IN_RESUMED then
- *   - lets ids go on from u.resumed.id_first;
+ *   - lets ids go on from u.resumed.id_first, and event numbers from seq_first;
  *   - starts anew: time to live of sessions (all count as lost until they
  *     attach; of another boot: they end at once), watchdogs, declared
  *     responsiveness, samples, patience with starts and kills; leases, acks,
@@ -164,7 +164,9 @@ bool kernel_recovering(const struct kernel *k);
  *   - with a new keeper (same_keeper false) no process of before lives: every
  *     task that was ordered and not Completed is lost, as by IN_TASK_LOST;
  *     sweeps are ordered again;
- *   - QUIESCENT again when "/" is Closed.
+ *   - a new keeper is a daemon that was started anew: "/" opens again when it was
+ *     shut down, and what is left below it goes on ending;
+ *   - with the same one: QUIESCENT again when "/" is Closed.
  */
 
 #endif

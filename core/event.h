@@ -208,6 +208,7 @@ void task_move(struct kernel *k, struct task *t, uint8_t to);
 /* After a restart: leases begin anew; who served a volatile region does so no more. */
 void workers_anew(struct kernel *k, asup_time now);
 void workers_volatile_drop(struct kernel *k);
+void apply_reopened(struct kernel *k, const struct event *ev);
 /* After the limit of remembered requests has changed. */
 void sessions_trim(struct kernel *k);
 

@@ -352,10 +352,11 @@ struct input {
             bool failed;
         } journal;
         struct {
-            bool same_keeper;  /* tasks live on: START goes out again where it is owed */
-            bool same_boot;    /* else nothing of the former one lives */
-            uint64_t id_first; /* ids go on from here at least; 0: from what is known */
-        } resumed;             /* see durable.h */
+            bool same_keeper;   /* tasks live on: START goes out again where it is owed */
+            bool same_boot;     /* else nothing of the former one lives */
+            uint64_t id_first;  /* ids go on from here at least; 0: from what is known */
+            uint64_t seq_first; /* likewise the numbers of events */
+        } resumed;              /* see durable.h */
         struct {
             uint8_t secret_digest[16];
             uint64_t ttl_ns; /* 0: the configured one */
@@ -523,6 +524,7 @@ struct input {
     X(KEY_FORGOTTEN, "key-forgotten", OWN_ALL)                                                     \
     X(REASON_MADE, "reason-made", OWN_ALL)                                                         \
     X(REGION_CHARGED, "region-charged", OWN_ALL)                                                   \
+    X(REGION_REOPENED, "region-reopened", OWN_ALL)                                                 \
     X(REGION_LOST, "region-lost", OWN_ALL)                                                         \
     X(TASK_RERUN, "task-rerun", OWN_ALL)                                                           \
     X(JOURNAL_STATE, "journal-state", OWN_ALL)                                                     \
@@ -781,8 +783,12 @@ struct session_view {
     uint64_t ttl_ns;
     asup_time expires_at; /* ASUP_NEVER while connected */
     uint32_t regions;     /* attached */
+    uint8_t secret_digest[16];
 };
 bool kernel_session(const struct kernel *k, uint64_t id, struct session_view *out);
+/* Sessions in no order: the one after that id, 0 to begin; 0: no more. Good
+ * while none begins or ends. */
+uint64_t kernel_session_next(const struct kernel *k, uint64_t id);
 
 /* The registry. Each fills in *out and returns true, or false: there is none. */
 bool kernel_obligation(const struct kernel *k, uint64_t id, struct obligation_view *out);

@@ -271,6 +271,7 @@ kernel_read(struct kernel *k, struct coder_in *i)
         return -ASUP_EMALFORMED;
     if (!timers_fill(k) || !channels_fill(k))
         return -ASUP_ENOMEM;
+    k->now = k->event_at;
     if (kernel_check(k) != NULL)
         return -ASUP_EMALFORMED;
     return kernel_reserve(k) ? 0 : -ASUP_ENOMEM;

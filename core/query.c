@@ -241,7 +241,20 @@ kernel_session(const struct kernel *k, uint64_t id, struct session_view *out)
         .expires_at = s->expires_at,
         .regions = s->attached,
     };
+    memcpy(out->secret_digest, s->secret_digest, sizeof out->secret_digest);
     return true;
+}
+
+uint64_t
+kernel_session_next(const struct kernel *k, uint64_t id)
+{
+    uint32_t i = id == 0 ? NIL : session_of_id(k, id);
+
+    for (i = i == NIL ? 0 : i + 1; i < k->sessions.used; i++) {
+        if (session_at(k, i)->id != 0)
+            return session_at(k, i)->id;
+    }
+    return 0;
 }
 
 uint64_t

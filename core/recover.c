@@ -116,6 +116,9 @@ resumed_emit(struct kernel *k, const struct input *in)
     p.id_first = in->u.resumed.id_first;
     p.same_keeper = in->u.resumed.same_keeper;
     p.same_boot = in->u.resumed.same_boot;
+    /* Volatile events that are in no journal had numbers, too. */
+    if (k->event_seq + 1 < in->u.resumed.seq_first)
+        k->event_seq = in->u.resumed.seq_first - 1;
     emit(k, ev);
 }
 
@@ -128,6 +131,8 @@ resumed(struct kernel *k, const struct input *in)
         return;
     resumed_emit(k, in);
     k->recovering = false;
+    if (!in->u.resumed.same_keeper && region_at(k, k->root)->state != ASUP_REGION_OPEN)
+        emit(k, event_of_region(EV_REGION_REOPENED, k, k->root));
     for (uint32_t i = 0; i < k->tasks.used; i++) {
         const struct task *t = task_at(k, i);
 

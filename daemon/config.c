@@ -129,6 +129,12 @@ const struct config_key config_keys[] = {
      "events kept for those who watch; older ones answer gap"},
     {"events.bytes", CONFIG_SIZE, AT(events_bytes), 64 * KIB, 16 * GIB, false,
      "memory they may take"},
+    {"journal.snapshot-events", CONFIG_COUNT, AT(journal_events), 1, 100000000, false,
+     "events after which a snapshot is taken, and what came long before is removed"},
+    {"journal.snapshot-bytes", CONFIG_SIZE, AT(journal_bytes), 64 * KIB, 1024 * GIB, false,
+     "likewise, by the size of those events"},
+    {"journal.log-size", CONFIG_SIZE, AT(journal_wal), 64 * KIB, 1024 * GIB, true,
+     "of SQLite's write-ahead log; beyond it, it is moved into the database"},
     {"logs.task-max", CONFIG_SIZE, AT(log_task_max), 0, 1024 * GIB, false,
      "output kept per task; the rest is read, dropped and counted"},
     {"logs.total-max", CONFIG_SIZE, AT(log_total_max), 0, 16384 * GIB, false,
@@ -149,6 +155,9 @@ config_init(struct config *config)
     config->events_bytes = 16 * MIB;
     config->log_task_max = 16 * MIB;
     config->log_total_max = 1 * GIB;
+    config->journal_events = 100000;
+    config->journal_bytes = 64 * MIB;
+    config->journal_wal = 8 * MIB;
     config->unclaimed_ns = 30 * ASUP_NS_PER_S;
     config->unclaimed_per_user = 256;
 }

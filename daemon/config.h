@@ -30,6 +30,9 @@ struct config {
     uint64_t events_bytes;
     uint64_t log_task_max;  /* bytes of output kept per task */
     uint64_t log_total_max; /* and for all tasks together */
+    uint32_t journal_events; /* between two snapshots */
+    uint64_t journal_bytes;  /* likewise */
+    uint64_t journal_wal;    /* the log is moved into the database beyond it */
     uint64_t unclaimed_ns;  /* how long handed-over descriptors wait for their task */
     uint32_t unclaimed_per_user;
 };

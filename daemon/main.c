@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "asupersync/version.h"
+#include "daemon/aside.h"
 #include "daemon/background.h"
 #include "daemon/engine.h"
 #include "daemon/keeper/keeper.h"
@@ -55,13 +56,14 @@ static const char usage[] =
     "  --containment KIND     auto, cgroup2, or subreaper (best effort)\n"
     "  --foreground           stay in the foreground, log to standard error\n"
     "  --check-config         read the configuration and rules, say what is wrong\n"
+    "  --set-journal-aside    rename the journal: the next start begins without it\n"
     "  --help, --version\n"
     "\n"
     "Without --foreground it goes to the background once it is ready, unless a\n"
     "service manager started it (NOTIFY_SOCKET). asupersyncd(8) tells the rest.\n";
 
 struct arguments {
-    bool user_mode, foreground, engine, config_given, check_config;
+    bool user_mode, foreground, engine, config_given, check_config, aside;
     char *runtime_dir, *state_dir, *config_path, *run_as_path, *engine_user;
     enum containment_choice containment;
     unsigned engine_timeout_s;
@@ -156,6 +158,7 @@ enum option_code {
     OPTION_CONTAINMENT,
     OPTION_FOREGROUND,
     OPTION_CHECK_CONFIG,
+    OPTION_SET_JOURNAL_ASIDE,
     OPTION_ENGINE,
     OPTION_OWNER,
     OPTION_HELP,
@@ -173,6 +176,7 @@ static const struct option options[] = {
     {"containment", required_argument, NULL, OPTION_CONTAINMENT},
     {"foreground", no_argument, NULL, OPTION_FOREGROUND},
     {"check-config", no_argument, NULL, OPTION_CHECK_CONFIG},
+    {"set-journal-aside", no_argument, NULL, OPTION_SET_JOURNAL_ASIDE},
     {"engine", no_argument, NULL, OPTION_ENGINE},
     {"owner", required_argument, NULL, OPTION_OWNER},
     {"help", no_argument, NULL, OPTION_HELP},
@@ -217,6 +221,9 @@ take_option(struct arguments *a, int code)
         break;
     case OPTION_FOREGROUND:
         a->foreground = true;
+        break;
+    case OPTION_SET_JOURNAL_ASIDE:
+        a->aside = true;
         break;
     case OPTION_CHECK_CONFIG:
         a->check_config = true;
@@ -492,5 +499,7 @@ main(int argc, char **argv)
     parse_arguments(&a, argc, argv);
     if (a.check_config)
         return check_config(&a);
+    if (a.aside)
+        return aside_journal(a.runtime_dir, a.state_dir);
     return a.engine ? become_engine(&a) : become_keeper(&a);
 }

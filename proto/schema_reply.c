@@ -460,6 +460,9 @@ static const struct proto_reply_field daemon_status[] = {
     {"log_bytes_lost", "uint", "Output that could not be kept, of all tasks."},
     {"memory_limits", "bool", "memory_max works here."},
     {"pids_limits", "bool", "pids_max works here."},
+    {"journal", "map",
+     "The journal {added, committed, snapshot: event numbers, commits, bytes, held: answers and "
+     "orders that wait for it, failing, reason: text or nil}."},
     END,
 };
 static const struct proto_reply_field batch[] = {

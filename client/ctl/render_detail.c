@@ -244,6 +244,24 @@ lines_attention(struct text *out, const struct look *look, const json_t *status)
     text_add(out, "\n");
 }
 
+/* That it fails is the most important thing there is to say. */
+static void
+render_journal(struct text *out, const struct look *look, const json_t *journal)
+{
+    const json_t *reason = json_object_get(journal, "reason");
+
+    if (!journal)
+        return;
+    add_key(out, look, "journal");
+    if (json_is_string(reason)) {
+        text_addf(out, "JournalFailed: %s; nothing new is admitted, %llu answers and orders wait\n",
+                  json_string_value(reason), (unsigned long long)get_number(journal, "held", 0));
+        return;
+    }
+    text_bytes(out, get_number(journal, "bytes", 0));
+    text_addf(out, ", event %llu\n", (unsigned long long)get_number(journal, "committed", 0));
+}
+
 void
 render_status(struct text *out, const struct look *look, const json_t *status)
 {
@@ -282,6 +300,7 @@ render_status(struct text *out, const struct look *look, const json_t *status)
     line_number(out, look, status, "sessions", "sessions");
     line_number(out, look, status, "connections", "connections");
     line_number(out, look, status, "waits", "waits");
+    render_journal(out, look, json_object_get(status, "journal"));
     if (get_number(status, "log_bytes_lost", 0) > 0) {
         add_key(out, look, "log lost");
         text_bytes(out, get_number(status, "log_bytes_lost", 0));

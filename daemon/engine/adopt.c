@@ -145,13 +145,16 @@ tell_lost(struct engine *e)
     for (uint64_t id = ASUP_ROOT_ID; id; id = next_region(e, id)) {
         if (!kernel_region(e->kernel, id, &r))
             break;
-        for (uint64_t task = r.task_first; task && kernel_task(e->kernel, task, &t);
-             task = t.next) {
-            if (!t.started || keeper_expects(e, task))
-                continue;
-            if (!make_room((void **)&lost, &room, count, sizeof *lost))
-                abort(); /* the engine starts anew */
-            lost[count++] = task;
+        const uint64_t first[] = {r.task_first, r.finalizer_top};
+        for (size_t i = 0; i < 2; i++) {
+            for (uint64_t task = first[i]; task && kernel_task(e->kernel, task, &t);
+                 task = t.next) {
+                if (!t.started || keeper_expects(e, task))
+                    continue;
+                if (!make_room((void **)&lost, &room, count, sizeof *lost))
+                    abort(); /* the engine starts anew */
+                lost[count++] = task;
+            }
         }
     }
     for (size_t i = 0; i < count; i++) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/engine/bodies_owed.h"
+#include "daemon/engine/clock.h"
 #include "daemon/engine/users.h"
 
 #define NAME_OF(name, number, wire) [number] = (wire),
@@ -37,6 +38,12 @@ const char *
 cancel_kind_name(uint8_t kind)
 {
     return kind < ASUP_CANCEL_KIND_COUNT ? cancel_kinds[kind] : "unknown";
+}
+
+const char *
+severity_name(uint8_t severity)
+{
+    return severity < sizeof severities / sizeof severities[0] ? severities[severity] : "unknown";
 }
 
 uint64_t
@@ -172,7 +179,7 @@ body_event(struct proto_writer *w, const struct kernel *k, const struct event *e
     pw_key(w, "at_ns");
     pw_uint(w, ev->at);
     pw_key(w, "at_wall_ns");
-    pw_uint(w, engine_wall(ev->at));
+    pw_uint(w, clock_wall(ev->at));
     pw_key(w, "event");
     pw_str(w, event_kind_name(ev->kind));
     pw_key(w, "region");

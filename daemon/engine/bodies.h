@@ -61,6 +61,7 @@ const char *task_state_name(uint8_t state);
 const char *saga_state_name(uint8_t state);
 const char *step_state_name(uint8_t state);
 const char *cancel_kind_name(uint8_t kind);
+const char *severity_name(uint8_t severity);
 const char *policy_name(uint8_t policy);
 
 /* What is left until an instant; 0 when it passed, ASUP_NEVER stays. */

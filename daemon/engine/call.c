@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "asupersync/values.h"
+#include "daemon/engine/journal.h"
 #include "daemon/engine/users.h"
 #include "proto/text.h"
 
@@ -46,8 +47,22 @@ refusal_hint(int code)
 }
 
 int
+call_no_journal(struct call *c)
+{
+    struct journal_state state;
+
+    journal_look(c->engine->journal, &state);
+    return call_fail(c, -ASUP_EUNAVAILABLE, NULL,
+                     "ask again: service goes on by itself when the disk does; "
+                     "asupersyncctl status tells",
+                     "JournalFailed: the journal cannot be written: %s", state.reason);
+}
+
+int
 call_refused(struct call *c, const struct answer *a)
 {
+    if (a->code == -ASUP_EUNAVAILABLE && c->engine->journal_failing)
+        return call_no_journal(c);
     if (a->limit)
         proto_error_set(&c->error, a->code, "%s (the limit is %s)",
                         a->detail[0] ? a->detail : asup_error_text(a->code), a->limit);
@@ -76,6 +91,9 @@ call_ask(struct call *c, struct input *in, struct answer *a)
         in->digest = c->digest;
     }
     engine_ask(c->engine, in, a);
+    c->asked = true;
+    if (a->after > c->after)
+        c->after = a->after;
 }
 
 bool

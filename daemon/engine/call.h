@@ -35,6 +35,8 @@ struct call {
     uint64_t request_id; /* for the reply */
     uint64_t repeat_id;  /* for R-IDM-1; 0: not to be recognised */
     uint64_t digest;
+    bool asked;     /* the kernel was; else the answer only reads */
+    uint64_t after; /* then the event that must be on disk before it is told */
     struct proto_writer *w;
     struct proto_error error;
 };
@@ -76,7 +78,10 @@ int call_fail(struct call *c, int code, const char *field, const char *hint, con
               ...) __attribute__((format(printf, 5, 6)));
 /* The refusal that the kernel gave. */
 int call_refused(struct call *c, const struct answer *a);
-/* Ask the kernel in this call's name: sets caller, request id and digest. */
+/* The journal fails, and why; returns -ASUP_EUNAVAILABLE. */
+int call_no_journal(struct call *c);
+/* Ask the kernel in this call's name: sets caller, request id and digest, and
+ * remembers what the answer waits for. */
 void call_ask(struct call *c, struct input *in, struct answer *a);
 
 bool call_sees(const struct call *c, uint32_t uid);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/engine/call.h"
+#include "daemon/engine/output.h"
 #include "daemon/engine/report.h"
 #include "daemon/engine/sessions.h"
 #include "daemon/engine/waits.h"
@@ -128,6 +129,27 @@ check_call(struct call *c, const struct proto_request *r)
     return 0;
 }
 
+/* What must be on disk before the answer may be seen: what the kernel said, or
+ * for what only read, everything that it may have seen. Some answers never
+ * wait, so that a disk that fails can be looked into. */
+static uint64_t
+answer_after(const struct call *c, int rc)
+{
+    if (rc == -ASUP_EUNAVAILABLE || !c->op)
+        return 0;
+    if (c->asked)
+        return c->after;
+    switch (c->op->id) {
+    case PROTO_EVENTS_WATCH: /* tells nothing but what is on disk */
+    case PROTO_WHY:
+    case PROTO_DAEMON_STATUS:
+    case PROTO_DAEMON_RELOAD:
+        return 0;
+    default:
+        return c->engine->durable_seq;
+    }
+}
+
 static void
 send_answer(struct call *c, int rc)
 {
@@ -135,6 +157,9 @@ send_answer(struct call *c, int rc)
 
     if (rc == CALL_PARKED)
         return;
+    /* Who only looks need not wait for the disk to be mended. */
+    if (rc == 0 && !c->asked && c->engine->journal_failing && answer_after(c, rc))
+        rc = call_no_journal(c);
     if (rc != 0 || w->failed) {
         if (w->failed) {
             proto_writer_fini(w);
@@ -148,7 +173,7 @@ send_answer(struct call *c, int rc)
         exchange_drop(c->exchange); /* the client asks again */
         return;
     }
-    exchange_reply(c->exchange, w->data, w->size);
+    output_reply(c->engine, c->exchange, w->data, w->size, answer_after(c, rc));
     /* An answer that was large once is not paid for for ever. */
     if (w->capacity > LARGE) {
         proto_writer_fini(w);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Carrying out what the kernel orders. Everything that leaves the engine
  * leaves it here; a failure comes back as a fact. */
+#include "daemon/engine/effects.h"
+
 #include <errno.h>
 #include <unistd.h>
 
@@ -10,7 +12,6 @@
 #include "daemon/engine/report.h"
 #include "daemon/engine/shutdown.h"
 #include "daemon/engine/spec.h"
-#include "daemon/engine/waits.h"
 
 /* The keeper never heard of it: say what the keeper would have said. */
 static void
@@ -101,8 +102,7 @@ effect_execute(struct engine *e, const struct effect *fx)
     int error;
 
     switch (fx->kind) {
-    case FX_REPLY:
-        waits_answer(e, fx);
+    case FX_REPLY: /* rendered when it was given, see waits_answer */
         return;
     case FX_START:
         error = start(e, fx, &stage);

@@ -10,3 +10,25 @@ add_library(asupersyncd_engine MODULE $<TARGET_OBJECTS:daemon_shared>)
 set_target_properties(asupersyncd_engine PROPERTIES PREFIX "" OUTPUT_NAME asupersyncd-engine)
 target_link_libraries(asupersyncd_engine PRIVATE engine_core)
 install(TARGETS asupersyncd_engine LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/asupersync)
+
+# The same engine for tests that let it die at named points and its disk fail
+# (crash.h), in a folder of its own.
+if(ASUP_TESTS)
+    set(CRASHING crash fault journal journal_db output recover)
+    list(TRANSFORM CRASHING PREPEND engine/)
+    list(TRANSFORM CRASHING APPEND .c)
+    add_library(asupersyncd_engine_crash MODULE EXCLUDE_FROM_ALL ${CRASHING}
+        "$<FILTER:$<TARGET_OBJECTS:engine_core>,EXCLUDE,/(crash|fault|journal|journal_db|output|recover)\\.c>"
+        $<TARGET_OBJECTS:daemon_shared>)
+    target_compile_definitions(asupersyncd_engine_crash PRIVATE ASUP_CRASH_POINTS=1)
+    target_include_directories(asupersyncd_engine_crash PRIVATE ${CMAKE_SOURCE_DIR})
+    get_target_property(ENGINE_LIBS engine_core LINK_LIBRARIES)
+    target_link_libraries(asupersyncd_engine_crash PRIVATE ${ENGINE_LIBS})
+    set_target_properties(asupersyncd_engine_crash PROPERTIES PREFIX ""
+        OUTPUT_NAME asupersyncd-engine LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/crash)
+    add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/crash/asupersyncd
+                       COMMAND ${CMAKE_COMMAND} -E copy $<TARGET_FILE:asupersyncd>
+                               ${CMAKE_BINARY_DIR}/crash
+                       DEPENDS asupersyncd asupersyncd_engine_crash)
+    add_custom_target(crash_daemon ALL DEPENDS ${CMAKE_BINARY_DIR}/crash/asupersyncd)
+endif()

@@ -143,7 +143,9 @@ write_snapshot(struct journal *j)
     free(s->data);
     s->data = NULL;
     j->truncate_snapshot = s->seq;
-    j->truncate_seq = s->seq > j->options.events_kept ? s->seq - j->options.events_kept + 1 : 0;
+    j->truncate_seq = journal_db_kept(j->db, j->options.events_kept);
+    if (j->truncate_seq > s->seq)
+        j->truncate_seq = s->seq + 1; /* what the snapshot does not hold stays */
     pthread_mutex_lock(&j->lock);
     j->told.snapshot = s->seq;
     j->snapshot_done = true;

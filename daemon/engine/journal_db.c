@@ -437,6 +437,20 @@ read_events(struct journal_db *db, uint64_t from, uint64_t snapshot,
     return result;
 }
 
+uint64_t
+journal_db_kept(struct journal_db *db, uint64_t events_kept)
+{
+    char text[96];
+    uint64_t seq;
+
+    if (events_kept == 0)
+        return UINT64_MAX;
+    snprintf(text, sizeof text, "SELECT seq FROM event ORDER BY seq DESC LIMIT 1 OFFSET %" PRIu64,
+             events_kept - 1);
+    (void)run_number(db, text, &seq);
+    return seq;
+}
+
 int
 journal_db_read(struct journal_db *db, uint64_t events_kept, const struct journal_reader *reader)
 {
@@ -448,7 +462,7 @@ journal_db_read(struct journal_db *db, uint64_t events_kept, const struct journa
     int rc = read_snapshot(db, snapshot, reader);
     if (rc != 0)
         return rc;
-    uint64_t kept = last > events_kept ? last - events_kept + 1 : 1;
+    uint64_t kept = journal_db_kept(db, events_kept);
     return read_events(db, kept < snapshot ? kept : snapshot + 1, snapshot, reader);
 }
 

@@ -28,6 +28,9 @@ int journal_db_write(struct journal_db *db, const struct journal_batch *batch);
 /* Part `part` (from 0) of a snapshot that becomes valid with the last part. */
 int journal_db_snapshot(struct journal_db *db, uint64_t seq, uint64_t at_ns, uint32_t part,
                         const void *data, size_t size, bool last);
+/* The first of the last events_kept events: numbers have gaps. 0: there are not
+ * so many. */
+uint64_t journal_db_kept(struct journal_db *db, uint64_t events_kept);
 /* Remove some of the events before `seq`, and of the snapshots before `snapshot`;
  * *more: call again. */
 int journal_db_truncate(struct journal_db *db, uint64_t seq, uint64_t snapshot, bool *more);

@@ -11,11 +11,14 @@
 
 #include "daemon/engine/adopt.h"
 #include "daemon/engine/handover.h"
+#include "daemon/engine/journal.h"
 #include "daemon/engine/keeper_link.h"
 #include "daemon/engine/call.h"
 #include "daemon/engine/logs_reader.h"
 #include "daemon/engine/notify.h"
 #include "daemon/engine/reload.h"
+#include "daemon/engine/output.h"
+#include "daemon/engine/recover.h"
 #include "daemon/engine/report.h"
 #include "daemon/engine/sessions.h"
 #include "daemon/engine/shutdown.h"
@@ -65,6 +68,7 @@ on_second(struct ev_loop *loop, struct ev_timer *w, int revents)
         malloc_trim(0);
     }
     shutdown_extend(e);
+    shutdown_give_up(e);
     engine_settle(e);
 }
 
@@ -105,21 +109,18 @@ load_configuration(struct engine *e)
 static int
 set_up_kernel(struct engine *e)
 {
-    struct kernel_allocator allocator = {.resize = kernel_resize};
+    static const struct kernel_allocator allocator = {.resize = kernel_resize};
     uint64_t id_first = ids_open(&e->ids, e->options.state_dir);
 
     if (!id_first || !cx_open(&e->cx_key, e->options.state_dir))
         return EX_CANTCREAT;
     e->config.kernel.id_first = id_first;
     e->config.kernel.root_uid = (uint32_t)e->options.owner_uid;
-    e->started_at = engine_now(e);
-    e->kernel = kernel_new(&e->config.kernel, &allocator, e->started_at);
-    if (!e->kernel) {
-        report(REPORT_ERROR, "no memory for the kernel, or the limits in the configuration make "
-                             "no sense together");
-        return EX_CONFIG;
-    }
-    return 0;
+    proto_writer_init(&e->writer);
+    proto_writer_init(&e->wait_writer);
+    proto_writer_init(&e->event_writer);
+    window_init(&e->window, e->config.events_count, e->config.events_bytes);
+    return recover_open(e, &allocator);
 }
 
 static int
@@ -140,10 +141,6 @@ set_up_world(struct engine *e)
     e->spec_memory = proto_memory_new();
     if (!e->memory || !e->spec_memory)
         return EX_OSERR;
-    proto_writer_init(&e->writer);
-    proto_writer_init(&e->wait_writer);
-    proto_writer_init(&e->event_writer);
-    window_init(&e->window, e->config.events_count, e->config.events_bytes);
     e->logs =
         logs_new(e->loop, path, e->config.log_task_max, e->config.log_total_max, &logs_callbacks);
     if (!e->logs) {
@@ -154,6 +151,14 @@ set_up_world(struct engine *e)
     e->handover = handover_new(e);
     if (!e->handover)
         return EX_CANTCREAT;
+    /* Clients are heard when everything is as they left it. */
+    if (!adopt_read(e))
+        return EX_OSERR;
+    adopt_logs(e);
+    int rc = recover_tasks(e);
+    if (rc != 0)
+        return rc;
+    adopt_regions(e);
     struct server_options options = server_options_of(e, &e->config);
     e->server = server_new(e->loop, &options, &server_callbacks);
     return e->server ? 0 : EX_CANTCREAT;
@@ -183,11 +188,6 @@ set_up(struct engine *e)
         report(REPORT_WARNING, "no thread for the log: a reader that hangs will be waited for");
     if ((rc = set_up_kernel(e)) != 0 || (rc = set_up_world(e)) != 0)
         return rc;
-    if (!adopt_read(e))
-        return EX_OSERR;
-    adopt_logs(e);
-    adopt_rows(e, false);
-    adopt_regions(e);
     engine_step_init(e);
     start_timers(e);
     return 0;
@@ -207,7 +207,7 @@ tear_down(struct engine *e)
         for (size_t i = 0; i < 2; i++) {
             while (!list_empty(lists[i]))
                 waits_fail(list_entry(lists[i]->next, struct parked, link), -ASUP_EUNAVAILABLE,
-                           "the daemon ends");
+                           "the daemon ends", 0);
         }
         server_free(e->server, LINGER_MS);
     }
@@ -217,6 +217,9 @@ tear_down(struct engine *e)
         cursor = 0;
     }
     idmap_fini(&e->notifies);
+    output_drop(e);
+    journal_close(e->journal);
+    durable_buffer_fini(&e->event_bytes);
     for (cursor = 0; idmap_next(&e->session_ids, &cursor, &id, &value); cursor = 0)
         session_remove(e, id);
     idmap_fini(&e->session_ids);

@@ -75,6 +75,8 @@ item_call(const struct call *batch, const struct proto_call *op)
     item.op = op->op;
     item.args = op->args;
     item.repeat_id = 0;
+    item.asked = false;
+    item.after = 0;
     item.error = (struct proto_error){0};
     return item;
 }
@@ -202,6 +204,17 @@ batch_atomic(struct call *c, const struct args_batch *a)
     return 0;
 }
 
+/* The answer waits for what any of them waits for. */
+static void
+batch_after(struct call *c, const struct call *item)
+{
+    uint64_t after = item->asked ? item->after : c->engine->durable_seq;
+
+    c->asked = true;
+    if (after > c->after)
+        c->after = after;
+}
+
 /* ---- One after another ------------------------------------------------------------------- */
 
 static int
@@ -226,6 +239,7 @@ batch_plain(struct call *c, const struct args_batch *a)
                 c->w->open[c->w->depth - 1].count = count;
             }
         }
+        batch_after(c, &item);
         if (rc != 0) {
             pw_int(c->w, item.error.code);
             proto_error_body(c->w, &item.error);

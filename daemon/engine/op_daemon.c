@@ -9,7 +9,10 @@
 #include "daemon/engine/bodies.h"
 #include "daemon/engine/bodies_owed.h"
 #include "daemon/engine/call.h"
+#include "daemon/engine/clock.h"
+#include "daemon/engine/journal.h"
 #include "daemon/engine/keeper_link.h"
+#include "daemon/engine/output.h"
 #include "daemon/engine/reload.h"
 #include "daemon/engine/shutdown.h"
 #include "daemon/engine/why.h"
@@ -90,14 +93,9 @@ containment_name(uint32_t containment)
 static void
 write_boot(struct proto_writer *w)
 {
-    char boot[64] = "";
-    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+    char boot[64];
 
-    if (f) {
-        if (fgets(boot, sizeof boot, f))
-            boot[strcspn(boot, "\n")] = '\0';
-        fclose(f);
-    }
+    clock_boot_id(boot, sizeof boot);
     pw_key(w, "boot");
     pw_str(w, boot);
 }
@@ -143,6 +141,29 @@ write_attention(struct call *c, const struct kernel_counts *counts)
     pw_end(c->w);
 }
 
+static void
+write_journal(struct proto_writer *w, const struct engine *e)
+{
+    struct journal_state state;
+
+    journal_look(e->journal, &state);
+    pw_key(w, "journal");
+    pw_map(w);
+    write_uint(w, "added", state.added);
+    write_uint(w, "committed", state.committed);
+    write_uint(w, "snapshot", state.snapshot);
+    write_uint(w, "commits", state.commits);
+    write_uint(w, "bytes", state.bytes);
+    write_uint(w, "held", output_held(e));
+    write_flag(w, "failing", state.failing);
+    pw_key(w, "reason");
+    if (state.failing)
+        pw_str(w, state.reason);
+    else
+        pw_nil(w);
+    pw_end(w);
+}
+
 int
 op_daemon_status(struct call *c)
 {
@@ -151,7 +172,8 @@ op_daemon_status(struct call *c)
     struct proto_writer *w = c->w;
     struct kernel_counts counts;
     asup_time now = engine_now(e);
-    asup_time started = procinfo_started(e->hello.keeper_pid);
+    uint64_t boot_ns = clock_boot();
+    uint64_t started = procinfo_started(e->hello.keeper_pid); /* since the boot */
 
     kernel_counts(e->kernel, &counts);
     pw_map(w);
@@ -163,7 +185,8 @@ op_daemon_status(struct call *c)
     write_uint(w, "pid", e->hello.keeper_pid);
     write_uint(w, "engine_pid", (uint64_t)getpid());
     write_uint(w, "engine_runs", e->hello.engine_runs);
-    write_uint(w, "uptime_ns", now - (started && started < now ? started : e->started_at));
+    write_uint(w, "uptime_ns",
+               started && started < boot_ns ? boot_ns - started : now - e->started_at);
     write_boot(w);
     write_uint(w, "regions", counts.regions);
     write_uint(w, "tasks", counts.tasks);
@@ -186,11 +209,12 @@ op_daemon_status(struct call *c)
     write_text(w, "state_dir", e->options.state_dir);
     write_text(w, "config", e->options.config_path ? e->options.config_path : "");
     write_uint(w, "now_ns", now);
-    write_uint(w, "now_wall_ns", engine_wall(now));
+    write_uint(w, "now_wall_ns", clock_wall(now));
     write_uint(w, "potential", kernel_potential(e->kernel));
     write_uint(w, "log_bytes_lost", logs_lost_total(e->logs));
     write_flag(w, "memory_limits", e->hello.memory_limits);
     write_flag(w, "pids_limits", e->hello.pids_limits);
+    write_journal(w, e);
     pw_end(w);
     return 0;
 }

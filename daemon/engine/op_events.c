@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* events.watch: lossless from a sequence number on, as far as the window
- * reaches; what has fallen out of it is answered with gap, never skipped. */
+ * reaches; what has fallen out of it is answered with gap, never skipped. What
+ * is not on disk yet is not told yet. */
 #include <inttypes.h>
 
 #include "daemon/engine/call.h"
+#include "daemon/engine/output.h"
 #include "daemon/engine/waits.h"
 #include "daemon/engine/watch.h"
 
@@ -32,9 +34,10 @@ write_events(struct engine *e, struct watch *watch, struct proto_writer *w, bool
     uint64_t count = 0;
     size_t bytes = 0;
     bool full = false;
+    const uint64_t visible = output_visible(e);
 
     window_seek(&e->window, watch->since, &cursor);
-    while (!full && window_read(&e->window, &cursor, &ev)) {
+    while (!full && window_read(&e->window, &cursor, &ev) && ev.seq <= visible) {
         watch->since = ev.seq + 1;
         if (!watch_sees(watch, &ev))
             continue;
@@ -47,8 +50,10 @@ write_events(struct engine *e, struct watch *watch, struct proto_writer *w, bool
         bytes += ev.size;
         full = count >= watch->limit || bytes >= ANSWER_BYTES_MAX;
     }
-    if (!full)
+    if (!full && visible >= e->window.next)
         watch->since = e->window.next;
+    else if (!full && watch->since <= visible)
+        watch->since = visible + 1;
     if (count == 0) {
         if (!even_empty)
             return false;

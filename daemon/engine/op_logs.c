@@ -66,7 +66,7 @@ logs_reader_chunk(void *engine, const struct logs_chunk *chunk)
     bool end =
         !chunk->open && (chunk->known || task_is_over(e, p->subject)) && chunk->size < p->limit;
     if (chunk->error) {
-        waits_fail(p, -ASUP_EINTERNAL, strerrordesc_np(chunk->error));
+        waits_fail(p, -ASUP_EINTERNAL, strerrordesc_np(chunk->error), 0);
         return;
     }
     if (chunk->size == 0 && !end && p->may_wait)
@@ -87,7 +87,9 @@ logs_reader_chunk(void *engine, const struct logs_chunk *chunk)
     pw_key(w, "end");
     pw_bool(w, end);
     pw_end(w);
-    waits_send(p);
+    /* Output came from what was started after its events were on disk; only
+     * that it has ended may not be so yet. */
+    waits_send(p, end ? e->durable_seq : 0);
 }
 
 void

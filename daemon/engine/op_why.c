@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* why: the chain of what something waits for, as a body. */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "daemon/engine/call.h"
+#include "daemon/engine/journal.h"
 #include "daemon/engine/why.h"
 
 static void
@@ -35,6 +37,26 @@ write_link(struct proto_writer *w, const struct why_link *link)
     pw_end(w);
 }
 
+/* It is everybody's trouble. */
+static void
+write_journal_trouble(struct proto_writer *w, const struct engine *e, struct asup_ref ref)
+{
+    struct journal_state state;
+    char message[256];
+
+    journal_look(e->journal, &state);
+    snprintf(message, sizeof message, "the journal cannot be written: %s; nothing new is admitted",
+             state.reason);
+    pw_map(w);
+    pw_key(w, "name");
+    pw_str(w, "JournalFailed");
+    pw_key(w, "id");
+    pw_id(w, ref.sort, ref.id);
+    pw_key(w, "message");
+    pw_str(w, message);
+    pw_end(w);
+}
+
 static void
 write_why(struct proto_writer *w, struct asup_ref ref, const struct why *why)
 {
@@ -52,6 +74,8 @@ write_why(struct proto_writer *w, struct asup_ref ref, const struct why *why)
     pw_end(w);
     pw_key(w, "trouble");
     pw_list(w);
+    if (why->engine->journal_failing)
+        write_journal_trouble(w, why->engine, ref);
     for (size_t i = 0; i < why->trouble_count; i++) {
         pw_map(w);
         pw_key(w, "name");

@@ -8,8 +8,8 @@
 
 #include "daemon/engine/report.h"
 
-/* Exchanges beyond those that may be parked: receiving, answering. */
-enum { EXCHANGES_MARGIN = 512 };
+/* Exchanges beyond those that may be parked: answers that wait for the disk. */
+enum { EXCHANGES_MARGIN = 16384 };
 
 /* Descriptors for everything but connections: logs, notify sockets, our own. */
 static uint32_t

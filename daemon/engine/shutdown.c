@@ -2,10 +2,14 @@
 #include "daemon/engine/shutdown.h"
 
 #include <inttypes.h>
+#include <sysexits.h>
 
+#include "daemon/engine/clock.h"
 #include "daemon/engine/keeper_link.h"
 #include "daemon/engine/report.h"
 
+/* How long a stopping daemon waits for a disk that fails. */
+#define GIVE_UP_NS (5 * ASUP_NS_PER_S)
 /* Beyond what is left, so that the manager does not give up in the same
  * instant in which the last finalizer is killed. */
 #define EXTEND_MARGIN_NS (5 * ASUP_NS_PER_S)
@@ -23,7 +27,7 @@ shutdown_asked(struct engine *e, uint32_t count)
         struct input in = {
             .kind = IN_SHUTDOWN, .caller = {.uid = 0}, .u.shutdown.within_ns = ASUP_NEVER};
         engine_ask(e, &in, &answer);
-        if (answer.code == -ASUP_ENOMEM)
+        if (answer.code == -ASUP_ENOMEM || answer.code == -ASUP_EUNAVAILABLE)
             return; /* again in a second */
         e->shutdown_count++;
         if (e->shutdown_count == 2)
@@ -88,5 +92,20 @@ shutdown_complete(struct engine *e)
 {
     attention_left(e);
     e->exit_code = 0;
+    ev_break(e->loop, EVBREAK_ALL);
+}
+
+void
+shutdown_give_up(struct engine *e)
+{
+    struct kernel_counts counts;
+
+    kernel_counts(e->kernel, &counts);
+    if (e->phase != PHASE_SHUTTING_DOWN || !e->journal_failing || counts.running > 0 ||
+        clock_boot() - e->failing_since < GIVE_UP_NS)
+        return;
+    report(REPORT_ERROR, "the journal cannot be written: the daemon ends without having written "
+                         "how everything ended; the next start goes on from what it holds");
+    e->exit_code = EX_IOERR;
     ev_break(e->loop, EVBREAK_ALL);
 }

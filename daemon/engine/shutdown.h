@@ -15,6 +15,9 @@ void shutdown_begun(struct engine *e);
  * takes. */
 void shutdown_extend(struct engine *e);
 /* FX_QUIESCENT: "/" is closed. */
+/* A disk that fails must not keep a daemon from being stopped: what is not on
+ * disk was told to nobody, and the next start goes on from there. Once a second. */
+void shutdown_give_up(struct engine *e);
 void shutdown_complete(struct engine *e);
 
 #endif

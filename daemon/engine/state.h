@@ -8,8 +8,8 @@
  *   facts (link, notify, timers, logs) --> engine_feed --.
  *   requests (server -> dispatch -> op_*.c) --> engine_ask --> kernel_step
  *                                                               |
- *       events --> window (events.watch), hooks (troubles, logs, sessions)
- *       effects --> effects.c, in order, after the events
+ *       events --> journal, window (events.watch), hooks (troubles, logs, sessions)
+ *       effects --> output.c, in order, after the events --> effects.c
  *
  * A fact that comes while a step's effects are being carried out waits in the
  * inbox: effects borrow from the kernel until the next step. So does one that
@@ -24,6 +24,7 @@
 
 #include <ev.h>
 
+#include "core/durable.h"
 #include "core/kernel.h"
 #include "daemon/config.h"
 #include "daemon/engine.h"
@@ -40,8 +41,16 @@
 struct adopted;
 struct keeper_link;
 struct handover;
+struct held;
+struct journal;
 
 enum engine_phase { PHASE_RUNNING, PHASE_DRAINING, PHASE_SHUTTING_DOWN };
+
+/* What waits for the journal, in order (output.c). */
+struct output {
+    struct held *head, *tail;
+    size_t count;
+};
 
 /* A fact that waits, with the only bytes that facts borrow. */
 struct inbox_fact {
@@ -65,6 +74,16 @@ struct engine {
     struct inbox inbox;
     bool stepping;
     enum engine_phase phase;
+
+    struct journal *journal;
+    struct output output;
+    struct durable_buffer event_bytes; /* of the event being added */
+    uint64_t durable_seq;              /* of the last event that was added */
+    uint64_t seq_reserved;             /* numbers of events below it may be used */
+    uint64_t failing_since;            /* clock_boot() */
+    bool journal_failing;
+    bool same_boot, same_keeper; /* as those the journal was written under */
+    bool snapshot_starved;
     asup_time started_at; /* kernel time */
     int exit_code;
 
@@ -125,6 +144,7 @@ struct answer {
     int code;
     struct asup_ref made;
     bool masked;       /* a mask held: no cancel is told (R-TSK-3) */
+    uint64_t after;    /* the event that must be on disk before it is told */
     const char *limit; /* a literal of the kernel */
     char detail[256];  /* "": none */
     /* worker.next: see struct effect; good until the next step */
@@ -135,8 +155,6 @@ struct answer {
 /* ---- step.c -------------------------------------------------------------------- */
 
 asup_time engine_now(const struct engine *e);
-/* Unix time in nanoseconds for an instant, for display. */
-uint64_t engine_wall(asup_time at);
 /* A fact; borrowed only for the call. */
 void engine_feed(struct engine *e, const struct input *in);
 /* A request; in->token is set here unless the caller chose one. */
@@ -144,10 +162,8 @@ void engine_ask(struct engine *e, struct input *in, struct answer *answer);
 /* Step what waits in the inbox. Called at the end of every callback. */
 void engine_settle(struct engine *e);
 void engine_step_init(struct engine *e);
-
-/* ---- effects.c ------------------------------------------------------------------- */
-
-void effect_execute(struct engine *e, const struct effect *fx);
+/* Into the window of those that can be watched. */
+void engine_keep_event(struct engine *e, const struct event *ev);
 
 /* ---- hooks.c: what follows from events besides the window ------------------------- */
 

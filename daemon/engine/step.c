@@ -2,17 +2,18 @@
 /*
  * Driving the kernel: time, steps, and what comes of them.
  *
- * Kernel time is CLOCK_BOOTTIME: it never goes back, and it counts while the
- * machine sleeps. Everything a step leaves is dealt with in one place,
- * step_finish: first the events, then the effects in order. That is where a
- * journal's commit has its place, between the two.
+ * Everything a step leaves is dealt with in one place, step_finish: first the
+ * events, then the effects in order, each of which waits for the events it
+ * depends on to be on disk (output.h).
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "daemon/engine/bodies.h"
+#include "daemon/engine/clock.h"
+#include "daemon/engine/commit.h"
+#include "daemon/engine/output.h"
 #include "daemon/engine/report.h"
 #include "daemon/engine/state.h"
 #include "daemon/engine/waits.h"
@@ -20,29 +21,11 @@
 /* How long to wait for memory. */
 #define STARVED_NS (50 * ASUP_NS_PER_MS)
 
-static uint64_t
-clock_ns(clockid_t id)
-{
-    struct timespec ts;
-
-    clock_gettime(id, &ts);
-    return (uint64_t)ts.tv_sec * ASUP_NS_PER_S + (uint64_t)ts.tv_nsec;
-}
-
 asup_time
 engine_now(const struct engine *e)
 {
     (void)e;
-    return clock_ns(CLOCK_BOOTTIME);
-}
-
-uint64_t
-engine_wall(asup_time at)
-{
-    uint64_t wall = clock_ns(CLOCK_REALTIME);
-    uint64_t now = clock_ns(CLOCK_BOOTTIME);
-
-    return at <= now ? wall - (now - at) : wall + (at - now);
+    return clock_kernel();
 }
 
 /* ---- Events ---------------------------------------------------------------------- */
@@ -66,8 +49,8 @@ event_is_kept(enum event_kind kind)
     }
 }
 
-static void
-event_keep(struct engine *e, const struct event *ev)
+void
+engine_keep_event(struct engine *e, const struct event *ev)
 {
     uint64_t above[ASUP_DEPTH_MAX + 2];
     struct window_place place = {.uid = ev->uid, .regions = above};
@@ -99,6 +82,7 @@ answer_take(struct answer *a, const struct effect *fx)
 {
     a->given = true;
     a->code = fx->code;
+    a->after = fx->after;
     a->made = fx->made;
     a->masked = fx->masked;
     a->limit = fx->limit;
@@ -114,10 +98,20 @@ answer_take(struct answer *a, const struct effect *fx)
 }
 
 static void
+step_effect(struct engine *e, const struct effect *fx)
+{
+    if (fx->kind == FX_REPLY)
+        waits_answer(e, fx);
+    else
+        output_effect(e, fx);
+}
+
+static void
 step_finish(struct engine *e, const struct step *step)
 {
+    commit_events(e, step);
     for (size_t i = 0; i < step->event_count; i++)
-        event_keep(e, &step->events[i]);
+        engine_keep_event(e, &step->events[i]);
     for (size_t i = 0; i < step->event_count; i++)
         hooks_event(e, &step->events[i]);
     for (size_t i = 0; i < step->effect_count; i++) {
@@ -125,7 +119,7 @@ step_finish(struct engine *e, const struct step *step)
         if (fx->kind == FX_REPLY && e->asked && fx->token == e->asked)
             answer_take(e->answer, fx);
         else
-            effect_execute(e, fx);
+            step_effect(e, fx);
     }
     if (step->event_count)
         waits_events_came(e);
@@ -253,6 +247,7 @@ on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
     asup_time due = kernel_next_deadline(e->kernel);
 
     (void)revents;
+    commit_turn(e);
     waits_deliver(e);
     if (e->inbox.starved)
         due = engine_now(e) + STARVED_NS;

@@ -9,6 +9,7 @@
 #include "daemon/engine/bodies.h"
 #include "daemon/engine/bodies_owed.h"
 #include "daemon/engine/logs_reader.h"
+#include "daemon/engine/output.h"
 #include "daemon/engine/watch.h"
 
 static bool
@@ -56,9 +57,9 @@ on_timeout(struct ev_loop *loop, struct ev_timer *w, int revents)
     (void)loop;
     (void)revents;
     if (p->kind == PARKED_EVENTS)
-        waits_fail(p, -ASUP_ETIMEDOUT, "no such event came in that time");
+        waits_fail(p, -ASUP_ETIMEDOUT, "no such event came in that time", 0);
     else
-        waits_fail(p, -ASUP_ETIMEDOUT, "the task wrote nothing in that time");
+        waits_fail(p, -ASUP_ETIMEDOUT, "the task wrote nothing in that time", 0);
     engine_settle(e);
 }
 
@@ -132,7 +133,7 @@ waits_drop(struct engine *e, struct exchange *x)
 }
 
 void
-waits_send(struct parked *p)
+waits_send(struct parked *p, uint64_t after)
 {
     struct engine *e = p->engine;
     struct exchange *x = p->exchange;
@@ -145,11 +146,11 @@ waits_send(struct parked *p)
         exchange_drop(x); /* the client asks again */
         return;
     }
-    exchange_reply(x, w->data, w->size);
+    output_reply(e, x, w->data, w->size, after);
 }
 
 void
-waits_fail(struct parked *p, int code, const char *message)
+waits_fail(struct parked *p, int code, const char *message, uint64_t after)
 {
     struct proto_writer *w = &p->engine->wait_writer;
     struct proto_error error;
@@ -159,7 +160,7 @@ waits_fail(struct parked *p, int code, const char *message)
         snprintf(error.hint, sizeof error.hint, "ask again");
     proto_writer_clear(w);
     proto_reply_error(w, p->request_id, &error);
-    waits_send(p);
+    waits_send(p, after);
 }
 
 void
@@ -178,7 +179,8 @@ waits_answer(struct engine *e, const struct effect *fx)
         waits_fail(p, fx->code,
                    fx->detail                    ? fx->detail
                    : fx->code == -ASUP_ETIMEDOUT ? "it has not happened in that time"
-                                                 : asup_error_text(fx->code));
+                                                 : asup_error_text(fx->code),
+                   fx->after);
         return;
     }
     proto_writer_clear(w);
@@ -198,10 +200,10 @@ waits_answer(struct engine *e, const struct effect *fx)
     else if (p->kind == PARKED_SAGA && kernel_saga(e->kernel, p->subject, &saga))
         body_saga(w, e, &saga, true);
     else {
-        waits_fail(p, -ASUP_ENOTFOUND, "it has ended and was forgotten already");
+        waits_fail(p, -ASUP_ENOTFOUND, "it has ended and was forgotten already", fx->after);
         return;
     }
-    waits_send(p);
+    waits_send(p, fx->after);
 }
 
 void
@@ -232,7 +234,7 @@ waits_deliver(struct engine *e)
         bool any = watch_write(e, &watch, w);
         p->since = watch.since;
         if (any)
-            waits_send(p);
+            waits_send(p, 0); /* nothing but what is on disk */
     }
 }
 

@@ -21,9 +21,10 @@ void waits_unpark(struct parked *p);
 void waits_drop(struct engine *e, struct exchange *x);
 /* FX_REPLY to a wait. */
 void waits_answer(struct engine *e, const struct effect *fx);
-/* Answer with an error, or with the reply in e->writer. */
-void waits_fail(struct parked *p, int code, const char *message);
-void waits_send(struct parked *p);
+/* Answer with an error, or with the reply in e->wait_writer, once event `after`
+ * is on disk (0: now). */
+void waits_fail(struct parked *p, int code, const char *message, uint64_t after);
+void waits_send(struct parked *p, uint64_t after);
 
 /* Events were added: tell watchers before the loop sleeps. */
 void waits_events_came(struct engine *e);

@@ -167,7 +167,7 @@ class NothingIsLeft(harness.DaemonTest):
         os.kill(self.d.engine_pid(), signal.SIGKILL)
         _, err = p.communicate(timeout=harness.PATIENCE)
         self.assertEqual(70, p.returncode, err)
-        self.assertIn("killed", err)
+        self.assertIn("lost", err)
 
 
 class Signals(harness.DaemonTest):

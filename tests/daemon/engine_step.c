@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "asupersync/types.h"
+#include "daemon/engine/effects.h"
 #include "daemon/engine/keeper_link.h"
 #include "daemon/engine/report.h"
 #include "daemon/engine/sessions.h"

@@ -608,16 +608,19 @@ class Crashes(unittest.TestCase):
         d = self.d
         os.kill(d.process.pid, signal.SIGTERM)
         d.process.wait(harness.PATIENCE)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "none", d.state], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", d.state], check=True)
         try:
             d.start()
             r = d.open()
-            t = d.actor(r, "fill", "1", "touch", d.path("filled"), "forever")
+            t = d.actor(r, "fill", "4", "touch", d.path("filled"), "forever")
             d.await_file("filled")
-            eventually(lambda: d.task(t)["log_lost_bytes"] > 0, "the disk is full")
+            eventually(lambda: d.json("status")["log_bytes_lost"] > 0, "the disk is full")
             first = int(r[1:])
             os.kill(d.engine_pid(), signal.SIGKILL)
             eventually(lambda: d.answers(), "a new engine on a full disk")
+            for name in os.listdir(os.path.join(d.state, "logs")):
+                os.unlink(os.path.join(d.state, "logs", name))
+            eventually(lambda: not d.json("status")["journal"]["failing"], "there is room again")
             self.assertGreater(int(d.open()[1:]), first)
             d.process.send_signal(signal.SIGTERM)
             self.assertEqual(0, d.process.wait(harness.PATIENCE))
