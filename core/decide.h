@@ -286,8 +286,8 @@ int channel_request(struct kernel *k, const struct input *in, struct refusal *wh
                     struct asup_ref *made);
 int delivery_request(struct kernel *k, const struct input *in, struct refusal *why, bool *parked,
                      struct asup_ref *made);
-int dead_request(struct kernel *k, const struct input *in, struct refusal *why,
-                 struct asup_ref *made);
+int
+dead_request(struct kernel *k, const struct input *in, struct refusal *why, struct asup_ref *made);
 /* Whether the channel it is about is volatile. */
 bool channel_request_volatile(const struct kernel *k, const struct input *in);
 /* A request came from it: no longer silent. */

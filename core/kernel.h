@@ -731,8 +731,8 @@ struct region_view {
     uint32_t leaks;                                   /* ever (R-OBL-3) */
     bool strict;
     uint32_t unconsumed; /* messages that its close made dead letters */
-    uint32_t reason;  /* handle; 0: not cancelled */
-    bool has_outcome; /* Closed */
+    uint32_t reason;     /* handle; 0: not cancelled */
+    bool has_outcome;    /* Closed */
     struct kernel_outcome outcome;
 };
 

@@ -124,7 +124,7 @@ struct task {
     uint8_t lane;
     /* not state (of the texts, what they say is, not where they are): */
     bool work_queued;
-    bool silent; /* an ack of it ran out of time, and it has not spoken since */
+    bool silent;       /* an ack of it ran out of time, and it has not spoken since */
     uint8_t lane_step; /* in which it entered, modulo 256: see dispatch.c */
     uint32_t label;
     uint32_t spec;
@@ -203,9 +203,9 @@ struct region {
     uint32_t ledger[ASUP_OBLIGATION_KIND_COUNT]; /* how much of each kind (R-OBL-7) */
     uint32_t channel_first, channel_last;        /* by id */
     uint32_t channels;
-    uint32_t unconsumed;                         /* messages that its close made dead letters */
-    uint32_t lease_first, lease_last;            /* names held or cooling */
-    uint32_t leaks;                              /* ever */
+    uint32_t unconsumed;              /* messages that its close made dead letters */
+    uint32_t lease_first, lease_last; /* names held or cooling */
+    uint32_t leaks;                   /* ever */
     uint32_t reason;
     uint32_t flags;
     int32_t sweep_error;

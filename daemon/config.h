@@ -28,12 +28,12 @@ struct config {
     uint32_t socket_mode;          /* 0: 0666 in system mode, 0600 in user mode */
     uint32_t events_count;         /* kept for events.watch */
     uint64_t events_bytes;
-    uint64_t log_task_max;  /* bytes of output kept per task */
-    uint64_t log_total_max; /* and for all tasks together */
+    uint64_t log_task_max;   /* bytes of output kept per task */
+    uint64_t log_total_max;  /* and for all tasks together */
     uint32_t journal_events; /* between two snapshots */
     uint64_t journal_bytes;  /* likewise */
     uint64_t journal_wal;    /* the log is moved into the database beyond it */
-    uint64_t unclaimed_ns;  /* how long handed-over descriptors wait for their task */
+    uint64_t unclaimed_ns;   /* how long handed-over descriptors wait for their task */
     uint32_t unclaimed_per_user;
 };
 

@@ -52,8 +52,7 @@ know_keeper(struct engine *e)
     char now[24];
 
     snprintf(now, sizeof now, "%" PRIu64, e->hello.keeper_instance);
-    e->same_keeper = e->same_boot &&
-                     journal_meta(e->journal, "keeper", then, sizeof then) &&
+    e->same_keeper = e->same_boot && journal_meta(e->journal, "keeper", then, sizeof then) &&
                      strcmp(then, now) == 0;
     (void)journal_set_meta(e->journal, "keeper", now);
 }
@@ -228,12 +227,11 @@ recover_tasks(struct engine *e)
     (void)journal_meta(e->journal, "seq_reserved", reserved, sizeof reserved);
     adopt_rows(e, e->same_keeper);
     if (kernel_recovering(e->kernel)) {
-        engine_feed(e,
-                    &(struct input){.kind = IN_RESUMED,
-                                    .u.resumed = {.same_keeper = e->same_keeper,
-                                                  .same_boot = e->same_boot,
-                                                  .id_first = e->config.kernel.id_first,
-                                                  .seq_first = strtoull(reserved, NULL, 10)}});
+        engine_feed(e, &(struct input){.kind = IN_RESUMED,
+                                       .u.resumed = {.same_keeper = e->same_keeper,
+                                                     .same_boot = e->same_boot,
+                                                     .id_first = e->config.kernel.id_first,
+                                                     .seq_first = strtoull(reserved, NULL, 10)}});
         /* The limits of today, not those of the journal. */
         engine_feed(e, &(struct input){.kind = IN_CONFIG, .u.config = &e->config.kernel});
         engine_settle(e);

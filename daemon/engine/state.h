@@ -112,11 +112,11 @@ struct engine {
     struct logs *logs;
 
     struct keeper_link *keeper;
-    bool table_complete;   /* LINK_TABLE_END came */
+    bool table_complete;     /* LINK_TABLE_END came */
     struct adopted *adopted; /* the table, until it is dealt with (adopt.c) */
-    struct idpages rows;   /* task -> what is known of its row, a number */
-    bool trim_due;         /* much memory was freed: give it back */
-    struct idmap notifies; /* task -> struct notify */
+    struct idpages rows;     /* task -> what is known of its row, a number */
+    bool trim_due;           /* much memory was freed: give it back */
+    struct idmap notifies;   /* task -> struct notify */
     struct handover *handover;
     struct hello_facts { /* what the keeper said in LINK_HELLO */
         uint32_t keeper_pid;

@@ -161,13 +161,15 @@ class NothingIsLeft(harness.DaemonTest):
         self.assertEqual("linked-exit", outcome["reason"]["kind"])
         self.d.assert_quiet()
 
-    def test_an_engine_that_is_started_again_is_said(self):
-        p = self.d.popen("run", "--", ACTOR, "pid", self.d.path("lost"), "forever", stderr=subprocess.PIPE)
-        self.d.await_file("lost")
-        os.kill(self.d.engine_pid(), signal.SIGKILL)
+    def test_an_engine_that_is_started_again_is_ridden_out(self):
+        p = self.d.popen("run", "--", ACTOR, "pid", self.d.path("kept"), "forever", stderr=subprocess.PIPE)
+        pid = int(self.d.await_file("kept"))
+        engine = self.d.engine_pid()
+        os.kill(engine, signal.SIGKILL)
+        eventually(lambda: self.d.answers() and self.d.engine_pid() != engine, "a new engine answers")
+        os.kill(pid, signal.SIGTERM)
         _, err = p.communicate(timeout=harness.PATIENCE)
-        self.assertEqual(70, p.returncode, err)
-        self.assertIn("lost", err)
+        self.assertEqual(143, p.returncode, err)
 
 
 class Signals(harness.DaemonTest):
