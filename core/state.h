@@ -263,7 +263,7 @@ struct user {
     uint32_t obligations, leases; /* in regions of its own */
     uint32_t channels, dead;      /* likewise; dead letters */
     uint32_t offers;
-    uint32_t waits;               /* not state */
+    uint32_t waits; /* not state */
 };
 
 struct reason {
@@ -300,7 +300,7 @@ struct wait {
     uint64_t number;          /* by what it waits for: a lease's time to live, an
                                  ack's time */
     uint32_t target;          /* index of what it waits for */
-    uint32_t most;   /* WORKER: how many calls it wants */
+    uint32_t most;            /* WORKER: how many calls it wants */
     uint32_t next, prev;
     uint32_t timer_place;
     uint8_t until;
