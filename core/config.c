@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Beginning and end of a kernel, and its configuration. */
-#include "core/decide.h"
+#include "core/obligation.h"
 
 void
 kernel_config_init(struct kernel_config *config)
@@ -203,7 +203,9 @@ kernel_reserve(struct kernel *k)
     const struct admit_need admit = {.regions = 1, .tasks = 1};
     const struct need need = {.tasks = 64, .regions = 16};
 
-    return admit_reserve(k, &admit, &need);
+    return admit_reserve(k, &admit, &need) && obligation_memory(k, 0) &&
+           timers_reserve(&k->channels.dead_timers, &k->allocator,
+                          arena_live(&k->channels.messages));
 }
 
 struct kernel *

@@ -149,6 +149,10 @@ bool kernel_recovering(const struct kernel *k);
  * was seen to start: its status is unknown (Panicked(lost)), nothing is left of
  * it; a finalizer is run again (R-SAG-3).
  *
+ * same_keeper and same_boot compare with the journal: the shell writes which
+ * keeper and which boot it is in one transaction with the event RESUMED (and with
+ * the first snapshot), and all events of a step in one transaction.
+ *
  * IN_RESUMED then
  *   - lets ids go on from u.resumed.id_first, and event numbers from seq_first;
  *   - starts anew: time to live of sessions (all count as lost until they

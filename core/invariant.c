@@ -83,11 +83,12 @@ check_region_tasks(const struct kernel *k, uint32_t i, struct tally *tally)
     tally->in_lists += count;
     count = 0;
     for (uint32_t link = r->stack_top; link != NIL; link = stack_below(k, link)) {
-        const struct task *t = task_at(k, link >> 1);
+        const struct task *t;
 
         tally->stack_entries++;
         if (stack_is_saga(link))
             continue;
+        t = task_at(k, link >> 1);
         HOLDS(t->region == i && (t->flags & TASK_FINALIZER) != 0, "single-owner");
         HOLDS(t->reason == 0, "stack-LIFO-once"); /* masked */
         HOLDS((t->flags & TASK_BEGUN) == 0 ||

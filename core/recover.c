@@ -22,6 +22,10 @@ task_lost(struct kernel *k, uint32_t i)
     if (!task_live(t) || (t->flags & TASK_ORDERED) == 0)
         return;
     if (again) {
+        struct asup_ref self = {.id = t->id, .sort = ASUP_SORT_TASK};
+
+        obligations_leak(k, self); /* what the former run held */
+        saga_driver_ended(k, self);
         emit(k, event_of_task(EV_TASK_RERUN, k, i));
         return;
     }

@@ -393,6 +393,8 @@ fact_memory(struct kernel *k, const struct input *in, uint32_t task)
 
     if (in->kind == IN_CONFIG)
         need.scratch += sizeof k->config;
+    if (k->recovering && !kernel_reserve(k))
+        return false; /* what was folded has no standing reserve yet */
     if (in->kind == IN_RESUMED)
         resumed_need(k, &need);
     if (in->kind == IN_REGION_SWEPT) {
@@ -597,7 +599,8 @@ kernel_step(struct kernel *k, const struct input *in, struct step *out)
 #if ASUP_DEBUG
     /* Checking takes time in proportion to what there is; spread it so that a
      * large kernel stays usable. */
-    if (k->steps % (1 + (arena_live(&k->tasks) + arena_live(&k->regions)) / 256) == 0)
+    if (!k->recovering &&
+        k->steps % (1 + (arena_live(&k->tasks) + arena_live(&k->regions)) / 256) == 0)
         must(kernel_check(k) == NULL);
 #endif
     return rc;

@@ -122,7 +122,8 @@ static bool
 same_region(const struct region_payload *a, const struct region_payload *b)
 {
     return same_budget(&a->budget, &b->budget) && SAME(drain_ns) && SAME(quorum) &&
-           SAME(tasks_max) && SAME(children_max) && SAME(policy) && SAME(soft) && SAME(strict);
+           SAME(tasks_max) && SAME(children_max) && SAME(policy) && SAME(soft) && SAME(strict) &&
+           SAME(is_volatile);
 }
 
 static bool
@@ -227,6 +228,12 @@ same_returned(const struct returned_payload *a, const struct returned_payload *b
 }
 
 static bool
+same_resumed(const struct resumed_payload *a, const struct resumed_payload *b)
+{
+    return SAME(id_first) && SAME(same_keeper) && SAME(same_boot);
+}
+
+static bool
 same_config(const struct kernel_config *a, const struct kernel_config *b)
 {
     bool same = true;
@@ -275,7 +282,10 @@ same_payload(const struct pair *p)
     case EV_FINALIZER_REGISTERED:
         return same_task(a, b);
     case EV_TASK_CANCEL_REQUESTED:
+    case EV_REASON_MADE:
         return same_reason(p, a, b);
+    case EV_RESUMED:
+        return same_resumed(a, b);
     case EV_TASK_CHARGED:
         return same_charge(a, b);
     case EV_SAGA_STEP_BEGUN:

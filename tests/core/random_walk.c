@@ -10,7 +10,11 @@
  * and two shutdowns leave nothing (R-REG-4). Of the whole trace, independent
  * neighbours change places, and dependent ones may not (R-EVT-3).
  *
- *     random_walk [seed [count [steps]]]
+ * Now and then one of the kernels goes through a snapshot. With --crash, engine,
+ * keeper and machine die at any moment instead, and come back (walk.h): nothing
+ * acknowledged is lost, nothing runs twice, and all ends in quiescence as well.
+ *
+ *     random_walk [--crash] [seed [count [steps]]]
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,28 +22,26 @@
 
 #include "durably.h"
 #include "trace_log.h"
+#include "walk.h"
 
-enum { TASKS_MAX = 4096, ITEMS_MAX = 6 };
+enum { ITEMS_MAX = 6 };
 
 static uint64_t seed_now;
 static uint64_t state;
-static struct kernel *kernel, *shadow;
-static uint64_t now;
-static uint64_t token;
-static long memory_left;   /* allocations until one is refused; -1: no end */
+static bool crashes; /* see walk.h */
+struct kernel *kernel, *shadow;
+uint64_t now, token;
+static long memory_left;      /* allocations until one is refused; -1: no end */
 static uint64_t saga_last;    /* begun last */
 static uint64_t channel_last; /* opened last */
 
-/* What the shell knows of a process. */
-static struct process {
-    bool ordered, started, signalled, killed, ended, emptied;
-} processes[TASKS_MAX];
-static bool sweeping[TASKS_MAX];
+struct process processes[TASKS_MAX];
+bool sweeping[TASKS_MAX];
 static struct trace_log recorded;
 static struct kernel_config config_first;
 static uint64_t swapped;
 
-static uint32_t
+uint32_t
 dice(uint32_t sides)
 {
     state ^= state << 13;
@@ -48,10 +50,10 @@ dice(uint32_t sides)
     return (uint32_t)((state >> 20) % sides);
 }
 
-static void
+void
 fail(const char *what, const char *which)
 {
-    fprintf(stderr, "%s %s\nreplay: random_walk %llu 1\n", what, which,
+    fprintf(stderr, "%s %s\nreplay: random_walk %s%llu 1\n", what, which, crashes ? "--crash " : "",
             (unsigned long long)seed_now);
     abort();
 }
@@ -77,43 +79,53 @@ resize(void *ctx, void *ptr, size_t size_old, size_t size_new)
 
 /* ---- A step with its checks ---------------------------------------------------------- */
 
-static void
-effects_take(const struct step *out)
+void
+effect_take(const struct effect *fx)
 {
-    for (size_t i = 0; i < out->effect_count; i++) {
-        const struct effect *fx = &out->effects[i];
-        struct process *p = &processes[fx->task % TASKS_MAX];
+    struct process *p = &processes[fx->task % TASKS_MAX];
 
-        switch (fx->kind) {
-        case FX_START:
-            if (p->ordered)
-                fail("R-TSK-5:", "a task is started twice");
-            p->ordered = true;
-            break;
-        case FX_KILL:
-            if (!p->ordered)
-                fail("killed", "what was never started");
-            p->killed = true;
-            break;
-        case FX_SIGNAL:
-            if (!p->started)
-                fail("signalled", "what has not started");
-            p->signalled = true;
-            break;
-        case FX_FORGET:
-            if (!p->ordered)
-                fail("forgotten", "what was never started");
-            break;
-        case FX_SWEEP:
-            sweeping[fx->region % TASKS_MAX] = true;
-            break;
-        default:
-            break;
-        }
+    switch (fx->kind) {
+    case FX_START:
+        if (p->ordered && !crashes)
+            fail("R-TSK-5:", "a task is started twice");
+        crash_reordered += p->ordered;
+        p->ordered = true; /* the keeper takes it twice, and starts it once */
+        break;
+    case FX_KILL:
+        if (!p->ordered)
+            fail("killed", "what was never started");
+        p->killed = true;
+        break;
+    case FX_SIGNAL:
+        if (!p->started)
+            fail("signalled", "what has not started");
+        crash_reordered += p->signalled;
+        p->signalled = true;
+        break;
+    case FX_FORGET:
+        if (!p->ordered && !crashes)
+            fail("forgotten", "what was never started");
+        break;
+    case FX_SWEEP:
+        sweeping[fx->region % TASKS_MAX] = true;
+        break;
+    default:
+        break;
     }
 }
 
-static int
+static void
+effects_take(const struct step *out)
+{
+    if (crashes) {
+        crash_step(out);
+        return;
+    }
+    for (size_t i = 0; i < out->effect_count; i++)
+        effect_take(&out->effects[i]);
+}
+
+int
 take_step(struct input *in)
 {
     uint64_t digest = kernel_digest(kernel);
@@ -138,15 +150,18 @@ take_step(struct input *in)
         if (kind == EV_SAGA_BEGUN)
             saga_last = out.events[i].subject;
         apply_durably(shadow, &out.events[i]);
-        trace_log_add(&recorded, &out.events[i]);
+        if (!crashes)
+            trace_log_add(&recorded, &out.events[i]);
     }
-    broken = kernel_check(kernel);
+    /* What a fold lacks of volatile regions is put right by RESUMED. */
+    broken = kernel_recovering(kernel) ? NULL : kernel_check(kernel);
     if (broken != NULL)
         fail("broken:", broken);
     if (kernel_digest(kernel) != kernel_digest(shadow))
         fail("R-EVT-1:", "the events do not add up to the state");
     if (rc != 0 && out.event_count == 0 && kernel_digest(kernel) != digest)
         fail("R-EVT-2:", "a refusal left a mark");
+    admitted = admitted || in->kind == IN_RESUMED; /* finalizers may run again */
     if (!admitted && kernel_potential(kernel) > potential)
         fail("R-SCH-3:", "the potential rose");
     effects_take(&out);
@@ -241,6 +256,8 @@ any_region(struct input *in, unsigned slot)
         .tasks_max = dice(6) == 0 ? dice(4) : 0,
         .children_max = dice(6) == 0 ? dice(4) : 0,
         .soft = dice(5) == 0,
+        .is_volatile = dice(8) == 0,
+        .is_durable = dice(30) == 0,
         .attach = dice(4) == 0,
         .strict = dice(4) == 0,
         .finalizers = finalizers[slot],
@@ -622,7 +639,7 @@ honest_fact(struct input *in, uint64_t id, bool hurry)
         if (in->kind == IN_TASK_START_FAILED) {
             in->u.start_failed.stage = "exec";
             in->u.start_failed.error = 2;
-            p->ended = p->emptied = true;
+            p->ended = p->emptied = p->start_failed = true;
         }
         return true;
     }
@@ -645,6 +662,7 @@ honest_fact(struct input *in, uint64_t id, bool hurry)
     in->u.exited.lost = dice(30) == 0;
     in->u.exited.oom_killed = dice(30) == 0;
     in->u.exited.cpu_ns = dice(500) * ASUP_NS_PER_MS;
+    p->exit = in->u.exited;
     p->ended = true;
     return true;
 }
@@ -718,10 +736,11 @@ any_fact(struct input *in)
 /* ---- A walk -----------------------------------------------------------------------------------
  */
 
+const struct kernel_allocator walk_allocator = {.resize = resize, .ctx = NULL};
+
 static void
 walk_begin(uint64_t seed)
 {
-    static const struct kernel_allocator allocator = {.resize = resize, .ctx = NULL};
     struct kernel_config config;
 
     seed_now = seed;
@@ -753,10 +772,24 @@ walk_begin(uint64_t seed)
     for (unsigned tier = 0; tier < 6; tier++)
         config.allowance[tier].polls = 1 + dice(6);
     config_first = config;
-    kernel = kernel_new(&config, &allocator, now);
-    shadow = kernel_new(&config, &allocator, now);
+    kernel = kernel_new(&config, &walk_allocator, now);
+    shadow = kernel_new(&config, &walk_allocator, now);
     if (kernel == NULL || shadow == NULL)
         abort();
+    if (crashes)
+        crash_begin();
+}
+
+/* The second kernel, or the first, goes through a snapshot. Parked requests are no
+ * state, and are gone. */
+static void
+walk_save(void)
+{
+    struct kernel **which = dice(3) == 0 ? &kernel : &shadow;
+    struct kernel *loaded = load_of(*which, &walk_allocator, now, LOAD_EXACT);
+
+    kernel_free(*which);
+    *which = loaded;
 }
 
 static void
@@ -767,6 +800,11 @@ walk(int steps)
         struct kernel_counts counts;
 
         memset(&in, 0, sizeof in);
+        memory_left = -1;
+        if (crashes)
+            crash_perhaps();
+        else if (dice(40) == 0)
+            walk_save();
         memory_left = dice(10) == 0 ? (long)dice(6) : -1;
         kernel_counts(kernel, &counts);
         switch (dice(8)) {
@@ -843,6 +881,8 @@ walk_end(void)
             (void)take_step(&in);
         }
         resolve_all();
+        if (crashes)
+            crash_settle();
         now += 500 * ASUP_NS_PER_MS;
     }
     kernel_counts(kernel, &counts);
@@ -852,6 +892,8 @@ walk_end(void)
         fail("R-REG-4:", "something is left");
     kernel_free(kernel);
     kernel_free(shadow);
+    if (crashes)
+        crash_end();
 }
 
 /* R-EVT-3: whoever lets dependent neighbours change places is found out. Two
@@ -903,15 +945,24 @@ walk_commute(void)
 int
 main(int argc, char **argv)
 {
-    uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-    uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 100;
-    int steps = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 600;
+    int skip = argc > 1 && strcmp(argv[1], "--crash") == 0 ? 1 : 0;
+    uint64_t first = argc > 1 + skip ? strtoull(argv[1 + skip], NULL, 10) : 1;
+    uint64_t count = argc > 2 + skip ? strtoull(argv[2 + skip], NULL, 10) : 100;
+    int steps = argc > 3 + skip ? (int)strtol(argv[3 + skip], NULL, 10) : 600;
 
+    crashes = skip != 0;
     for (uint64_t seed = first; seed < first + count; seed++) {
         walk_begin(seed);
         walk(steps);
         walk_end();
-        walk_commute();
+        if (!crashes)
+            walk_commute(); /* a crash is none of the trace's */
+    }
+    if (crashes) {
+        printf("%llu walks of %d steps, %llu crashes, %llu orders given again\n",
+               (unsigned long long)count, steps, (unsigned long long)crash_count,
+               (unsigned long long)crash_reordered);
+        return crash_count == 0 || crash_reordered == 0;
     }
     printf("%llu walks of %d steps, %llu pairs of events that changed places\n",
            (unsigned long long)count, steps, (unsigned long long)swapped);

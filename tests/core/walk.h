@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the random walk (random_walk.c) shares with its crashes (walk_crash.c).
+ *
+ * With crashes the shell of the walk has a disk: durable events go into a
+ * journal that is committed now and then, effects wait for what they depend on
+ * (output commit), and at any moment engine, keeper or machine die. Then a new
+ * kernel folds what was committed, is told the keeper's rows, and resumes.
+ */
+#ifndef ASUPERSYNC_TESTS_WALK_H
+#define ASUPERSYNC_TESTS_WALK_H
+
+#include "core/durable.h"
+
+enum { TASKS_MAX = 4096 };
+
+/* What the shell knows of a process: the keeper's row. */
+struct process {
+    bool ordered, started, start_failed, signalled, killed, ended, emptied;
+    struct process_exit exit;
+};
+
+extern struct process processes[TASKS_MAX];
+extern bool sweeping[TASKS_MAX];
+extern struct kernel *kernel, *shadow;
+extern uint64_t now, token;
+extern const struct kernel_allocator walk_allocator;
+
+uint32_t dice(uint32_t sides);
+void fail(const char *what, const char *which);
+int take_step(struct input *in);
+void effect_take(const struct effect *fx);
+
+/* The journal begins: with a snapshot. */
+void crash_begin(void);
+void crash_end(void);
+/* After a step: its events are written, its effects go out when they may. */
+void crash_step(const struct step *out);
+/* Some of what waits is committed; now and then everything dies and comes back. */
+void crash_perhaps(void);
+/* All that waits is committed. */
+void crash_settle(void);
+/* How many there were, and how often something owed went out again. */
+extern uint64_t crash_count, crash_reordered;
+
+#endif
