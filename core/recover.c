@@ -89,6 +89,8 @@ task_orders(struct kernel *k, uint32_t i)
 {
     const struct task *t = task_at(k, i);
 
+    if (task_is_call(t))
+        return; /* its worker asks by itself */
     if (task_starting(t))
         order_start(k, i);
     if ((t->flags & (TASK_SIGNALLED | TASK_ESCALATED | TASK_EMPTIED | TASK_ACKED)) ==
