@@ -44,8 +44,7 @@ enum operands {
     X(NACK, "nack", OPERANDS_WORDS, "OBLIGATION...")                                               \
     X(DEAD, "dead", OPERANDS_WORDS, "list|show|retry|discard [MESSAGE...]")                        \
     X(SESSION, "session", OPERANDS_NONE, "")                                                       \
-    X(SAGA, "saga", OPERANDS_WORDS,                                                                \
-      "run FILE|list|show|wait|resolve|begin|step|complete|abort [ARG...]")                        \
+    X(SAGA, "saga", OPERANDS_WORDS, "WORD [ARG...]")                                               \
     X(TREE, "tree", OPERANDS_REGION, "[REGION]")                                                   \
     X(PS, "ps", OPERANDS_REGION, "[REGION]")                                                       \
     X(SHOW, "show", OPERANDS_IDS, "ID...")                                                         \

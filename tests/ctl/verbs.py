@@ -41,7 +41,7 @@ class WithoutADaemon(unittest.TestCase):
         for args in (("help",), ("--help",), ("-h",)):
             self.assertIn("asupersyncctl run --timeout", ctl(*args).stdout)
         verbs = re.findall(r"^  (\w+) ", ctl("help").stdout.split("Verbs:")[1].split("Options")[0], re.M)
-        self.assertLessEqual({"run", "close", "saga", "channel", "version"}, {v["name"] for v in verbs})
+        self.assertLessEqual({"run", "close", "saga", "channel", "version"}, set(verbs))
         self.assertEqual(verbs, [v["name"] for v in json.loads(ctl("help", "--json").stdout)["verbs"]])
         self.assertIn("complete", json.loads(ctl("--json", "completion", "bash").stdout)["text"])
         for verb in verbs:
