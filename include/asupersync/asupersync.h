@@ -14,6 +14,7 @@
 #include "asupersync/client.h"
 #include "asupersync/error.h"
 #include "asupersync/info.h"
+#include "asupersync/saga.h"
 #include "asupersync/types.h"
 #include "asupersync/values.h"
 #include "asupersync/version.h"
