@@ -340,6 +340,12 @@ asup_client_daemon_reload(struct asup_client *c, struct asup_error_info *err)
 }
 
 int
+asup_client_daemon_upgrade(struct asup_client *c, struct asup_error_info *err)
+{
+    return daemon_order(c, PROTO_DAEMON_UPGRADE, err);
+}
+
+int
 asup_client_daemon_drain(struct asup_client *c, struct asup_error_info *err)
 {
     return daemon_order(c, PROTO_DAEMON_DRAIN, err);

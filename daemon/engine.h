@@ -11,6 +11,8 @@
  *     asupersyncd --engine --runtime-dir R --state-dir S [--config C] [--user]
  *                 [--foreground] --owner UID
  *
+ * (from its file, as that is by then, so that an upgrade in place works)
+ *
  * with the link on descriptor ENGINE_FD_LINK and the tree's cgroup.kill on
  * ENGINE_FD_KILL (daemon/link.h). That process finds the module beside the
  * program, in ../lib/asupersync/, or where it was installed, and calls
@@ -51,10 +53,18 @@ struct engine_options {
 
 /* Runs the engine until "/" is closed (0), or it cannot go on (any other
  * value becomes the exit status: 1 fault of its own, 78 wrong configuration,
- * 77 may not, 73 cannot create a socket or directory; the keeper does not
- * restart an engine that ended with 73, 77 or 78 before LINK_READY, and its
- * message on standard error is what the user sees). */
+ * 77 may not, 73 cannot create a socket or directory, 65, 66, 69, 74 and 75 a
+ * journal that cannot be used, 76 another link version than the keeper's. The
+ * first engine's status is the keeper's, and its message on standard error is
+ * what the user sees. A later one that ends with 65 to 78, but for 70 and 71,
+ * before LINK_READY is tried again seldom, while the tasks go on: see
+ * daemon/keeper/engine.h). */
 __attribute__((visibility("default"))) int engine_main(const struct engine_options *options);
+
+/* The LINK_VERSION it speaks, and which asupersyncd it is part of: a program and
+ * a module of different versions do not try to get along. */
+extern __attribute__((visibility("default"))) const unsigned engine_link_version;
+extern __attribute__((visibility("default"))) const char engine_version[];
 
 /* asupersyncd --check-config: read a configuration (NULL: the defaults) and
  * tell every error, with file, line and column, on standard error; with

@@ -63,7 +63,7 @@ static const char usage[] =
     "service manager started it (NOTIFY_SOCKET). asupersyncd(8) tells the rest.\n";
 
 struct arguments {
-    bool user_mode, foreground, engine, config_given, check_config, aside;
+    bool user_mode, foreground, engine, config_given, check_config, aside, link_version;
     char *runtime_dir, *state_dir, *config_path, *run_as_path, *engine_user;
     enum containment_choice containment;
     unsigned engine_timeout_s;
@@ -160,6 +160,7 @@ enum option_code {
     OPTION_CHECK_CONFIG,
     OPTION_SET_JOURNAL_ASIDE,
     OPTION_ENGINE,
+    OPTION_LINK_VERSION,
     OPTION_OWNER,
     OPTION_HELP,
     OPTION_VERSION,
@@ -178,6 +179,7 @@ static const struct option options[] = {
     {"check-config", no_argument, NULL, OPTION_CHECK_CONFIG},
     {"set-journal-aside", no_argument, NULL, OPTION_SET_JOURNAL_ASIDE},
     {"engine", no_argument, NULL, OPTION_ENGINE},
+    {"link-version", no_argument, NULL, OPTION_LINK_VERSION},
     {"owner", required_argument, NULL, OPTION_OWNER},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
@@ -230,6 +232,9 @@ take_option(struct arguments *a, int code)
         break;
     case OPTION_ENGINE:
         a->engine = true;
+        break;
+    case OPTION_LINK_VERSION:
+        a->link_version = true;
         break;
     case OPTION_OWNER:
         a->owner_uid = (uid_t)strtoul(optarg, NULL, 10);
@@ -368,17 +373,31 @@ load_engine(void)
     return module;
 }
 
-/* A function of the module; ends the process when there is none. */
+/* Something of the module; ends the process when it is not there, or when the
+ * module is of another version: while packages are being replaced, for one. */
 static void *
 find_in_engine(const char *name)
 {
-    void *module = load_engine();
-    void *found = module != NULL ? dlsym(module, name) : NULL;
+    static void *module;
+    const char *version;
+    void *found;
 
-    if (module != NULL && found == NULL)
-        log_error("the engine's module is not one: %s", dlerror());
-    if (found == NULL)
+    if (module == NULL)
+        module = load_engine();
+    if (module == NULL)
         exit(KEEPER_EXIT_FAILED);
+    version = dlsym(module, "engine_version");
+    found = dlsym(module, name);
+    if (version == NULL || found == NULL) {
+        log_error("the engine's module is not one: %s", dlerror());
+        exit(KEEPER_EXIT_FAILED);
+    }
+    if (strcmp(version, ASUP_VERSION) != 0) {
+        log_error("the program is of version %s, the engine's module of version %.32s: install "
+                  "both of one version",
+                  ASUP_VERSION, version);
+        exit(ENGINE_EXIT_LINK);
+    }
     return found;
 }
 
@@ -405,6 +424,20 @@ become_engine(const struct arguments *a)
     /* Executed as /proc/self/exe it would be listed as "exe". */
     (void)prctl(PR_SET_NAME, "asupersyncd-eng");
     return run(&engine);
+}
+
+/* What an engine before an upgrade asks the program that would follow it. */
+static int
+say_link_version(const struct arguments *a)
+{
+    const unsigned *version = find_in_engine("engine_link_version");
+    int (*check)(const char *, bool);
+
+    *(void **)&check = find_in_engine("engine_check_config");
+    int rc = check(a->config_path, false);
+    if (rc == 0 && (printf("%u\n", *version) < 0 || fflush(stdout) != 0))
+        rc = KEEPER_EXIT_FAILED;
+    return rc;
 }
 
 static int
@@ -501,5 +534,7 @@ main(int argc, char **argv)
         return check_config(&a);
     if (a.aside)
         return aside_journal(a.runtime_dir, a.state_dir);
+    if (a.link_version)
+        return say_link_version(&a);
     return a.engine ? become_engine(&a) : become_keeper(&a);
 }

@@ -78,6 +78,7 @@
     X(WHY, "why")                                                                                  \
     X(DAEMON_STATUS, "daemon.status")                                                              \
     X(DAEMON_RELOAD, "daemon.reload")                                                              \
+    X(DAEMON_UPGRADE, "daemon.upgrade")                                                            \
     X(DAEMON_DRAIN, "daemon.drain")                                                                \
     X(DAEMON_SHUTDOWN, "daemon.shutdown")                                                          \
     X(BATCH, "batch")

@@ -531,6 +531,7 @@ const struct proto_reply_field *const proto_replies[PROTO_OP_COUNT] = {
     [PROTO_WHY] = why,
     [PROTO_DAEMON_STATUS] = daemon_status,
     [PROTO_DAEMON_RELOAD] = nothing,
+    [PROTO_DAEMON_UPGRADE] = nothing,
     [PROTO_DAEMON_DRAIN] = nothing,
     [PROTO_DAEMON_SHUTDOWN] = nothing,
     [PROTO_BATCH] = batch,

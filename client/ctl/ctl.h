@@ -121,6 +121,7 @@ int verb_events(struct ctl *ctl);
 int verb_status(struct ctl *ctl);
 int verb_drain(struct ctl *ctl);
 int verb_reload(struct ctl *ctl);
+int verb_upgrade(struct ctl *ctl);
 int verb_shutdown(struct ctl *ctl);
 int verb_completion(struct ctl *ctl);
 int verb_help(struct ctl *ctl);

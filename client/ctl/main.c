@@ -217,6 +217,7 @@ static int (*const verb_functions[VERB_COUNT])(struct ctl *) = {
     [VERB_STATUS] = verb_status,
     [VERB_DRAIN] = verb_drain,
     [VERB_RELOAD] = verb_reload,
+    [VERB_UPGRADE] = verb_upgrade,
     [VERB_SHUTDOWN] = verb_shutdown,
     [VERB_COMPLETION] = verb_completion,
     [VERB_HELP] = verb_help,

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Verbs that only look: tree, ps, show, why, status; and reload.
+ * Verbs that only look: tree, ps, show, why, status; and reload, upgrade.
  */
+#include <poll.h>
 #include <string.h>
 
 #include "ctl.h"
 #include "render.h"
 #include "request.h"
 #include "target.h"
+
+/* How long a new engine may take, which may have a long journal to read, and
+ * how often to look for it. */
+#define UPGRADE_PATIENCE_MS 60000
+#define LOOK_AGAIN_MS 20
 
 static int
 connect_to_look(struct ctl *ctl)
@@ -199,5 +205,46 @@ verb_reload(struct ctl *ctl)
         return 0;
     }
     json_decref(body);
+    return 0;
+}
+
+/* The order is answered by the engine that goes; the next one that answers may
+ * still be that one. */
+int
+verb_upgrade(struct ctl *ctl)
+{
+    struct asup_client_options how;
+    json_t *status = NULL;
+    uint64_t before;
+
+    ctl_client_options(ctl, &how);
+    how.without_session = true;
+    how.patience_ms = UPGRADE_PATIENCE_MS;
+    int rc = ctl_connect(ctl, &how);
+    if (rc == 0)
+        rc = ctl_ask(ctl, "daemon.status", NULL, &status);
+    if (rc != 0)
+        return rc;
+    before = get_number(status, "engine_runs", 0);
+    json_decref(status);
+    rc = ctl_ask(ctl, "daemon.upgrade", NULL, NULL);
+    for (;;) {
+        if (rc == 0)
+            rc = ctl_ask(ctl, "daemon.status", NULL, &status);
+        if (rc != 0)
+            return rc;
+        if (get_number(status, "engine_runs", 0) != before)
+            break;
+        json_decref(status);
+        (void)poll(NULL, 0, LOOK_AGAIN_MS);
+    }
+    ctl_remark(ctl, "engine %llu, version %s, is process %llu",
+               (unsigned long long)get_number(status, "engine_runs", 0),
+               get_text(status, "version"),
+               (unsigned long long)get_number(status, "engine_pid", 0));
+    if (ctl->json)
+        ctl_print_json(ctl, status);
+    else
+        json_decref(status);
     return 0;
 }

@@ -192,6 +192,13 @@ const struct verb_text verb_texts[VERB_COUNT] = {
                     "Finishes the root region; the daemon exits when nothing is left.\n",
                     "drain\n"},
     [VERB_RELOAD] = {"make the daemon read its configuration again", "", "reload\n"},
+    [VERB_UPGRADE] =
+        {"replace the daemon's engine by the program as it is installed now",
+         "Tasks, regions, sessions and waits go on; only the keeper, their parent, stays\n"
+         "as it is. The new program is tried first: one that would not start, or that\n"
+         "does not fit the keeper that runs, changes nothing, and the daemon has to be\n"
+         "restarted as a whole. Returns once the new engine answers.\n",
+         "upgrade\n"},
     [VERB_SHUTDOWN] =
         {"end everything and the daemon, wait until it is gone",
          "A structured shutdown of the whole tree. Exits 0 when the daemon is gone.\n",

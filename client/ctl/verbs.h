@@ -58,6 +58,7 @@ enum operands {
     X(STATUS, "status", OPERANDS_NONE, "")                                                         \
     X(DRAIN, "drain", OPERANDS_NONE, "")                                                           \
     X(RELOAD, "reload", OPERANDS_NONE, "")                                                         \
+    X(UPGRADE, "upgrade", OPERANDS_NONE, "")                                                       \
     X(SHUTDOWN, "shutdown", OPERANDS_NONE, "")                                                     \
     X(COMPLETION, "completion", OPERANDS_WORD, "bash|zsh|fish|ids|regions")                        \
     X(HELP, "help", OPERANDS_WORD, "[VERB]")                                                       \

@@ -165,30 +165,6 @@ tell_lost(struct engine *e)
     free(lost);
 }
 
-void
-adopt_rows(struct engine *e, bool same_keeper)
-{
-    struct adopted *a = e->adopted;
-    struct task_view task;
-
-    for (size_t i = 0; i < a->row_count; i++) {
-        const struct adopted_row *r = &a->rows[i];
-        if (!kernel_task(e->kernel, r->row.task, &task))
-            keeper_take_row(e, &r->row, r->log_fd);
-        else if (task.state == ASUP_TASK_COMPLETED)
-            adopt_completed(e, r);
-        else
-            adopt_live(e, &task, r);
-        engine_settle(e);
-        keeper_alive(e);
-    }
-    free(a->rows);
-    a->rows = NULL;
-    a->row_count = 0;
-    if (same_keeper)
-        tell_lost(e);
-}
-
 /* ---- Output --------------------------------------------------------------------------- */
 
 struct known_logs {
@@ -217,7 +193,7 @@ by_task(const void *a, const void *b)
     return (left->task > right->task) - (left->task < right->task);
 }
 
-void
+static void
 adopt_logs(struct engine *e)
 {
     struct known_logs known = {0};
@@ -240,6 +216,33 @@ adopt_logs(struct engine *e)
     if (known.count)
         qsort(known.items, known.count, sizeof *known.items, by_task);
     logs_resume(e->logs, known.items, known.count);
+}
+
+/* ---- All of it ------------------------------------------------------------------------ */
+
+void
+adopt_rows(struct engine *e, bool same_keeper)
+{
+    struct adopted *a = e->adopted;
+    struct task_view task;
+
+    adopt_logs(e);
+    for (size_t i = 0; i < a->row_count; i++) {
+        const struct adopted_row *r = &a->rows[i];
+        if (!kernel_task(e->kernel, r->row.task, &task))
+            keeper_take_row(e, &r->row, r->log_fd);
+        else if (task.state == ASUP_TASK_COMPLETED)
+            adopt_completed(e, r);
+        else
+            adopt_live(e, &task, r);
+        engine_settle(e);
+        keeper_alive(e);
+    }
+    free(a->rows);
+    a->rows = NULL;
+    a->row_count = 0;
+    if (same_keeper)
+        tell_lost(e);
 }
 
 /* ---- Regions -------------------------------------------------------------------------- */

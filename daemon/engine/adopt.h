@@ -7,8 +7,7 @@
  *                          journal? (hello.keeper_instance, hello.boot)
  *     ... the journal is folded ...
  *     adopt_read           the table, whole
- *     adopt_logs           files of output that belong to no task are removed
- *     adopt_rows           row by row, in the order in which they changed last:
+ *     adopt_rows           files of output that belong to no task are removed; row by row, in the order in which they changed last:
  *                          of a live task: it is expected, its output is read on,
  *                          its notify socket is bound again at its path, and its
  *                          facts are fed; of a completed task: forgotten; of one
@@ -27,8 +26,6 @@
 
 /* Waits for TABLE_END. False after reporting why not. */
 bool adopt_read(struct engine *e);
-/* Output of the tasks the kernel knows is kept; before adopt_rows. */
-void adopt_logs(struct engine *e);
 /* With the same keeper, a task that was seen to start and has no row is lost:
  * IN_TASK_LOST. With a new one IN_RESUMED says that of all. */
 void adopt_rows(struct engine *e, bool same_keeper);

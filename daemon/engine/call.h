@@ -62,7 +62,8 @@ op_function op_lease_acquire, op_lease_renew, op_lease_release, op_lease_stat, o
 op_function op_task_complete, op_worker_offer, op_worker_next, op_worker_withdraw;
 op_function op_worker_drain, op_worker_list;
 op_function op_events_watch, op_why;
-op_function op_daemon_status, op_daemon_reload, op_daemon_drain, op_daemon_shutdown;
+op_function op_daemon_status, op_daemon_reload, op_daemon_upgrade, op_daemon_drain,
+    op_daemon_shutdown;
 op_function op_batch;
 
 /* A request came, or a connection is gone (struct server_callbacks). */

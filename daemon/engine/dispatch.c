@@ -75,6 +75,7 @@ op_function *const op_functions[PROTO_OP_COUNT] = {
     [PROTO_WHY] = op_why,
     [PROTO_DAEMON_STATUS] = op_daemon_status,
     [PROTO_DAEMON_RELOAD] = op_daemon_reload,
+    [PROTO_DAEMON_UPGRADE] = op_daemon_upgrade,
     [PROTO_DAEMON_DRAIN] = op_daemon_drain,
     [PROTO_DAEMON_SHUTDOWN] = op_daemon_shutdown,
     [PROTO_BATCH] = op_batch,

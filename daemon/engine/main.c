@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "asupersync/version.h"
 #include "daemon/engine/adopt.h"
 #include "daemon/engine/handover.h"
 #include "daemon/engine/journal.h"
@@ -154,7 +155,6 @@ set_up_world(struct engine *e)
     /* Clients are heard when everything is as they left it. */
     if (!adopt_read(e))
         return EX_OSERR;
-    adopt_logs(e);
     int rc = recover_tasks(e);
     if (rc != 0)
         return rc;
@@ -205,9 +205,13 @@ tear_down(struct engine *e)
     if (e->server) {
         struct list *lists[] = {&e->watchers, &e->followers};
         for (size_t i = 0; i < 2; i++) {
-            while (!list_empty(lists[i]))
-                waits_fail(list_entry(lists[i]->next, struct parked, link), -ASUP_EUNAVAILABLE,
-                           "the daemon ends", 0);
+            while (!list_empty(lists[i])) {
+                struct parked *p = list_entry(lists[i]->next, struct parked, link);
+                if (e->exit_code == ENGINE_EXIT_REPLACE)
+                    waits_unpark(p); /* its client asks the next engine */
+                else
+                    waits_fail(p, -ASUP_EUNAVAILABLE, "the daemon ends", 0);
+            }
         }
         server_free(e->server, LINGER_MS);
     }
@@ -255,6 +259,8 @@ engine_main(const struct engine_options *options)
         rc = e->exit_code;
         if (rc == 0)
             ids_close(&e->ids, kernel_id_last(e->kernel));
+        if (rc == ENGINE_EXIT_REPLACE)
+            keeper_say(e, LINK_REPLACE);
     }
     if (e->loop) {
         ev_timer_stop(e->loop, &e->heartbeat);
@@ -274,6 +280,9 @@ engine_main(const struct engine_options *options)
     free(e);
     return rc;
 }
+
+const unsigned engine_link_version = LINK_VERSION;
+const char engine_version[] = ASUP_VERSION;
 
 int
 engine_check_config(const char *path, bool print)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon.status, reload, drain, shutdown. */
+/* daemon.status, reload, upgrade, drain, shutdown. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +14,7 @@
 #include "daemon/engine/keeper_link.h"
 #include "daemon/engine/output.h"
 #include "daemon/engine/reload.h"
+#include "daemon/engine/replace.h"
 #include "daemon/engine/shutdown.h"
 #include "daemon/engine/why.h"
 
@@ -237,6 +238,18 @@ op_daemon_reload(struct call *c)
                          "the configuration has %d error%s; the old one stays in force", errors,
                          errors == 1 ? "" : "s");
     keeper_say(c->engine, LINK_REREAD);
+    return done(c);
+}
+
+int
+op_daemon_upgrade(struct call *c)
+{
+    char why[600];
+
+    if (!replace_check(c->engine, why, sizeof why))
+        return call_fail(c, -ASUP_EUNSUPPORTED, NULL, "nothing was changed: this engine goes on",
+                         "%s", why);
+    replace_begin(c->engine);
     return done(c);
 }
 

@@ -449,6 +449,17 @@ ASUP_API int asup_client_daemon_status(struct asup_client *c, struct asup_daemon
  *  @return 0, -ASUP_EDENIED, -ASUP_EINVALID (file, line and column in err). */
 ASUP_API int asup_client_daemon_reload(struct asup_client *c, struct asup_error_info *err);
 
+/**
+ * Put a new engine in the place of the one that runs, of the program as it is
+ * installed now; every task, region and session goes on. The answer comes
+ * before the old engine goes; what is asked next is asked of the new one, for
+ * which the library waits (patience_ms). Root or the daemon's owner only.
+ *
+ * @return 0, -ASUP_EDENIED, -ASUP_EUNSUPPORTED (the new program would not start,
+ *         or wants a restart of the whole daemon; nothing was changed).
+ */
+ASUP_API int asup_client_daemon_upgrade(struct asup_client *c, struct asup_error_info *err);
+
 /** Admit nothing more and let what runs end. Root or the daemon's owner only. */
 ASUP_API int asup_client_daemon_drain(struct asup_client *c, struct asup_error_info *err);
 

@@ -12,6 +12,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "asupersync/version.h"
+#include "daemon/link.h"
+
 static int
 send_fds(int socket_fd, const int *fds, int count)
 {
@@ -33,6 +36,9 @@ send_fds(int socket_fd, const int *fds, int count)
     memcpy(CMSG_DATA(cmsg), fds, (size_t)count * sizeof(int));
     return sendmsg(socket_fd, &header, MSG_NOSIGNAL) == (ssize_t)sizeof pid ? 0 : -1;
 }
+
+const unsigned engine_link_version = LINK_VERSION;
+const char engine_version[] = ASUP_VERSION;
 
 int
 engine_main(const struct engine_options *options)

@@ -105,7 +105,7 @@ class Users(unittest.TestCase):
         seen = self.bob.ok("events.watch", {"since": 0, "timeout_ns": 0, "limit": 1000})["events"]
         self.assertNotIn(self.region, json.dumps(seen))
         self.assertNotIn(f'"{task}"', json.dumps(seen))
-        for op in ("daemon.shutdown", "daemon.drain", "daemon.reload"):
+        for op in ("daemon.shutdown", "daemon.drain", "daemon.reload", "daemon.upgrade"):
             self.assertEqual(EDENIED, self.bob.call(op)[0])
         self.assertEqual("running", self.alice.ok("task.stat", t)["state"])
 
