@@ -242,6 +242,7 @@ info_region(const msgpack_object *from, struct proto_memory *m, struct asup_regi
     out->quorum = (uint32_t)proto_get_uint(from, "quorum", 0);
     out->owner = (uint32_t)proto_get_uint(from, "owner", 0);
     out->soft = proto_get_bool(from, "soft", false);
+    out->is_volatile = proto_get_bool(from, "volatile", false);
     out->attached.id = proto_get_ref(from, "attached", ASUP_SORT_SESSION).id;
     out->age_ns = proto_get_uint(from, "age_ns", 0);
     out->drain_left_ns = proto_get_uint(from, "drain_left_ns", ASUP_NEVER);

@@ -232,6 +232,8 @@ request_region(const struct asup_region_options *from, struct proto_memory *m,
     request_budget(&from->budget, &to->budget);
     to->drain_ns = from->drain_ns;
     to->soft = from->soft;
+    to->is_volatile = from->is_volatile;
+    to->is_durable = from->is_durable;
     to->attach = from->attach;
     to->tasks_max = from->tasks_max;
     to->children_max = from->children_max;

@@ -171,6 +171,8 @@ struct args_region_open {
     uint64_t drain_ns;
     bool soft;
     bool strict;
+    bool is_volatile;
+    bool is_durable;
     bool attach;
     uint64_t tasks_max;    /* 0: the configured one */
     uint64_t children_max; /* 0: the configured one */

@@ -180,6 +180,11 @@ static const struct proto_field region_open_fields[] = {
     BOOL(args_region_open, soft, "soft", "Never kill what drains, except at shutdown."),
     BOOL(args_region_open, strict, "strict",
          "A leaked obligation makes its outcome panicked, not err."),
+    BOOL(args_region_open, is_volatile, "volatile",
+         "Nothing in it or below is journalled: quicker, and lost with an engine's end; so is all "
+         "below a volatile region."),
+    BOOL(args_region_open, is_durable, "durable",
+         "Refuse to open it below a volatile region; elsewhere every region is durable."),
     BOOL(args_region_open, attach, "attach", "Cancel it when the session ends."),
     UINT(args_region_open, tasks_max, "tasks_max",
          "Live tasks in it; absent: the configured limit.", RANGE(1, UINT32_MAX), PRESET(0)),

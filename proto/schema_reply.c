@@ -58,6 +58,7 @@ static const struct proto_reply_field node_fields[] = {
     {"owner", "uint", "User id of who opened it."},
     {"soft", "bool", "It is never killed, except at shutdown."},
     {"strict", "bool", "A leaked obligation makes its outcome panicked."},
+    {"volatile", "bool", "Nothing of it outlives the engine but how it ended."},
     {"attached", "id|nil", "The session it ends with."},
     {"age_ns", "uint", "Since it was opened."},
     {"drain_left_ns", "uint|nil", "Until what still runs is killed."},

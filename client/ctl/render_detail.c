@@ -152,7 +152,8 @@ render_region(struct text *out, const struct look *look, const json_t *node)
     text_add(out, "\n");
     add_key(out, look, "state");
     render_state(out, look, get_text(node, "state"));
-    text_add(out, get_true(node, "soft") ? ", soft\n" : "\n");
+    text_add(out, get_true(node, "soft") ? ", soft" : "");
+    text_add(out, get_true(node, "volatile") ? ", volatile\n" : "\n");
     add_key(out, look, "policy");
     render_text(out, look, node, "policy");
     if (get_number(node, "quorum", 0) > 0)

@@ -130,6 +130,8 @@ tree_region(struct text *out, const struct look *look, const json_t *node)
     }
     if (get_true(node, "soft"))
         text_add(out, " soft");
+    if (get_true(node, "volatile"))
+        text_add(out, " volatile");
     add_count(out, look, get_number(node, "tasks_live", 0), "task");
     add_count(out, look, get_number(node, "finalizers", 0), "finalizer");
     if (strcmp(get_text(node, "state"), "finalizing") != 0)

@@ -491,6 +491,10 @@ request_region_options(struct ctl *ctl, json_t *object, enum environment environ
         json_object_set_new(object, "soft", json_true());
     if (args_have(args, OPTION_STRICT))
         json_object_set_new(object, "strict", json_true());
+    if (args_have(args, OPTION_VOLATILE))
+        json_object_set_new(object, "volatile", json_true());
+    if (args_have(args, OPTION_DURABLE))
+        json_object_set_new(object, "durable", json_true());
     if (rc == 0)
         rc = request_budget(ctl, object);
     if (rc == 0)

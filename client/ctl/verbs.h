@@ -145,6 +145,10 @@ enum value_kind {
       "wait for ever instead of killing (except at shutdown)")                                     \
     X(STRICT, "strict", 0, NULL, VALUE_NONE, ON_REGION,                                            \
       "an obligation that leaks is a panic, not an error")                                         \
+    X(VOLATILE, "volatile", 0, NULL, VALUE_NONE, ON_REGION,                                        \
+      "journal nothing in it or below: quicker, and lost if the engine ends")                      \
+    X(DURABLE, "durable", 0, NULL, VALUE_NONE, ON_REGION,                                          \
+      "refuse to open it below a volatile region")                                                 \
     X(FINALIZER, "finalizer", 0, "CMD", VALUE_ANY, ON_REGION,                                      \
       "shell command to run when the region closes; repeatable")                                   \
     X(TASKS_MAX, "tasks-max", 0, "N", VALUE_ANY, ON_REGION, "most live tasks in the region")       \

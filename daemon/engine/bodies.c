@@ -270,6 +270,8 @@ body_region_open(struct proto_writer *w, struct engine *e, const struct region_v
     pw_bool(w, r->soft);
     pw_key(w, "strict");
     pw_bool(w, r->strict);
+    pw_key(w, "volatile");
+    pw_bool(w, r->is_volatile);
     pw_key(w, "attached");
     pw_id(w, ASUP_SORT_SESSION, r->session);
     pw_key(w, "age_ns");

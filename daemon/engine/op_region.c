@@ -29,6 +29,8 @@ input_region_open(struct call *c, struct input *in)
         .children_max = (uint32_t)a->children_max,
         .soft = a->soft,
         .strict = a->strict,
+        .is_volatile = a->is_volatile,
+        .is_durable = a->is_durable,
         .attach = a->attach,
         .finalizer_count = a->finalizers.count,
     };

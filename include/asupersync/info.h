@@ -110,6 +110,8 @@ struct asup_region_options {
     struct asup_budget_request budget;
     uint64_t drain_ns;     /**< cleanup allowance; ASUP_NEVER: by the root cause (R-CAN-2) */
     bool soft;             /**< never killed, except under Shutdown (R-REG-8) */
+    bool is_volatile;      /**< not journalled, nor anything below it (R-DUR-1) */
+    bool is_durable;       /**< refused below a volatile region (R-DUR-1) */
     bool attach;           /**< cancelled when this client's session ends (R-SES-1) */
     uint32_t tasks_max;    /**< live tasks; 0: the daemon's limit */
     uint32_t children_max; /**< live child regions; 0: the daemon's limit */
@@ -184,6 +186,7 @@ struct asup_region_info {
     uint32_t quorum; /**< 0 unless policy is ASUP_POLICY_QUORUM */
     uint32_t owner;  /**< uid who opened it */
     bool soft;
+    bool is_volatile;             /**< nothing of it outlives the engine (R-DUR-1) */
     struct asup_session attached; /**< {0}: none */
     uint64_t age_ns;
     uint64_t drain_left_ns;    /**< until T; ASUP_NEVER: not closing or without end */

@@ -69,7 +69,7 @@ check_region_open(struct fake *f, struct fake_request *r)
     ck_assert_uint_eq(args->budget.polls, UINT32_MAX);
     ck_assert_uint_eq(args->budget.cost, 40);
     ck_assert_uint_eq(args->drain_ns, 1);
-    ck_assert(args->soft && args->attach);
+    ck_assert(args->soft && args->attach && args->is_volatile && !args->is_durable);
     ck_assert_uint_eq(args->tasks_max, 9);
     ck_assert_uint_eq(args->children_max, 8);
     ck_assert_uint_eq(args->finalizers.count, 2);
@@ -105,7 +105,7 @@ START_TEST(a_region_is_opened_as_asked)
     options.budget.timeout_ns = 5 * ASUP_NS_PER_S;
     options.budget.cost_quota = 40;
     options.drain_ns = 1;
-    options.soft = options.attach = true;
+    options.soft = options.attach = options.is_volatile = true;
     options.tasks_max = 9;
     options.children_max = 8;
     options.finalizers = finalizers;
