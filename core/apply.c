@@ -365,6 +365,11 @@ kernel_apply(struct kernel *k, const struct event *ev)
     case EV_LEASE_FREE:
         apply_obligation(k, ev);
         break;
+    case EV_CAPABILITY_GRANTED:
+    case EV_CAPABILITY_REVOKED:
+    case EV_CAPABILITY_DEAD:
+        apply_capability(k, ev);
+        break;
     case EV_TASK_CREATED:
     case EV_FINALIZER_REGISTERED:
         apply_created(k, ev);

@@ -104,6 +104,7 @@ apply_created(struct kernel *k, const struct event *ev)
     t->region = region_of_id(k, ev->region);
     r = region_at(k, t->region);
     t->created_at = ev->at;
+    t->cx = p->cx;
     t->limit_at = p->budget.limit_at;
     t->limit_kind = p->budget.limit_kind;
     t->cost_quota = p->budget.cost_quota;

@@ -11,7 +11,7 @@ ids_floor(struct kernel *k, uint64_t id_first)
     uint64_t *const next[] = {&k->task_id_next,     &k->region_id_next,
                               &k->session_id_next,  &k->obligations.id_next,
                               &k->channels.id_next, &k->channels.message_id_next,
-                              &k->saga.id_next};
+                              &k->saga.id_next,     &k->capabilities.id_next};
 
     for (size_t i = 0; i < sizeof next / sizeof next[0]; i++) {
         if (*next[i] < id_first)
@@ -171,6 +171,7 @@ volatile_drop(struct kernel *k)
     }
     channels_volatile_drop(k);
     workers_volatile_drop(k);
+    capabilities_volatile_drop(k);
     for (uint32_t i = 0; i < k->tasks.used; i++) {
         if (task_at(k, i)->id != 0 && in_volatile(k, task_at(k, i)->region))
             task_drop(k, i);

@@ -172,6 +172,7 @@ region_opened(struct kernel *k, const struct event *ev)
     r->task_first = r->task_last = r->stack_top = NIL;
     r->channel_first = r->channel_last = NIL;
     r->ledger_first = r->ledger_last = r->lease_first = r->lease_last = NIL;
+    r->capability_first = r->capability_last = NIL;
     r->session = r->attach_next = r->attach_prev = NIL;
     r->wait_first = r->work_next = NIL;
     r->sub_regions = 1;

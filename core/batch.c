@@ -15,11 +15,13 @@ is_admission(enum input_kind kind)
 }
 
 static struct input
-item_at(const struct input *in, uint32_t n)
+item_at(const struct kernel *k, const struct input *in, uint32_t n)
 {
     struct input item = in->u.batch.items[n];
 
-    item.caller = in->caller;
+    item.caller = caller_resolve(k, &in->u.batch.items[n].caller);
+    item.caller.session = in->caller.session;
+    item.caller.uid = in->caller.uid;
     item.now = in->now;
     item.request = 0;
     return item;
@@ -60,7 +62,7 @@ static int
 item_check(struct kernel *k, const struct input *in, uint32_t n, struct admission *adm,
            struct refusal *why)
 {
-    struct input item = item_at(in, n);
+    struct input item = item_at(k, in, n);
 
     if (is_admission(item.kind) && ended_before(k, item.region, why) != 0)
         return why->code;
@@ -210,7 +212,7 @@ batch_request(struct kernel *k, const struct input *in, struct refusal *why, str
     if (!batch_reserve(k, in))
         return REFUSE(why, ASUP_ENOMEM, "no memory for this batch");
     for (uint32_t n = 0; n < count; n++) {
-        struct input item = item_at(in, n);
+        struct input item = item_at(k, in, n);
         struct asup_ref ref = item_do(k, &item);
 
         if (in->u.batch.made != NULL)

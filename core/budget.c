@@ -17,8 +17,12 @@ task_spend_check(struct kernel *k, const struct input *in, struct refusal *why)
     if (i == NIL)
         return REFUSE(why, ASUP_ENOTFOUND, "there is no such task");
     t = task_at(k, i);
-    if (!caller_may(k, &in->caller, t->uid) && in->caller.uid != t->run_uid)
-        return REFUSE(why, ASUP_EDENIED, "the task belongs to another user");
+    /* A report is its own; so whoever shows its capability needs no right. For a call its worker
+     * speaks, wherever that is. */
+    if (!task_is_call(t) && in->caller.task != in->task &&
+        (in->caller.cx != 0 || in->caller.task != 0 || in->caller.uid != t->run_uid) &&
+        authorize_owned(k, &in->caller, t->region, t->uid, ASUP_RIGHT_CANCEL, why) != 0)
+        return why->code;
     if (!task_is_call(t) && (t->flags & TASK_STARTED) == 0)
         return REFUSE(why, ASUP_EINVALID, "the task has not started");
     if (task_is_call(t))

@@ -56,7 +56,6 @@ uint32_t worker_room(const struct worker *w);
 void worker_settle(struct kernel *k, uint32_t i);
 void worker_unsettle(struct kernel *k, uint32_t i);
 /* Whether `region` is `top` or below it. */
-bool region_within(const struct kernel *k, uint32_t region, uint32_t top);
 
 /* ---- apply_call.c ----------------------------------------------------------------------- */
 

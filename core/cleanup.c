@@ -333,9 +333,7 @@ finish_region(struct kernel *k, uint32_t top)
 int
 shutdown_check(struct kernel *k, const struct input *in, struct refusal *why)
 {
-    if (!caller_is_root(k, &in->caller))
-        return REFUSE(why, ASUP_EDENIED, "only root and the daemon's owner may shut it down");
-    return 0;
+    return authorize(k, &in->caller, k->root, ASUP_RIGHT_ADMIN, why);
 }
 
 static void

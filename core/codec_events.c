@@ -148,6 +148,7 @@ static const struct field task_fields[] = {
     NUMBER(struct task_payload, attempts),
     NUMBER(struct task_payload, call_size),
     NUMBER(struct task_payload, key_size),
+    NUMBER(struct task_payload, cx),
 };
 static const struct table task_table = TABLE(struct task_payload, task_fields);
 
@@ -212,6 +213,18 @@ static const struct field obligation_end_fields[] = {
 };
 static const struct table obligation_end_table =
     TABLE(struct obligation_end_payload, obligation_end_fields);
+
+/* ---- Payloads: capabilities ---------------------------------------------------------------- */
+
+static const struct field capability_fields[] = {
+    NUMBER(struct capability_payload, parent),
+    NUMBER(struct capability_payload, limit_at),
+    NUMBER(struct capability_payload, cost_ceiling),
+    NUMBER(struct capability_payload, poll_ceiling),
+    NUMBER(struct capability_payload, rights),
+    NUMBER(struct capability_payload, priority_ceiling),
+};
+static const struct table capability_table = TABLE(struct capability_payload, capability_fields);
 
 /* ---- Payloads: channels ------------------------------------------------------------------- */
 
@@ -400,7 +413,7 @@ const struct table event_table = TABLE(struct event, event_fields);
     X(SAGA_ENDED, 189, NONE, NULL)                                                                 \
     X(SAGA_FORGOTTEN, 190, NONE, NULL)                                                             \
     /* capabilities */                                                                             \
-    X(CAPABILITY_GRANTED, 200, NONE, NULL)                                                         \
+    X(CAPABILITY_GRANTED, 200, NONE, &capability_table)                                            \
     X(CAPABILITY_REVOKED, 201, NONE, NULL)                                                         \
     X(CAPABILITY_DEAD, 202, NONE, NULL)                                                            \
     /* idempotency keys */                                                                         \

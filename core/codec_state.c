@@ -45,6 +45,7 @@ static const struct field task_fields[] = {
     SKIP(struct task, timer_place),
     SKIP(struct task, wait_first),
     SKIP(struct task, work_next),
+    NUMBER(struct task, cx),
 };
 static const struct table task_table = TABLE(struct task, task_fields);
 
@@ -169,6 +170,8 @@ static const struct field region_fields[] = {
     SKIP(struct region, cascade_ns),
     SKIP(struct region, cascade_soft),
     SKIP(struct region, cascade_stuck),
+    INDEX(struct region, capability_first, ARENA_CAPABILITIES),
+    INDEX(struct region, capability_last, ARENA_CAPABILITIES),
 };
 static const struct table region_table = TABLE(struct region, region_fields);
 
@@ -211,6 +214,7 @@ static const struct field user_fields[] = {
     NUMBER(struct user, regions),     NUMBER(struct user, sessions), SKIP(struct user, waits),
     NUMBER(struct user, obligations), NUMBER(struct user, leases),   NUMBER(struct user, channels),
     NUMBER(struct user, dead),        NUMBER(struct user, offers),
+    NUMBER(struct user, capabilities),
 };
 static const struct table user_table = TABLE(struct user, user_fields);
 
@@ -594,6 +598,43 @@ static const struct field saga_part_fields[] = {
 };
 static const struct table saga_part_table = TABLE(struct saga_part, saga_part_fields);
 
+/* ---- Capabilities ------------------------------------------------------------------------- */
+
+static const struct field capability_fields[] = {
+    NUMBER(struct capability, id),
+    NUMBER(struct capability, parent_id),
+    NUMBER(struct capability, owner_id),
+    NUMBER(struct capability, granted_at),
+    NUMBER(struct capability, limit_at),
+    NUMBER(struct capability, cost_ceiling),
+    NUMBER(struct capability, owner_sort),
+    NUMBER(struct capability, uid),
+    NUMBER(struct capability, rights),
+    NUMBER(struct capability, poll_ceiling),
+    INDEX(struct capability, region, ARENA_REGIONS),
+    INDEX(struct capability, next, ARENA_CAPABILITIES),
+    INDEX(struct capability, prev, ARENA_CAPABILITIES),
+    INDEX(struct capability, parent, ARENA_CAPABILITIES),
+    INDEX(struct capability, derived_first, ARENA_CAPABILITIES),
+    INDEX(struct capability, derived_last, ARENA_CAPABILITIES),
+    INDEX(struct capability, sibling_next, ARENA_CAPABILITIES),
+    INDEX(struct capability, sibling_prev, ARENA_CAPABILITIES),
+    INDEX(struct capability, revoked_next, ARENA_CAPABILITIES),
+    INDEX(struct capability, revoked_prev, ARENA_CAPABILITIES),
+    NUMBER(struct capability, priority_ceiling),
+    BOOL(struct capability, revoked),
+    SKIP(struct capability, wait_first),
+};
+static const struct table capability_table = TABLE(struct capability, capability_fields);
+
+static const struct field capabilities_fields[] = {
+    NUMBER(struct capabilities, id_next),
+    INDEX(struct capabilities, revoked_first, ARENA_CAPABILITIES),
+    INDEX(struct capabilities, revoked_last, ARENA_CAPABILITIES),
+    NUMBER(struct capabilities, revoked),
+};
+static const struct table capabilities_table = TABLE(struct capabilities, capabilities_fields);
+
 /* ---- Sections ---------------------------------------------------------------------------- */
 
 /* In any order: links are checked when all is there. */
@@ -617,6 +658,7 @@ const struct section sections[] = {
     {33, offsetof(struct kernel, calls.services), &service_table, NULL},
     {40, offsetof(struct kernel, saga.sagas), &saga_table, NULL},
     {41, offsetof(struct kernel, saga.steps), &step_table, NULL},
+    {50, offsetof(struct kernel, capabilities.records), &capability_table, NULL},
 };
 const size_t section_count = sizeof sections / sizeof sections[0];
 
@@ -641,6 +683,7 @@ arena_of(const struct kernel *k, enum arena_name name)
         [ARENA_WORKERS] = offsetof(struct kernel, calls.workers),
         [ARENA_OFFERS] = offsetof(struct kernel, calls.offers),
         [ARENA_SERVICES] = offsetof(struct kernel, calls.services),
+        [ARENA_CAPABILITIES] = offsetof(struct kernel, capabilities.records),
     };
 
     must(offsets[name] != 0);
@@ -688,5 +731,6 @@ static const struct field kernel_fields[] = {
     STRUCT(struct kernel, saga, saga_part_table),
     STRUCT(struct kernel, channels, channel_store_table),
     STRUCT(struct kernel, calls, calls_table),
+    STRUCT(struct kernel, capabilities, capabilities_table),
 };
 const struct table kernel_table = TABLE(struct kernel, kernel_fields);

@@ -56,6 +56,23 @@ config_sensible(const struct kernel_config *c)
 }
 
 static void
+capabilities_init(struct kernel *k)
+{
+    struct capabilities *all = &k->capabilities;
+
+    arena_init(&all->records, sizeof(struct capability));
+    index_init(&all->ids, &all->records, offsetof(struct capability, id));
+    all->revoked_first = all->revoked_last = NIL;
+}
+
+static void
+capabilities_fini(struct kernel *k)
+{
+    index_fini(&k->capabilities.ids, &k->allocator);
+    arena_fini(&k->capabilities.records, &k->allocator);
+}
+
+static void
 obligations_init(struct kernel *k)
 {
     struct obligations *o = &k->obligations;
@@ -147,6 +164,7 @@ parts_init(struct kernel *k)
     calls_init(&k->calls);
     k->timers.homes[TIMER_WORKER] =
         (struct timer_home){&k->calls.workers, offsetof(struct worker, timer_place)};
+    capabilities_init(k);
     k->timers.homes[TIMER_REGION] =
         (struct timer_home){&k->regions, offsetof(struct region, timer_place)};
     k->timers.homes[TIMER_SESSION] =
@@ -225,6 +243,7 @@ kernel_new(const struct kernel_config *config, const struct kernel_allocator *al
     k->task_id_next = k->region_id_next = k->session_id_next = config->id_first;
     k->saga.id_next = config->id_first;
     k->obligations.id_next = config->id_first;
+    k->capabilities.id_next = config->id_first;
     k->channels.id_next = k->channels.message_id_next = config->id_first;
     k->channels.order_next = 1;
     if (!kernel_reserve(k)) {
@@ -245,6 +264,7 @@ kernel_free(struct kernel *k)
     a = k->allocator;
     obligations_fini(k);
     channels_fini(k);
+    capabilities_fini(k);
     heap_fini(&k->heap, &a);
     saga_fini(k);
     calls_fini(&k->calls, &a);

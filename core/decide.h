@@ -47,15 +47,45 @@ void need_follow(const struct kernel *k, uint32_t region, struct need *need);
 void
 reply(struct kernel *k, const struct input *in, const struct refusal *why, struct asup_ref made);
 
-/* limits.c */
+/* service.c: whether it is that region or below it */
+bool region_within(const struct kernel *k, uint32_t region, uint32_t top);
+
+/* authority.c: who may what (R-CAP-1) */
+/* Not for the daemon's own; by their users: who shows a capability may nothing by its user. */
 bool caller_may(const struct kernel *k, const struct caller *c, uint32_t uid);
 bool caller_is_root(const struct kernel *k, const struct caller *c);
 /* Whether the caller has that right (enum asup_right) in the region (R-CAP-4). 0 or a code. */
 int authorize(const struct kernel *k, const struct caller *c, uint32_t region, uint32_t right,
               struct refusal *why);
+/* The same for a thing in it that has an owner of its own, who may as well. */
+int authorize_owned(const struct kernel *k, const struct caller *c, uint32_t region, uint32_t uid,
+                    uint32_t right, struct refusal *why);
+/* Whether what it shows is good at all, for requests that need it for no region. */
+int authorize_shown(const struct kernel *k, const struct input *in, struct refusal *why);
 /* Who holds what the caller is given: the task whose capability it shows, else its session (§4);
  * sort NONE: nobody that could hold anything. */
 struct asup_ref caller_holder(const struct caller *c);
+/* The caller with the task filled in whose derived capability it shows. Done once, when a
+ * request comes. */
+struct caller caller_resolve(const struct kernel *k, const struct caller *c);
+/* The capability that bounds what the caller makes; 0: none. */
+uint64_t caller_capability(const struct kernel *k, const struct caller *c);
+struct asup_budget
+caller_budget(const struct kernel *k, const struct caller *c, struct asup_budget asked);
+/* False for what needs no right but being the holder (R-CAP-4). */
+bool right_needed(const struct input *in);
+
+/* capability.c: derive and revoke */
+int capability_check(struct kernel *k, const struct input *in, struct refusal *why);
+bool capability_memory(struct kernel *k, const struct input *in, struct need *need);
+struct asup_ref capability_do(struct kernel *k, const struct input *in);
+/* With their region. */
+void capabilities_die(struct kernel *k, uint32_t region);
+uint64_t digest_capabilities(const struct kernel *k, uint64_t h);
+const char *check_capabilities(const struct kernel *k);
+
+/* limits.c */
+int limit_capabilities(const struct kernel *k, uint32_t uid, struct refusal *why);
 int limit_tasks(const struct kernel *k, uint32_t region, uint32_t uid, bool finalizer, size_t bytes,
                 const struct admission *adm, struct refusal *why);
 int limit_regions(const struct kernel *k, uint32_t parent, uint32_t uid, size_t bytes,

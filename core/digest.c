@@ -130,5 +130,6 @@ kernel_digest(const struct kernel *k)
     h = digest_obligations(k, h);
     h = digest_channels(k, h);
     h = calls_digest(k, h);
+    h = digest_capabilities(k, h);
     return hash_mix(h, digest_reasons(k));
 }

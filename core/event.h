@@ -59,6 +59,7 @@ struct task_payload {
     uint32_t backoff_ms, backoff_most_ms;
     uint16_t attempts;
     uint8_t call_size, key_size;
+    uint64_t cx; /* capability that it was made with; 0: none */
 };
 
 /* SAGA_STEP_BEGUN, beside its number (value), its name (text) and its action (task):
@@ -71,6 +72,16 @@ struct step_payload {
     int32_t cancel_signal;
     bool leftover_wait, notify;
     size_t label_size, spec_size;
+};
+
+/* CAPABILITY_GRANTED, beside its id (subject), its owner (holder, uid) and its region */
+struct capability_payload {
+    uint64_t parent; /* 0: none */
+    asup_time limit_at;
+    uint64_t cost_ceiling;
+    uint32_t poll_ceiling;
+    uint32_t rights;
+    uint8_t priority_ceiling;
 };
 
 /* SAGA_RESOLVED */
@@ -209,6 +220,10 @@ void task_move(struct kernel *k, struct task *t, uint8_t to);
 void workers_anew(struct kernel *k, asup_time now);
 void workers_volatile_drop(struct kernel *k);
 void apply_reopened(struct kernel *k, const struct event *ev);
+void apply_capability(struct kernel *k, const struct event *ev);
+void capability_forget(struct kernel *k, uint32_t i);
+/* Leave out what belongs to volatile regions (durable.h). */
+void capabilities_volatile_drop(struct kernel *k);
 /* After the limit of remembered requests has changed. */
 void sessions_trim(struct kernel *k);
 

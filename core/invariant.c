@@ -333,5 +333,7 @@ kernel_check(const struct kernel *k)
         broken = check_channels(k);
     if (broken == NULL)
         broken = calls_check(k);
+    if (broken == NULL)
+        broken = check_capabilities(k);
     return broken != NULL ? broken : check_totals(k, &tally);
 }

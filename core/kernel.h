@@ -194,8 +194,9 @@ enum input_kind {
                           effects still owed go out again */
 };
 
-/* Who asks. Until capabilities are built, a caller may touch what has its own
- * uid; uid 0 and root_uid may touch everything (R-CAP-2). */
+/* Who asks. Who shows a capability may what that says and no more (R-CAP-1); who
+ * shows none may touch what is in regions of its own uid, and uid 0 and root_uid
+ * everything (R-CAP-2). */
 struct caller {
     uint64_t session; /* 0: none */
     uint64_t task;    /* whose own capability the request shows; 0: none */
@@ -807,6 +808,12 @@ bool kernel_saga(const struct kernel *k, uint64_t id, struct saga_view *out);
 bool
 kernel_saga_step(const struct kernel *k, uint64_t saga, uint32_t step, struct saga_step_view *out);
 bool kernel_capability(const struct kernel *k, uint64_t id, struct capability_view *out);
+/* Whether the caller has that right (enum asup_right) in a region, where the thing that it is
+ * about belongs to uid; region 0: in none. 0 or a code, and why (a literal, or NULL). */
+int kernel_may(const struct kernel *k, const struct caller *c, uint64_t region, uint32_t uid,
+               uint32_t right, const char **detail);
+/* The region that the capability is for which the caller shows; 0: it shows none that is good. */
+uint64_t kernel_caller_region(const struct kernel *k, const struct caller *c);
 /* The channel of that name in a region; 0: none. */
 uint64_t kernel_channel_find(const struct kernel *k, uint64_t region, struct bytes name);
 

@@ -1,39 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Who may ask, what a request may say, and how much of everything there may be
- * (R-SCH-4, R-CAP-2): all that is refused before anything changes. */
+/* What a request may say, and how much of everything there may be (R-SCH-4):
+ * what is refused before anything changes. Who may ask is in authority.c. */
 #include "core/decide.h"
-
-bool
-caller_is_root(const struct kernel *k, const struct caller *c)
-{
-    return c->uid == 0 || c->uid == k->config.root_uid;
-}
-
-bool
-caller_may(const struct kernel *k, const struct caller *c, uint32_t uid)
-{
-    return c->uid == uid || caller_is_root(k, c);
-}
-
-int
-authorize(const struct kernel *k, const struct caller *c, uint32_t region, uint32_t right,
-          struct refusal *why)
-{
-    (void)right;
-    if (!caller_may(k, c, region_at(k, region)->uid))
-        return REFUSE(why, ASUP_EDENIED, "the region belongs to another user");
-    return 0;
-}
-
-struct asup_ref
-caller_holder(const struct caller *c)
-{
-    if (c->task != 0)
-        return (struct asup_ref){.id = c->task, .sort = ASUP_SORT_TASK};
-    if (c->session != 0)
-        return (struct asup_ref){.id = c->session, .sort = ASUP_SORT_SESSION};
-    return (struct asup_ref){0};
-}
 
 /* ---- Limits -------------------------------------------------------------------------- */
 
@@ -223,6 +191,17 @@ limit_leases(const struct kernel *k, uint32_t uid, struct refusal *why)
     const struct limit_row rows[] = {
         {"leases-per-user", "there are as many leases in your regions as may be",
          user_or_none(k, uid)->leases, 1, k->config.limits.leases_per_user},
+    };
+
+    return within(rows, 1, why);
+}
+
+int
+limit_capabilities(const struct kernel *k, uint32_t uid, struct refusal *why)
+{
+    const struct limit_row rows[] = {
+        {"capabilities-per-user", "you have as many capabilities as a user may",
+         user_or_none(k, uid)->capabilities, 1, k->config.limits.capabilities_per_user},
     };
 
     return within(rows, 1, why);

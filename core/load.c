@@ -187,6 +187,7 @@ indices_fill(struct kernel *k)
         if (r->id != 0)
             r->wait_first = r->work_next = NIL;
     }
+    capabilities_fill(k);
     return index_fill(k, &k->task_ids, NULL) && index_fill(k, &k->region_ids, NULL) &&
            index_fill(k, &k->names, has_name) && index_fill(k, &k->session_ids, NULL) &&
            index_fill(k, &k->request_keys, NULL) && index_fill(k, &k->user_ids, NULL) &&
@@ -195,7 +196,8 @@ indices_fill(struct kernel *k)
            index_fill(k, &k->channels.names, channel_has_name) &&
            index_fill(k, &k->channels.message_ids, NULL) && saga_indices(k) &&
            index_fill(k, &k->calls.worker_sessions, NULL) &&
-           index_fill(k, &k->calls.service_keys, NULL);
+           index_fill(k, &k->calls.service_keys, NULL) &&
+           index_fill(k, &k->capabilities.ids, NULL);
 }
 
 static bool

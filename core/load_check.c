@@ -377,5 +377,5 @@ links_sound(struct kernel *k)
 {
     return sections_sound(k) && reasons_sound(k) && regions_sound(k) && retained_sound(k) &&
            lanes_sound(k) && sessions_sound(k) && obligations_sound(k) && channels_sound(k) &&
-           saga_sound(k) && calls_sound(k);
+           saga_sound(k) && calls_sound(k) && capabilities_sound(k);
 }

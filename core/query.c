@@ -50,6 +50,8 @@ kernel_id_last(const struct kernel *k)
         next = k->obligations.id_next;
     if (next <= channel_id_last(k))
         next = channel_id_last(k) + 1;
+    if (next < k->capabilities.id_next)
+        next = k->capabilities.id_next;
     return next - 1;
 }
 

@@ -71,8 +71,10 @@ region_open_check(struct kernel *k, const struct input *in, const struct admissi
     if (i == NIL)
         return why->code;
     parent = region_at(k, i);
-    if (i != k->root && !caller_may(k, &in->caller, parent->uid))
-        return REFUSE(why, ASUP_EDENIED, "the region belongs to another user");
+    /* "/" is everybody's: whoever shows nothing may open one there. */
+    if ((i != k->root || in->caller.cx != 0 || in->caller.task != 0) &&
+        authorize(k, &in->caller, i, ASUP_RIGHT_SPAWN, why) != 0)
+        return why->code;
     if (params_check(k, in, why) != 0)
         return why->code;
     if (p->is_durable && (p->is_volatile || (parent->flags & REGION_VOLATILE) != 0))
@@ -116,7 +118,7 @@ region_open(struct kernel *k, const struct input *in)
 {
     const struct region_params *p = &in->u.region_open;
     struct region_payload payload = {
-        .budget = budget_of(&p->budget, k->now),
+        .budget = caller_budget(k, &in->caller, budget_of(&p->budget, k->now)),
         .drain_ns = p->drain_ns,
         .quorum = p->quorum,
         .tasks_max = p->tasks_max,
@@ -156,10 +158,12 @@ region_end_check(struct kernel *k, const struct input *in, struct refusal *why)
 
     if (i == NIL)
         return why->code;
-    if (!caller_may(k, &in->caller, region_at(k, i)->uid))
-        return REFUSE(why, ASUP_EDENIED, "the region belongs to another user");
     if (in->u.end.mode > ASUP_END_CANCEL)
         return REFUSE(why, ASUP_EINVALID, "a region is ended by close, finish or cancel");
+    if (authorize(k, &in->caller, i,
+                  in->u.end.mode == ASUP_END_CANCEL ? ASUP_RIGHT_CANCEL : ASUP_RIGHT_CLOSE,
+                  why) != 0)
+        return why->code;
     if (in->u.end.message.size > ASUP_MESSAGE_MAX)
         return REFUSE(why, ASUP_ETOOLARGE, "the message is too long");
     return 0;
@@ -301,6 +305,7 @@ region_close(struct kernel *k, uint32_t i)
     ev.payload_size = sizeof p;
     emit(k, ev);
     waits_region(k, i);
+    capabilities_die(k, i);
     if (parent == NIL) {
         (void)effect_add(k, FX_QUIESCENT);
         return;

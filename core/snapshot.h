@@ -56,6 +56,7 @@ enum arena_name {
     ARENA_WORKERS,
     ARENA_OFFERS,
     ARENA_SERVICES,
+    ARENA_CAPABILITIES,
     ARENA_COUNT,
 };
 
@@ -106,5 +107,9 @@ void calls_rebuild(struct kernel *k);
 bool channel_has_name(const void *record);
 bool channels_sound(const struct kernel *k);
 bool channels_fill(struct kernel *k);
+
+/* load_capability.c */
+bool capabilities_sound(const struct kernel *k);
+void capabilities_fill(struct kernel *k);
 
 #endif

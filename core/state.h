@@ -22,6 +22,7 @@
 #include "core/arena.h"
 #include "core/heap.h"
 #include "core/state_channel.h"
+#include "core/state_capability.h"
 #include "core/state_obligation.h"
 #include "core/state_saga.h"
 #include "core/state_call.h"
@@ -76,6 +77,7 @@ struct task {
     asup_time kill_at;   /* when it will be killed; once escalated: when to report it;
                             Completed: since when */
     uint64_t log_lost;
+    uint64_t cx; /* capability that it was made with, which bounds its own; 0: none */
     union {
         struct {
             asup_time due_at; /* TASK_DELAYED until then */
@@ -203,9 +205,10 @@ struct region {
     uint32_t ledger[ASUP_OBLIGATION_KIND_COUNT]; /* how much of each kind (R-OBL-7) */
     uint32_t channel_first, channel_last;        /* by id */
     uint32_t channels;
-    uint32_t unconsumed;              /* messages that its close made dead letters */
-    uint32_t lease_first, lease_last; /* names held or cooling */
-    uint32_t leaks;                   /* ever */
+    uint32_t unconsumed;                        /* messages that its close made dead letters */
+    uint32_t lease_first, lease_last;           /* names held or cooling */
+    uint32_t leaks;                             /* ever */
+    uint32_t capability_first, capability_last; /* derived for it, by id */
     uint32_t reason;
     uint32_t flags;
     int32_t sweep_error;
@@ -263,7 +266,8 @@ struct user {
     uint32_t obligations, leases; /* in regions of its own */
     uint32_t channels, dead;      /* likewise; dead letters */
     uint32_t offers;
-    uint32_t waits; /* not state */
+    uint32_t capabilities;        /* derived by it, and not revoked */
+    uint32_t waits;               /* not state */
 };
 
 struct reason {
@@ -303,6 +307,8 @@ struct wait {
     uint32_t most;            /* WORKER: how many calls it wants */
     uint32_t next, prev;
     uint32_t timer_place;
+    uint32_t capability; /* that it hangs on; NIL: none */
+    uint32_t capability_next, capability_prev;
     uint8_t until;
     uint8_t on; /* enum wait_on */
 };
@@ -336,6 +342,7 @@ struct kernel {
     struct obligations obligations;
     struct channel_store channels;
     struct saga_part saga;
+    struct capabilities capabilities;
 
     uint64_t event_seq; /* of the last event */
     asup_time event_at;

@@ -52,7 +52,8 @@ buffers_reserve(struct kernel *k, const struct need *n)
     uint64_t picks = picks_most(k, tasks + sagas);
     uint64_t events = EVENTS_BASE + n->events + picks + EVENTS_PER_TASK * tasks +
                       EVENTS_PER_REGION * regions + EVENTS_PER_SAGA * sagas +
-                      EVENTS_PER_OBLIGATION * n->obligations;
+                      EVENTS_PER_OBLIGATION * n->obligations +
+                      (regions > 0 ? arena_live(&k->capabilities.records) : 0);
     uint64_t effects =
         EVENTS_BASE + picks + EFFECTS_PER_TASK * tasks + 2 * regions + arena_live(&k->waits);
     size_t scratch = SCRATCH_BASE + n->scratch + (size_t)tasks * SCRATCH_PER_TASK +
@@ -241,6 +242,9 @@ request_check(struct kernel *k, const struct input *in, struct refusal *why)
     case IN_LEASE_RENEW:
     case IN_LEASE_RELEASE:
         return lease_request_check(k, in, why);
+    case IN_CX_DERIVE:
+    case IN_CX_REVOKE:
+        return capability_check(k, in, why);
     default:
         return REFUSE(why, ASUP_EUNSUPPORTED, "the request is not known");
     }
@@ -289,6 +293,11 @@ request_memory(struct kernel *k, const struct input *in)
         if (!obligation_request_memory(k, in, &need))
             return false;
         break;
+    case IN_CX_DERIVE:
+    case IN_CX_REVOKE:
+        if (!capability_memory(k, in, &need))
+            return false;
+        break;
     default:
         task_need(k, in, task_of_id(k, in->task), &need);
         need.reasons += ASUP_DEPTH_MAX;
@@ -333,18 +342,28 @@ request_do(struct kernel *k, const struct input *in, struct refusal *why)
     case IN_LEASE_RENEW:
     case IN_LEASE_RELEASE:
         return lease_request(k, in);
+    case IN_CX_DERIVE:
+    case IN_CX_REVOKE:
+        return capability_do(k, in);
     default:
         return task_spend(k, in, why);
     }
 }
 
 static int
-request(struct kernel *k, const struct input *in)
+request(struct kernel *k, const struct input *asked)
 {
     struct refusal why = {0};
     struct asup_ref made = {0};
     bool parked = false;
+    const struct input *in = asked;
+    struct input resolved;
 
+    if (asked->caller.cx != 0) {
+        resolved = *asked;
+        resolved.caller = caller_resolve(k, &asked->caller);
+        in = &resolved;
+    }
     if (in->kind != IN_SESSION_KEEPALIVE)
         caller_spoke(k, &in->caller);
     k->request_mark = k->durable_seq;
@@ -352,6 +371,8 @@ request(struct kernel *k, const struct input *in)
         (void)REFUSE(&why, ASUP_EUNAVAILABLE, "the daemon is coming back");
     } else if (k->journal_failed && journal_needed(k, in)) {
         (void)REFUSE(&why, ASUP_EUNAVAILABLE, "the journal cannot be written");
+    } else if (in->kind > IN_SESSION_BYE && authorize_shown(k, in, &why) != 0) {
+        /* what it shows is no longer good, whatever it asks for */
     } else if (in->kind <= IN_SESSION_BYE) {
         (void)session_request(k, in, &why, &made);
     } else if (in->kind == IN_WAIT) {

@@ -37,11 +37,7 @@ admitting(const struct kernel *k, const struct input *in, struct refusal *why)
 {
     uint32_t i = region_lookup(k, in, why);
 
-    if (i != NIL && !caller_may(k, &in->caller, region_at(k, i)->uid)) {
-        (void)REFUSE(why, ASUP_EDENIED, "the region belongs to another user");
-        return NIL;
-    }
-    return i;
+    return i == NIL || authorize(k, &in->caller, i, ASUP_RIGHT_SPAWN, why) != 0 ? NIL : i;
 }
 
 static int
@@ -124,7 +120,8 @@ admit(struct kernel *k, uint32_t region, const struct caller *c, const struct ta
     };
 
     *payload = (struct task_payload){
-        .budget = budget_of(&p->budget, from),
+        .budget = finalizer ? budget_of(&p->budget, from)
+                            : caller_budget(k, c, budget_of(&p->budget, from)),
         .due_at = p->delay_ns == 0 ? 0 : from,
         .drain_ns = p->drain_ns,
         .leftover_ns = p->leftover_ns,
@@ -143,6 +140,7 @@ admit(struct kernel *k, uint32_t region, const struct caller *c, const struct ta
             backoff_ms(p->retry.backoff_most_ns == 0 ? ASUP_NEVER : p->retry.backoff_most_ns),
         .call_size = (uint8_t)p->call.size,
         .key_size = (uint8_t)p->key.size,
+        .cx = caller_capability(k, c),
     };
     if (finalizer)
         payload->budget.limit_at =
@@ -216,8 +214,9 @@ task_cancel_check(struct kernel *k, const struct input *in, struct refusal *why)
 
     if (i == NIL)
         return REFUSE(why, ASUP_ENOTFOUND, "there is no such task");
-    if (!caller_may(k, &in->caller, task_at(k, i)->uid))
-        return REFUSE(why, ASUP_EDENIED, "the task belongs to another user");
+    if (authorize_owned(k, &in->caller, task_at(k, i)->region, task_at(k, i)->uid,
+                        ASUP_RIGHT_CANCEL, why) != 0)
+        return why->code;
     if ((task_at(k, i)->flags & TASK_FINALIZER) != 0)
         return REFUSE(
             why, ASUP_EDENIED,

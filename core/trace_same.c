@@ -132,7 +132,7 @@ same_task(const struct task_payload *a, const struct task_payload *b)
     return same_budget(&a->budget, &b->budget) && SAME(due_at) && SAME(drain_ns) &&
            SAME(leftover_ns) && SAME(watchdog_ns) && SAME(response_ns) && SAME(run_uid) &&
            SAME(mask_depth) && SAME(cancel_signal) && SAME(leftover_wait) && SAME(notify) &&
-           SAME(action) && SAME(backoff_ms) && SAME(backoff_most_ms) && SAME(attempts) &&
+           SAME(action) && SAME(cx) && SAME(backoff_ms) && SAME(backoff_most_ms) && SAME(attempts) &&
            SAME(call_size) && SAME(key_size) &&
            same_bytes(a + 1, (size_t)a->spec_size + a->call_size + a->key_size, b + 1,
                       (size_t)b->spec_size + b->call_size + b->key_size);
@@ -200,6 +200,13 @@ static bool
 same_obligation(const struct obligation_payload *a, const struct obligation_payload *b)
 {
     return SAME(deadline) && SAME(span_ns) && SAME(number) && SAME(channel) && SAME(kind);
+}
+
+static bool
+same_capability(const struct capability_payload *a, const struct capability_payload *b)
+{
+    return SAME(parent) && SAME(limit_at) && SAME(cost_ceiling) && SAME(poll_ceiling) &&
+           SAME(rights) && SAME(priority_ceiling);
 }
 
 static bool
@@ -296,6 +303,8 @@ same_payload(const struct pair *p)
     case EV_OBLIGATION_RESERVED:
     case EV_OBLIGATION_RENEWED:
         return same_obligation(a, b);
+    case EV_CAPABILITY_GRANTED:
+        return same_capability(a, b);
     case EV_OBLIGATION_COMMITTED:
     case EV_OBLIGATION_ABORTED:
     case EV_OBLIGATION_LEAKED:

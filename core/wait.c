@@ -7,6 +7,8 @@
  */
 #include "core/call.h"
 #include "core/channel.h"
+#include "core/capability.h"
+#include "core/obligation.h"
 
 struct wait *
 wait_at(const struct kernel *k, uint32_t i)
@@ -44,6 +46,38 @@ wait_binds(const struct wait *w)
     return w->on != WAIT_ON_TASK && w->on != WAIT_ON_REGION && w->request != 0;
 }
 
+/* R-CAP-4: a parked request hangs on the capability that it shows, so that it can be answered
+ * when that is revoked. */
+static void
+capability_link(struct kernel *k, uint32_t i)
+{
+    struct wait *w = wait_at(k, i);
+    uint32_t *first;
+
+    w->capability = capability_of_id(k, caller_capability(k, &w->caller));
+    w->capability_next = w->capability_prev = NIL;
+    if (w->capability == NIL)
+        return;
+    first = &capability_at(k, w->capability)->wait_first;
+    w->capability_next = *first;
+    if (*first != NIL)
+        wait_at(k, *first)->capability_prev = i;
+    *first = i;
+}
+
+static void
+capability_unlink(struct kernel *k, const struct wait *w)
+{
+    if (w->capability == NIL)
+        return;
+    if (w->capability_prev != NIL)
+        wait_at(k, w->capability_prev)->capability_next = w->capability_next;
+    else
+        capability_at(k, w->capability)->wait_first = w->capability_next;
+    if (w->capability_next != NIL)
+        wait_at(k, w->capability_next)->capability_prev = w->capability_prev;
+}
+
 static void
 wait_drop(struct kernel *k, uint32_t i)
 {
@@ -51,6 +85,7 @@ wait_drop(struct kernel *k, uint32_t i)
     uint32_t *first = list_of(k, w);
     uint32_t worker = w->on == WAIT_ON_WORKER ? w->target : NIL;
 
+    capability_unlink(k, w);
     if (i == *first)
         *first = w->next;
     else
@@ -251,6 +286,7 @@ wait_park(struct kernel *k, const struct input *in, enum wait_on on, uint32_t ta
     timer_set(&k->wait_timers, &k->allocator, TIMER_WAIT, i, w->timeout_at);
     user_get(k, w->caller.uid)->waits++;
     k->waits_to_bind += wait_binds(w);
+    capability_link(k, i);
     return i;
 }
 
@@ -263,8 +299,13 @@ saga_wait(struct kernel *k, const struct input *in, struct refusal *why, bool *p
 
     if (i == NIL)
         return REFUSE(why, ASUP_ENOTFOUND, "there is no such saga");
-    if (!caller_may(k, &in->caller, saga_at(k, i)->uid))
+    if (saga_at(k, i)->region != NIL) {
+        if (authorize_owned(k, &in->caller, saga_at(k, i)->region, saga_at(k, i)->uid,
+                            ASUP_RIGHT_OBSERVE, why) != 0)
+            return why->code;
+    } else if (!caller_may(k, &in->caller, saga_at(k, i)->uid)) {
         return REFUSE(why, ASUP_EDENIED, "it belongs to another user");
+    }
     *made = (struct asup_ref){.id = in->subject, .sort = ASUP_SORT_SAGA};
     if (saga_at(k, i)->state >= SAGA_NEEDS_ATTENTION)
         return 0;
@@ -288,8 +329,9 @@ wait_on_node(struct kernel *k, const struct input *in, struct refusal *why, bool
         return REFUSE(why, ASUP_ENOTFOUND,
                       on_region ? "there is no such region" : "there is no such task");
     uid = on_region ? region_at(k, i)->uid : task_at(k, i)->uid;
-    if (!caller_may(k, &in->caller, uid))
-        return REFUSE(why, ASUP_EDENIED, "it belongs to another user");
+    if (authorize_owned(k, &in->caller, on_region ? i : task_at(k, i)->region, uid,
+                        ASUP_RIGHT_OBSERVE, why) != 0)
+        return why->code;
     if (in->u.wait.until > WAIT_FINISHED || (on_region && in->u.wait.until != WAIT_FINISHED))
         return REFUSE(why, ASUP_EINVALID, "that cannot be waited for");
     *made = (struct asup_ref){.id = id, .sort = on_region ? ASUP_SORT_REGION : ASUP_SORT_TASK};

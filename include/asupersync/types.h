@@ -264,6 +264,7 @@ enum asup_right {
 #define ASUP_RIGHT_COUNT 14
 /** Every right but `admin`: what a task's own capability carries. */
 #define ASUP_RIGHTS_TASK ((1 << 13) - 1)
+#define ASUP_RIGHTS_ALL ((1 << ASUP_RIGHT_COUNT) - 1)
 
 /** How a region is ended (R-REG-3). */
 enum asup_end_mode {

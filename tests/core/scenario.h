@@ -33,7 +33,9 @@
  *     A task with "does NAME" is a call: [retry N] [backoff D] [most D] [key K]
  *     BUDGET: timeout D, deadline D (time of the scenario), polls N, cost N,
  *             priority N
- *     Any request: [by UID] [from S] [of T] [request N] [digest N]
+ *     S|T|X derives X in R [rights A,B] [priority N] [until D] [cost N] [polls N]
+ *     Any request: [by UID] [from S] [with|of T|X: showing its capability]
+ *                  [request N] [digest N]
  * Asking
  *     close R [drain D] [message W]     finish R [drain D]
  *     cancel R|T [drain D] [message W]
@@ -60,6 +62,7 @@
  *     S withdraws [NAME]                      S drains [worker S']
  *     W waits for R|T|G [started|ready] [timeout D]
  *     batch N                           the next N requests go as one
+ *     S|T|X revokes X
  * Facts
  *     T starts                          T start-fails STAGE ERRNO
  *     T exits N        (and is empty)   T main-exits N     (something is left)

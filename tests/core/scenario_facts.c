@@ -141,7 +141,9 @@ say_about(struct words *w)
     if (say_about_channel(name, verb, w))
         return;
     t = thing_get(name);
-    if ((t->sort == ASUP_SORT_TASK || t->sort == ASUP_SORT_SESSION) && verb_of_holder(t, verb, w))
+    if ((t->sort == ASUP_SORT_TASK || t->sort == ASUP_SORT_SESSION ||
+         t->sort == ASUP_SORT_CAPABILITY) &&
+        (verb_of_capability(t, verb, w) || verb_of_holder(t, verb, w)))
         return;
     if (t->sort == ASUP_SORT_TASK && verb_of_task(t, verb, w))
         return;

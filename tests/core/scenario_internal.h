@@ -109,6 +109,9 @@ bool trace_channel(const struct event *ev);
 void saga_bind(const struct event *ev);
 bool trace_saga(const struct event *ev, const char *saga);
 
+/* scenario_cx.c */
+bool trace_capability(const struct event *ev, const char *capability);
+
 /* scenario_trace.c */
 void trace_events(const struct step *step);
 void trace_line(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -11,10 +11,7 @@ input_of(const struct thing *holder, enum input_kind kind)
 {
     struct input in = scenario_input(kind);
 
-    if (holder->sort == ASUP_SORT_TASK)
-        in.caller.task = holder->id;
-    else
-        in.caller.session = holder->id;
+    caller_shows(&in.caller, holder);
     return in;
 }
 

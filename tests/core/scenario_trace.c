@@ -334,6 +334,8 @@ trace_event(const struct event *ev)
         return;
     if (ev->subject != 0 && trace_saga(ev, name_of(ASUP_SORT_SAGA, ev->subject).text))
         return;
+    if (ev->subject != 0 && trace_capability(ev, name_of(ASUP_SORT_CAPABILITY, ev->subject).text))
+        return;
     if (ev->subject != 0 && ev->kind != EV_FUTURELOCK)
         trace_owed(ev);
     else if (ev->kind >= EV_WORKER_OFFERED && ev->kind <= EV_CALL_RETRIED)

@@ -91,8 +91,8 @@ option_of_request(struct words *w, struct input *in)
         in->caller.uid = (uint32_t)take_number(w);
     else if (took(w, "from"))
         in->caller.session = thing_get(take(w))->id;
-    else if (took(w, "of"))
-        in->caller.task = thing_get(take(w))->id;
+    else if (took(w, "with") || took(w, "of"))
+        caller_shows(&in->caller, thing_get(take(w)));
     else if (took(w, "digest"))
         in->digest = take_number(w);
     else if (took(w, "request")) {

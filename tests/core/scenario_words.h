@@ -22,6 +22,10 @@ uint64_t take_number(struct words *w);
 
 struct task_params task_default(const char *name, uint32_t uid);
 bool option_of_task(struct words *w, struct task_params *p);
+/* scenario_cx.c */
+void caller_shows(struct caller *c, const struct thing *t);
+bool verb_of_capability(const struct thing *t, const char *verb, struct words *w);
+
 /* scenario_saga.c */
 bool statement_of_saga(struct words *w);
 

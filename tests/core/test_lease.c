@@ -140,8 +140,9 @@ END_TEST
  * of that task is left: the two never run at once. */
 START_TEST(lease_expired_under_a_task_cools_until_the_task_is_gone)
 {
-    given("session s; region r; region q; shell starts; task t in q; t acquires l on name in r;"
-          "s acquires m on name in r timeout 5m as S");
+    given(
+        "session s; region q; region r in q; shell starts; task t in q; t acquires l on name in r;"
+        "s acquires m on name in r timeout 5m as S");
     when("at 10s");
     expect("-- 10s\n"
            "l aborted expired\n"
@@ -180,8 +181,9 @@ END_TEST
 /* A task that completes leaks its lease: nothing of it is left, so it is granted at once. */
 START_TEST(R_OBL_3_lease_of_a_task_that_completes_is_granted_at_once)
 {
-    given("session s; region r; region q; shell starts; task t in q; t acquires l on name in r;"
-          "s acquires m on name in r timeout 5m as S");
+    given(
+        "session s; region q; region r in q; shell starts; task t in q; t acquires l on name in r;"
+        "s acquires m on name in r timeout 5m as S");
     when("t main-exits 0");
     expect("signal t 15"); /* leftovers; it still holds */
     when("t empty");
@@ -195,7 +197,7 @@ END_TEST
 /* R-OBL-4: at T of its region, a task outside loses the lease and is cancelled. */
 START_TEST(R_OBL_4_lease_lost_to_the_close_of_its_region_cancels_the_task)
 {
-    given("region r; region q; shell starts; task t in q; t acquires l on name in r ttl 1h;"
+    given("region q; region r in q; shell starts; task t in q; t acquires l on name in r ttl 1h;"
           "task u in r");
     given("close r; u exits 0");
     when("at 30s");

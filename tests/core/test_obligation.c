@@ -167,7 +167,8 @@ END_TEST
 /* R-OBL-3: a leak counts where the obligation was owed, not where its holder lived. */
 START_TEST(R_OBL_3_a_leak_counts_in_the_region_of_the_ledger)
 {
-    given("region a; region b; shell starts; task t in a; t reserves o in b; t exits 0");
+    given("region top; region a in top; region b in top; shell starts; task t in top;"
+          "t reserves o in b; t exits 0");
     when("finish a; finish b");
     expect("a finalizing\n"
            "a closed ok\n"
@@ -196,7 +197,7 @@ END_TEST
 /* R-OBL-4: at T, who is outside the closing subtree loses what he holds in it. */
 START_TEST(R_OBL_4_at_T_holders_outside_lose_what_they_hold)
 {
-    given("session s; region a; region r in a; region b; shell starts;"
+    given("session s; region b; region a in b; region r in a; shell starts;"
           "task out in b; task in in a; s reserves o in r; out reserves p in r;"
           "in reserves q in r");
     when("close a");

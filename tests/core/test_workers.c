@@ -288,8 +288,8 @@ END_TEST
  * is left. */
 START_TEST(R_TSK_5_a_quiet_task_is_gone_before_the_rerun)
 {
-    given("session w1; session w2; region r1; region r2 drain 3s; task p in r2 running;"
-          "w1 offers f quiet 10s holder p; w2 offers f; task t1 in r1 does f retry 2; w1 asks;"
+    given("session w1; session w2; region r2 drain 3s; region r1 in r2; task p in r2 running;"
+          "w1 offers f in r2 quiet 10s holder p; w2 offers f; task t1 in r1 does f retry 2; w1 asks;"
           "w2 asks");
     when("at 10s");
     expect("-- 10s\n"
@@ -313,7 +313,8 @@ END_TEST
 /* R-TSK-5: a worker that is a task loses its calls when that task is Completed. */
 START_TEST(R_TSK_5_a_completed_task_is_no_worker)
 {
-    given("session w1; region r1; task p in r1 running; w1 offers f holder p; task t1 in r1 does f;"
+    given("session w1; region r1; task p in r1 running; w1 offers f in r1 holder p;"
+          "task t1 in r1 does f;"
           "w1 asks");
     when("p main-exits 0");
     expect_none("worker");
