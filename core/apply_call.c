@@ -94,6 +94,7 @@ call_begin(struct kernel *k, const struct event *ev, struct task *t, const struc
         t->run.response_ns = w->response_ns;
     t->run.response_at = time_add(ev->at, t->run.response_ns);
     t->run.sample_at = ASUP_NEVER;
+    task_holds_started(k, call_task(c), ev->at);
 }
 
 /* Taken, or begun, or both at once. */

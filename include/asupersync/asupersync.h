@@ -5,7 +5,8 @@
  *
  * Errors (error.h), values such as identifiers, outcomes and budgets (types.h)
  * with their laws (values.h), what goes into requests and comes out of answers
- * (info.h), and the calls to the daemon (client.h, channel.h).
+ * (info.h), and the calls to the daemon (client.h, channel.h,
+ * worker.h).
  */
 #ifndef ASUPERSYNC_ASUPERSYNC_H
 #define ASUPERSYNC_ASUPERSYNC_H
@@ -18,5 +19,6 @@
 #include "asupersync/types.h"
 #include "asupersync/values.h"
 #include "asupersync/version.h"
+#include "asupersync/worker.h"
 
 #endif
