@@ -66,8 +66,8 @@ struct worker {
     pthread_mutex_t mutex;
     pthread_cond_t work;
     struct row taken, ready, running, ended;
-    uint32_t idle;  /* threads without a call */
-    bool over;      /* threads end */
+    uint32_t idle; /* threads without a call */
+    bool over;     /* threads end */
 
     /* the talker's own */
     pthread_t *threads;
@@ -364,8 +364,7 @@ started_take(struct worker *w, const struct question *q, const msgpack_object *c
             call->state = WORK_READY;
             row_add(&w->ready, call);
             pthread_cond_signal(&w->work);
-        } else if (code->type == MSGPACK_OBJECT_NEGATIVE_INTEGER &&
-                   code->via.i64 == -ASUP_EBUSY) {
+        } else if (code->type == MSGPACK_OBJECT_NEGATIVE_INTEGER && code->via.i64 == -ASUP_EBUSY) {
             call->state = WORK_TAKEN;
         } else { /* taken back */
             row_remove(&w->taken, call);
@@ -563,7 +562,8 @@ ask(struct worker *w)
     return rc;
 }
 
-/* ---- Offering ----------------------------------------------------------------------------------- */
+/* ---- Offering -----------------------------------------------------------------------------------
+ */
 
 static int
 offer(struct worker *w)
@@ -595,7 +595,8 @@ drain(struct worker *w)
     return typed_call(w->c, PROTO_WORKER_DRAIN, &args, -1, NULL, w->err);
 }
 
-/* ---- The talker ----------------------------------------------------------------------------------- */
+/* ---- The talker
+ * ----------------------------------------------------------------------------------- */
 
 /* Whether there is something to say, or nobody listens. */
 static bool
@@ -741,7 +742,8 @@ asup_worker_run(struct asup_client *c, const struct asup_worker_function *functi
     return rc;
 }
 
-/* ---- What functions ask and say ---------------------------------------------------------------------- */
+/* ---- What functions ask and say
+ * ---------------------------------------------------------------------- */
 
 struct asup_task
 asup_worker_call_task(const struct asup_worker_call *call)
@@ -814,10 +816,10 @@ asup_worker_call_checkpoint(struct asup_worker_call *call)
 {
     struct asup_checkpoint said;
 
-    return reported(call,
-                    asup_client_task_checkpoint(call->worker->c, (struct asup_task){call->task},
-                                                &said, NULL),
-                    &said);
+    return reported(
+        call,
+        asup_client_task_checkpoint(call->worker->c, (struct asup_task){call->task}, &said, NULL),
+        &said);
 }
 
 int
@@ -826,8 +828,8 @@ asup_worker_call_progress(struct asup_worker_call *call, uint64_t cost)
     struct asup_checkpoint said;
 
     return reported(call,
-                    asup_client_task_progress(call->worker->c, (struct asup_task){call->task},
-                                              cost, &said, NULL),
+                    asup_client_task_progress(call->worker->c, (struct asup_task){call->task}, cost,
+                                              &said, NULL),
                     &said);
 }
 

@@ -398,8 +398,12 @@ worker_session_ends(struct kernel *k, uint64_t session)
 {
     uint32_t i = worker_of_session(k, session);
 
-    if (i != NIL)
+    if (i == NIL)
+        return;
+    if (worker_at(k, i)->call_first != NIL)
         worker_lost(k, i);
+    else
+        wait_over(k, i, -ASUP_EEXPIRED, "the session has ended");
 }
 
 /* The next worker that a task is; NIL: no more. */

@@ -262,8 +262,9 @@ script_zsh(struct text *out)
                 text_add(out, "        '*: :_files'");
             break;
         case OPERANDS_WORDS_COMMAND:
-            text_add(out, v == VERB_LEASE ? "        '1:what:(run acquire renew release)'"
-                                          : "        '1:what:(reserve commit abort transfer)'");
+            text_add(out, v == VERB_WORKER  ? "        '1:what:(run drain)'"
+                          : v == VERB_LEASE ? "        '1:what:(run acquire renew release)'"
+                                            : "        '1:what:(reserve commit abort transfer)'");
             break;
         case OPERANDS_NONE:
             text_add(out, "        ':'");

@@ -37,7 +37,7 @@ struct ctl {
     bool json;
     bool quiet;
     uint8_t session[ASUP_SECRET_SIZE]; /* $ASUPERSYNC_SESSION */
-    bool has_cx; /* --cx */
+    bool has_cx;                       /* --cx */
     uint8_t cx[ASUP_CX_SIZE];
     bool raw;          /* the terminal is raw: lines end in \r\n */
     bool stream;       /* many objects: one a line */
@@ -107,6 +107,9 @@ int verb_ack(struct ctl *ctl);
 int verb_nack(struct ctl *ctl);
 int verb_dead(struct ctl *ctl);
 int verb_session(struct ctl *ctl);
+int verb_call(struct ctl *ctl);
+int verb_workers(struct ctl *ctl);
+int verb_worker(struct ctl *ctl);
 int verb_saga(struct ctl *ctl);
 int verb_tree(struct ctl *ctl);
 int verb_ps(struct ctl *ctl);

@@ -18,7 +18,8 @@ enum target {
 
 enum target target_of(const char *operand);
 
-/* Whether every operand of a verb is one that it takes (others: sessions and obligations); 0 or an exit code. */
+/* Whether every operand of a verb is one that it takes (others: sessions and obligations); 0 or an
+ * exit code. */
 int targets_check(struct ctl *ctl, bool tasks, bool regions, bool others);
 
 /* {"task": OPERAND} or {"region": OPERAND}. */

@@ -64,14 +64,15 @@ const struct verb_text verb_texts[VERB_COUNT] = {
                      "cancel t12\n"
                      "cancel --drain 0s --message 'wrong input' /import\n"},
     [VERB_CHANNELS] = {"list channels", "", "channels\nchannels /web\n"},
-    [VERB_CHANNEL] = {"open, seal or show channels",
-                      "A channel is named by its id (c4) or by the path of its region and its name\n"
-                      "(/web/orders). seal ends its intake: what it holds can still be received,\n"
-                      "then receivers are told that it has ended. A channel closes with its\n"
-                      "region; what was not consumed is kept among the dead letters.\n",
-                      "channel open --capacity 100 --ack-timeout 1m /web/orders\n"
-                      "channel stat /web/orders\n"
-                      "channel seal /web/orders\n"},
+    [VERB_CHANNEL] =
+        {"open, seal or show channels",
+         "A channel is named by its id (c4) or by the path of its region and its name\n"
+         "(/web/orders). seal ends its intake: what it holds can still be received,\n"
+         "then receivers are told that it has ended. A channel closes with its\n"
+         "region; what was not consumed is kept among the dead letters.\n",
+         "channel open --capacity 100 --ack-timeout 1m /web/orders\n"
+         "channel stat /web/orders\n"
+         "channel seal /web/orders\n"},
     [VERB_SEND] = {"send a message to a channel",
                    "The message is the text, or --input, or else standard input. Waits while the\n"
                    "channel is full. Prints the id of the message.\n",
@@ -109,12 +110,33 @@ const struct verb_text verb_texts[VERB_COUNT] = {
                    "dead show m21\n"
                    "dead retry --to /web/orders m21 m22\n"
                    "dead discard --all --in /web\n"},
-    [VERB_SESSION] = {"begin a session for several commands, print its secret",
-                      "Commands that find it in $ASUPERSYNC_SESSION act in that session: what one\n"
-                      "holds, such as an ack that receive --no-ack left open, another may settle.\n"
-                      "It ends when no command was run with it for its time to live (30s, or --ttl).\n"
-                      "A task needs none: what its commands hold is the task's.\n",
-                      "session --ttl 10m\n"},
+    [VERB_SESSION] =
+        {"begin a session for several commands, print its secret",
+         "Commands that find it in $ASUPERSYNC_SESSION act in that session: what one\n"
+         "holds, such as an ack that receive --no-ack left open, another may settle.\n"
+         "It ends when no command was run with it for its time to live (30s, or --ttl).\n"
+         "A task needs none: what its commands hold is the task's.\n",
+         "session --ttl 10m\n"},
+    [VERB_CALL] = {"have a worker do a computation, and print its result",
+                   "The call waits until a worker that offers NAME takes it. Its result goes to\n"
+                   "standard output; the exit code is the worker's, or that of the outcome as\n"
+                   "for run. Without --in it belongs to a region of its own that ends with this\n"
+                   "command. Ctrl-C cancels it.\n",
+                   "call resize --input photo.png --timeout 30s > small.png\n"
+                   "call charge --in /orders --retry 5 --backoff 1s --input order.json\n"},
+    [VERB_WORKERS] = {"list workers: state, calls that run of how many, what they did",
+                      "With NAME only those that offer it.\n", "workers\nworkers resize --json\n"},
+    [VERB_WORKER] =
+        {"do calls with a command, or drain a worker",
+         "run: each call of NAME, in --in REGION and below (default /), runs CMD with the\n"
+         "input as standard input; its standard output is the result, its exit code that of\n"
+         "the call, and what kills it makes the call panicked. A cancel sends SIGTERM to its\n"
+         "process group. CMD finds ASUPERSYNC_CALL, ASUPERSYNC_ATTEMPT, the call's\n"
+         "ASUPERSYNC_REGION and ASUPERSYNC_IDEMPOTENCY_KEY in its environment. SIGTERM or\n"
+         "Ctrl-C: nothing new, what runs is finished.\n"
+         "drain: the worker (see workers) gets nothing new and ends when it is done.\n",
+         "worker run resize --concurrency 4 -- convert - -resize 50% -\n"
+         "worker drain s3\n"},
     [VERB_SAGA] =
         {"run steps that are undone in reverse when one fails",
          "Each step has a compensation, recorded before its action starts. When a step\n"

@@ -44,6 +44,9 @@ enum operands {
     X(NACK, "nack", OPERANDS_WORDS, "OBLIGATION...")                                               \
     X(DEAD, "dead", OPERANDS_WORDS, "list|show|retry|discard [MESSAGE...]")                        \
     X(SESSION, "session", OPERANDS_NONE, "")                                                       \
+    X(CALL, "call", OPERANDS_WORDS, "NAME")                                                        \
+    X(WORKERS, "workers", OPERANDS_WORD, "[NAME]")                                                 \
+    X(WORKER, "worker", OPERANDS_WORDS_COMMAND, "run NAME -- CMD [ARG...] | drain WORKER")         \
     X(SAGA, "saga", OPERANDS_WORDS, "WORD [ARG...]")                                               \
     X(TREE, "tree", OPERANDS_REGION, "[REGION]")                                                   \
     X(PS, "ps", OPERANDS_REGION, "[REGION]")                                                       \
@@ -105,7 +108,7 @@ enum value_kind {
 #define ON(verb) (UINT64_C(1) << VERB_##verb)
 #define ON_ALL UINT64_MAX
 #define ON_PROCESS (ON(RUN) | ON(SUBMIT) | ON(DEFER) | ON(LEASE))
-#define ON_BUDGET (ON(RUN) | ON(SUBMIT) | ON(OPEN))
+#define ON_BUDGET (ON(RUN) | ON(SUBMIT) | ON(OPEN) | ON(CALL))
 #define ON_REGION (ON(RUN) | ON(OPEN))
 
 /* X(NAME, "name", letter or 0, "METAVAR", value kind, verbs, "help")
@@ -119,13 +122,24 @@ enum value_kind {
     X(COST, "cost", 0, "N", VALUE_ANY, ON_BUDGET,                                                  \
       "cancel it when it has spent N units (CPU milliseconds)")                                    \
     X(PRIORITY, "priority", 0, "1..255", VALUE_ANY, ON_BUDGET, "start earlier; 128 is usual")      \
-    X(DRAIN, "drain", 0, "DUR", VALUE_ANY, ON_PROCESS | ON(OPEN) | ON(CLOSE) | ON(CANCEL),         \
+    X(DRAIN, "drain", 0, "DUR", VALUE_ANY,                                                         \
+      ON_PROCESS | ON(OPEN) | ON(CLOSE) | ON(CANCEL) | ON(CALL),                                   \
       "time to end by itself after a cancel, then it is killed")                                   \
     X(WAIT_TIMEOUT, "timeout", 0, "DUR", VALUE_ANY, ON(WAIT) | ON(CLOSE) | ON(CANCEL),             \
       "wait no longer than that; exit 75")                                                         \
-    X(IN, "in", 0, "REGION", VALUE_REGION, ON_BUDGET | ON(SAGA) | ON(OBLIGATION) | ON(LEASE),      \
+    X(IN, "in", 0, "REGION", VALUE_REGION,                                                         \
+      ON_BUDGET | ON(WORKER) | ON(SAGA) | ON(OBLIGATION) | ON(LEASE),                              \
       "region it belongs to (default $ASUPERSYNC_REGION, or / for run and open)")                  \
     X(NAME, "name", 0, "NAME", VALUE_ANY, ON_REGION, "name of the region, part of its path")       \
+    X(CALL_RETRY, "retry", 0, "N", VALUE_ANY, ON(CALL),                                            \
+      "attempts in all, when one fails or its worker is lost (default 1)")                         \
+    X(CALL_BACKOFF, "backoff", 0, "DUR", VALUE_ANY, ON(CALL),                                      \
+      "wait before the second attempt, doubling")                                                  \
+    X(CONCURRENCY, "concurrency", 0, "N", VALUE_ANY, ON(WORKER), "run: calls at once (default 1)") \
+    X(PREFETCH, "prefetch", 0, "N", VALUE_ANY, ON(WORKER),                                         \
+      "run: calls to take beyond those (default 0)")                                               \
+    X(WORKER_LEASE, "lease", 0, "DUR", VALUE_ANY, ON(WORKER),                                      \
+      "run: when it is silent that long (stopped), its calls are lost")                            \
     X(SAGA_NAME, "name", 0, "NAME", VALUE_ANY, ON(SAGA), "begin: name of the saga, for people")    \
     X(UNDO, "undo", 0, "CMD", VALUE_ANY, ON(SAGA), "step: shell command that makes up for it")     \
     X(SAGA_TIMEOUT, "timeout", 0, "DUR", VALUE_ANY, ON(SAGA),                                      \
@@ -155,7 +169,7 @@ enum value_kind {
     X(CHILDREN_MAX, "children-max", 0, "N", VALUE_ANY, ON_REGION, "most child regions")            \
     X(ATTACH, "attach", 0, NULL, VALUE_NONE, ON(OPEN),                                             \
       "stay, and cancel the region when this command ends")                                        \
-    X(LABEL, "label", 0, "TEXT", VALUE_ANY, ON_PROCESS | ON(OBLIGATION),                           \
+    X(LABEL, "label", 0, "TEXT", VALUE_ANY, ON_PROCESS | ON(CALL) | ON(OBLIGATION),                \
       "what listings show (default CMD)")                                                          \
     X(ENV, "env", 'e', "NAME[=VALUE]", VALUE_ANY, ON_PROCESS | ON(SAGA),                           \
       "set a variable; without =VALUE pass the current one; repeatable")                           \
@@ -227,7 +241,8 @@ enum value_kind {
     X(TIMEOUTS_MAX, "timeouts-max", 0, "N", VALUE_ANY, ON(CHANNEL), "open: likewise ack timeouts") \
     X(KEEP_DEAD, "keep-dead", 0, "DUR", VALUE_ANY, ON(CHANNEL),                                    \
       "open: how long a dead letter is kept")                                                      \
-    X(INPUT, "input", 'i', "FILE", VALUE_FILE, ON(SEND), "what to send; - is standard input")      \
+    X(INPUT, "input", 'i', "FILE", VALUE_FILE, ON(SEND) | ON(CALL),                                \
+      "what to send; - is standard input")                                                         \
     X(LINES, "lines", 0, NULL, VALUE_NONE, ON(SEND), "a message for each line of the input")       \
     X(MESSAGES, "count", 'n', "N", VALUE_ANY, ON(RECEIVE),                                         \
       "so many messages (default 1); 0: until the channel has ended")                              \

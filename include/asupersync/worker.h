@@ -67,8 +67,8 @@ ASUP_API void asup_call_result_fini(struct asup_call_result *result);
  * @return 0, or as asup_client_task_submit().
  */
 ASUP_API int asup_client_call_submit(struct asup_client *c, struct asup_region region,
-                                     const struct asup_call_options *options,
-                                     struct asup_task *out, struct asup_error_info *err);
+                                     const struct asup_call_options *options, struct asup_task *out,
+                                     struct asup_error_info *err);
 
 /**
  * Wait for the end of a call, and get its result. Any number of waiters get the
@@ -77,9 +77,8 @@ ASUP_API int asup_client_call_submit(struct asup_client *c, struct asup_region r
  * @param[out] out  Release with asup_call_result_fini().
  * @return as asup_client_task_wait(); -ASUP_EINVALID when the task is no call.
  */
-ASUP_API int asup_client_call_wait(struct asup_client *c, struct asup_task task,
-                                   int64_t timeout_ms, struct asup_call_result *out,
-                                   struct asup_error_info *err);
+ASUP_API int asup_client_call_wait(struct asup_client *c, struct asup_task task, int64_t timeout_ms,
+                                   struct asup_call_result *out, struct asup_error_info *err);
 
 /**
  * Submit a call and wait for its end. When the time is over, the call goes on:
@@ -119,7 +118,7 @@ struct asup_worker_options {
     uint64_t quiet_ns;         /**< lease: silent that long, its calls are lost; ASUP_NEVER: when
                                     its session ends. The library speaks three times as often, so
                                     only a process that is stopped or gone is silent */
-    int stop_fd;               /**< when it is readable, take nothing new, finish, return; -1: none */
+    int stop_fd; /**< when it is readable, take nothing new, finish, return; -1: none */
 };
 
 ASUP_API void asup_worker_options_init(struct asup_worker_options *options);
@@ -141,9 +140,9 @@ ASUP_API void asup_worker_options_init(struct asup_worker_options *options);
  *         -ASUP_ENOTFOUND, -ASUP_ECLOSED (the region), -ASUP_EBUSY (offers);
  *         -ASUP_EEXPIRED when it was quiet for longer than its lease.
  */
-ASUP_API int asup_worker_run(struct asup_client *c, const struct asup_worker_function *functions,
-                             size_t count, const struct asup_worker_options *options,
-                             struct asup_error_info *err);
+ASUP_API int
+asup_worker_run(struct asup_client *c, const struct asup_worker_function *functions, size_t count,
+                const struct asup_worker_options *options, struct asup_error_info *err);
 
 /** The call as a task, its region, and which attempt this is, from 1 on. */
 ASUP_API struct asup_task asup_worker_call_task(const struct asup_worker_call *call);
@@ -171,12 +170,11 @@ ASUP_API int asup_worker_call_checkpoint(struct asup_worker_call *call);
 ASUP_API int asup_worker_call_progress(struct asup_worker_call *call, uint64_t cost);
 
 /** Set the result; copied. @return 0 or -ASUP_ENOMEM. */
-ASUP_API int
-asup_worker_call_result(struct asup_worker_call *call, const void *data, size_t size);
+ASUP_API int asup_worker_call_result(struct asup_worker_call *call, const void *data, size_t size);
 /** Say more about the end: a code (0 to 255, -1: none) and a message (NULL: none), copied.
  *  @return ASUP_ERR, for the function to return. */
-ASUP_API enum asup_severity asup_worker_call_fail(struct asup_worker_call *call, int32_t code,
-                                                  const char *message);
+ASUP_API enum asup_severity
+asup_worker_call_fail(struct asup_worker_call *call, int32_t code, const char *message);
 
 #ifdef __cplusplus
 }
