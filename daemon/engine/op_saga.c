@@ -201,6 +201,12 @@ step_made(const struct call *c, const struct args_saga_step *a, struct asup_ref 
     return number;
 }
 
+static bool
+action_given(const struct args_saga_step *a)
+{
+    return a->action.argv.count > 0 || a->action.call.data != NULL;
+}
+
 int
 op_saga_step(struct call *c)
 {
@@ -214,12 +220,12 @@ op_saga_step(struct call *c)
     if ((rc = call_saga(c, a->saga, &saga)) != 0 ||
         (rc = call_process(c, &a->undo, "undo", &undo)) != 0)
         return rc;
-    if (a->action.argv.count > 0 && (rc = call_process(c, &a->action, "action", &action)) != 0)
+    if (action_given(a) && (rc = call_process(c, &a->action, "action", &action)) != 0)
         return rc;
     struct input in = {.kind = IN_SAGA_STEP, .subject = a->saga};
     in.u.saga_step = (struct saga_step_params){
         .name = {.data = a->name.data, .size = a->name.size},
-        .action = a->action.argv.count > 0 ? &action : NULL,
+        .action = action_given(a) ? &action : NULL,
         .undo = &undo,
         .retry = retry_of(&a->retry),
     };

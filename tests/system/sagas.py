@@ -244,6 +244,82 @@ class Attempts(SagaTest):
             d.close()
 
 
+class Crashes(SagaTest):
+    """R-SAG-3, R-SAG-4: nothing is forgotten, and nothing recorded done is done again."""
+
+    def setUp(self):
+        super().setUp()
+        self.own = harness.Daemon()
+        self.addCleanup(self.own.close)
+
+    def begun(self, undo):
+        d = self.own
+        r = d.open()
+        g = d.ctl("saga", "begin", r).out.strip()
+        for i in range(4):
+            d.ctl("saga", "step", g, f"s{i}", "--undo", undo(i), "--wait", "--", "/bin/sh", "-c",
+                  self.log(f"do-s{i}"))
+        return r, g
+
+    def test_the_engine_dies_while_it_is_undone(self):
+        d = self.own
+        r, g = self.begun(lambda i: self.undo(f"s{i}", 0.5))
+        d.ctl("saga", "abort", g)
+        harness.eventually(lambda: "undo-s2" in self.read("journal"), "the second one begins")
+        os.kill(d.engine_pid(), signal.SIGKILL)
+        self.assertEqual(1, d.ctl("saga", "wait", g, code=None).returncode)
+        self.assertEqual([f"do-s{i}" for i in range(4)] + [f"undo-s{i}" for i in (3, 2, 1, 0)],
+                         self.read("journal"))
+        d.ctl("close", r)
+
+    def test_everything_dies_while_it_is_undone(self):
+        d = self.own
+        gate = self.file("gate")
+        _, g = self.begun(lambda i: f"echo undo-s{i} $ASUPERSYNC_IDEMPOTENCY_KEY "
+                                    f">>{self.file('journal')}; "
+                                    f"[ {i} != 2 ] || [ -e {gate} ] || sleep 1000")
+        d.ctl("saga", "abort", g)
+        harness.eventually(lambda: f"undo-s2 {g}.3" in self.read("journal"), "the second one begins")
+        for pid in (d.engine_pid(), d.process.pid):
+            os.kill(pid, signal.SIGKILL)
+        d.process.wait()
+        open(gate, "w").close()
+        d.start()
+        self.assertEqual(1, d.ctl("saga", "wait", g, code=None).returncode)
+        self.assertEqual([f"undo-s3 {g}.4", f"undo-s2 {g}.3", f"undo-s2 {g}.3", f"undo-s1 {g}.2",
+                          f"undo-s0 {g}.1"], self.read("journal")[4:])
+
+    def test_an_action_of_unknown_end_is_undone(self):
+        d = self.own
+        r = d.open()
+        g = d.ctl("saga", "begin", r).out.strip()
+        d.ctl("saga", "step", g, "one", "--undo", self.log("undo-one"), "--", "/bin/sh", "-c",
+              self.log("do-one") + "; sleep 1000")
+        harness.eventually(lambda: self.read("journal"), "it runs")
+        for pid in (d.engine_pid(), d.process.pid):
+            os.kill(pid, signal.SIGKILL)
+        d.process.wait()
+        d.start()
+        self.assertEqual(1, d.ctl("saga", "wait", g, code=None).returncode)
+        self.assertEqual(["do-one", "undo-one"], self.read("journal"))
+
+    def test_what_needs_attention_is_there_after_a_restart(self):
+        d = self.own
+        mended = self.file("mended")
+        r, g = self.begun(lambda i: f"[ {i} != 1 -o -e {mended} ] || exit 1; {self.undo(f's{i}')}")
+        d.ctl("close", r, "--timeout", "10ms", code=None)
+        harness.eventually(lambda: g in d.json("status")["needs_attention"], "it needs attention", 60)
+        d.process.send_signal(signal.SIGTERM)
+        self.assertEqual(0, d.process.wait(20))
+        d.start()
+        self.assertEqual([g], d.json("status")["needs_attention"])
+        self.assertEqual("finalizing", d.state_of(r))
+        open(self.file("mended"), "w").close()
+        d.ctl("saga", "resolve", g, "--retry", "--wait")
+        d.ctl("wait", r, code=None)
+        self.assertEqual([f"undo-s{i}" for i in (3, 2, 1, 0)], self.read("journal")[4:])
+
+
 class FromInside(SagaTest):
     def test_a_script_in_a_task_drives_one_with_nothing_else(self):
         r = self.d.open()
