@@ -576,6 +576,56 @@ START_TEST(a_hanging_engine_is_ridden_out)
 }
 END_TEST
 
+/* R-SAG-2: a saga from a program: two steps done, the third fails, all is undone. */
+START_TEST(R_SAG_2_a_failing_step_undoes_all)
+{
+    struct asup_region region = open_region("orders");
+    struct asup_process undo = shell("exit 0");
+    struct asup_saga_stepped stepped;
+    struct asup_saga_info info;
+    struct asup_saga_step step;
+    struct asup_saga saga;
+
+    OK(asup_client_saga_begin(client, region, "order", &saga, &err));
+    asup_saga_step_init(&step);
+    step.undo = &undo;
+    step.name = "by hand";
+    OK(asup_client_saga_step(client, saga, &step, &stepped, &err));
+    ck_assert_uint_eq(stepped.task.id, 0);
+    {
+        struct asup_process good = shell("exit 0");
+
+        step.name = "good";
+        step.action = &good;
+        OK(asup_client_saga_step(client, saga, &step, &stepped, &err));
+        OK(asup_client_task_wait(client, stepped.task, ASUP_UNTIL_FINISHED, 20000, NULL, &err));
+    }
+    {
+        struct asup_process bad = shell("exit 7");
+
+        step.name = "bad";
+        step.action = &bad;
+        step.attempts = 2;
+        OK(asup_client_saga_step(client, saga, &step, &stepped, &err));
+        ck_assert_uint_eq(stepped.number, 3);
+    }
+    OK(asup_client_saga_wait(client, saga, 20000, &info, &err));
+    ck_assert_int_eq(info.state, ASUP_SAGA_COMPENSATED);
+    ck_assert_str_eq(info.name, "order");
+    ck_assert_str_eq(info.path, "/orders");
+    ck_assert_uint_eq(info.step_count, 3);
+    ck_assert_str_eq(info.steps[0].name, "by hand");
+    ck_assert_uint_eq(info.steps[2].attempts_most, 2);
+    ck_assert_uint_lt(info.steps[2].undo.id, info.steps[1].undo.id);
+    ck_assert_uint_lt(info.steps[1].undo.id, info.steps[0].undo.id);
+    asup_saga_info_fini(&info);
+    ck_assert_int_eq(asup_client_saga_complete(client, saga, &err), -ASUP_ERESOLVED);
+    OK(asup_client_saga_abort(client, saga, "too late", &err));
+    ck_assert_int_eq(asup_client_saga_resolve(client, saga, true, &err), -ASUP_EINVALID);
+    close_region(region);
+}
+END_TEST
+
 static const struct rule rules[] = {
     RULE(R_TSK_4_a_task_runs_and_its_outcome_is_told),
     RULE(R_TSK_7_a_wait_ends_with_its_time_and_can_be_repeated),
@@ -585,6 +635,7 @@ static const struct rule rules[] = {
     RULE(standard_streams_are_handed_over),
     RULE(R_REG_2_a_region_is_found_and_refuses_when_it_may_not),
     RULE(R_FIN_1_finalizers_run_last_in_first_out),
+    RULE(R_SAG_2_a_failing_step_undoes_all),
     RULE(R_SES_1_what_is_attached_ends_with_its_session),
     RULE(events_are_watched_without_loss),
     RULE(why_names_what_a_closing_region_waits_for),

@@ -219,6 +219,43 @@ START_TEST(R_SCH_3_the_potential_falls_to_zero)
 }
 END_TEST
 
+/* R-SCH-3: what the governor makes of it. */
+START_TEST(R_SCH_3_the_governors_advice)
+{
+    struct kernel *k = the_kernel();
+
+    given("session s; region r1; task t1 in r1 running; region r2; task t2 in r2 running");
+    ck_assert_int_eq(kernel_advice(k), ADVICE_NONE);
+    when("close r1; close r2");
+    ck_assert_int_eq(kernel_advice(k), ADVICE_DRAIN_REGIONS);
+    when("t2 dies 15");
+    ck_assert_int_eq(kernel_advice(k), ADVICE_NONE);
+}
+END_TEST
+
+/* R-SCH-3: what is held outnumbers what runs: its holders are waited for. */
+START_TEST(R_SCH_3_it_advises_to_drain_obligations)
+{
+    given("session s; region r1; region r2; s reserves a in r1; s reserves b in r2;"
+          "close r1 drain 1h; close r2 drain 1h");
+    ck_assert_int_eq(kernel_advice(the_kernel()), ADVICE_DRAIN_OBLIGATIONS);
+    ck_assert_str_eq(kernel_advice_name(ADVICE_DRAIN_OBLIGATIONS), "drain-obligations");
+}
+END_TEST
+
+/* R-SCH-3: what waits to start has hardly time left. */
+START_TEST(R_SCH_3_it_advises_to_meet_deadlines)
+{
+    given_config()->start_window = 1;
+    given("region r1; task t0 in r1; task t1 in r1 timeout 1s; close r1");
+    ck_assert_int_eq(kernel_advice(the_kernel()), ADVICE_NONE);
+    given("region r2; task t2 in r2 timeout 500ms");
+    ck_assert_int_eq(kernel_advice(the_kernel()), ADVICE_NONE);
+    when("session s at 450ms");
+    ck_assert_int_eq(kernel_advice(the_kernel()), ADVICE_MEET_DEADLINES);
+}
+END_TEST
+
 /* ---- R-SCH-4: limits, each refused with its name before anything changes ----------------------
  */
 
@@ -405,6 +442,9 @@ static const struct rule rules[] = {
     RULE(R_SCH_2_deadlines_do_not_starve_ready_work),
     RULE(R_SCH_2_starts_that_hang_hold_up_nobody),
     RULE(R_SCH_3_the_potential_falls_to_zero),
+    RULE(R_SCH_3_the_governors_advice),
+    RULE(R_SCH_3_it_advises_to_drain_obligations),
+    RULE(R_SCH_3_it_advises_to_meet_deadlines),
     RULE(R_SCH_4_tasks),
     RULE(R_SCH_4_a_regions_own_limits),
     RULE(R_SCH_4_one_user_does_not_fill_the_root),

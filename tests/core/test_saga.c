@@ -45,6 +45,21 @@ START_TEST(R_SAG_1_a_step_without_an_action)
 }
 END_TEST
 
+/* R-SAG-1: an action may be a call: its worker's word decides. */
+START_TEST(R_SAG_1_an_action_that_is_a_call)
+{
+    given("shell starts; session s; session w; region r; saga g in r from s; w offers charge;"
+          "step one of g action a does charge from s; w asks; w begins a; w completes a ok");
+    when("step two of g action b does charge from s; w asks; w begins b");
+    expect_none("g failed");
+    when("w completes b err");
+    expect_line("g failed at two");
+    expect_line("g undoes two");
+    when("~two exits 0; ~one exits 0");
+    expect_line("g compensated");
+}
+END_TEST
+
 /* R-SAG-1: the limits of sagas and steps, and what a step must say. */
 START_TEST(R_SAG_1_limits)
 {
@@ -420,6 +435,7 @@ static const struct rule rules[] = {
     RULE(R_SAG_1_the_compensation_is_recorded_first),
     RULE(R_SAG_1_the_next_step_waits_for_the_last_action),
     RULE(R_SAG_1_a_step_without_an_action),
+    RULE(R_SAG_1_an_action_that_is_a_call),
     RULE(R_SAG_1_limits),
     RULE(R_SAG_2_a_failing_step_undoes_all_in_reverse),
     RULE(R_SAG_2_an_abort_waits_for_the_action),
