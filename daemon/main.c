@@ -37,6 +37,7 @@
 
 #define ENGINE_MODULE "asupersyncd-engine.so"
 #define ENGINE_TIMEOUT_DEFAULT_S 10
+#define ENGINE_RESTARTS_DEFAULT 5
 
 static const char usage[] =
     "Usage: asupersyncd [--user] [option]...\n"
@@ -53,6 +54,7 @@ static const char usage[] =
     "  --run-as FILE          who may run tasks (" SYSTEM_RUN_AS ")\n"
     "  --engine-user NAME     whom the engine runs as (" SYSTEM_ENGINE_USER ")\n"
     "  --engine-timeout N     seconds without a sign of life from the engine (10)\n"
+    "  --engine-restarts N    of the engine within a minute before giving up (5)\n"
     "  --containment KIND     auto, cgroup2, or subreaper (best effort)\n"
     "  --foreground           stay in the foreground, log to standard error\n"
     "  --check-config         read the configuration and rules, say what is wrong\n"
@@ -66,7 +68,7 @@ struct arguments {
     bool user_mode, foreground, engine, config_given, check_config, aside, link_version;
     char *runtime_dir, *state_dir, *config_path, *run_as_path, *engine_user;
     enum containment_choice containment;
-    unsigned engine_timeout_s;
+    unsigned engine_timeout_s, engine_restarts;
     uid_t owner_uid;
 };
 
@@ -123,15 +125,15 @@ absolute(const char *option, const char *path)
 }
 
 static unsigned
-parse_seconds(const char *option, const char *text)
+parse_number(const char *option, const char *text, unsigned most)
 {
     char *end;
     unsigned long number;
 
     errno = 0;
     number = strtoul(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || number < 1 || number > 3600)
-        usage_error("%s wants a number of seconds from 1 to 3600, not '%s'", option, text);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || number < 1 || number > most)
+        usage_error("%s wants a number from 1 to %u, not '%s'", option, most, text);
     return (unsigned)number;
 }
 
@@ -155,6 +157,7 @@ enum option_code {
     OPTION_RUN_AS,
     OPTION_ENGINE_USER,
     OPTION_ENGINE_TIMEOUT,
+    OPTION_ENGINE_RESTARTS,
     OPTION_CONTAINMENT,
     OPTION_FOREGROUND,
     OPTION_CHECK_CONFIG,
@@ -174,6 +177,7 @@ static const struct option options[] = {
     {"run-as", required_argument, NULL, OPTION_RUN_AS},
     {"engine-user", required_argument, NULL, OPTION_ENGINE_USER},
     {"engine-timeout", required_argument, NULL, OPTION_ENGINE_TIMEOUT},
+    {"engine-restarts", required_argument, NULL, OPTION_ENGINE_RESTARTS},
     {"containment", required_argument, NULL, OPTION_CONTAINMENT},
     {"foreground", no_argument, NULL, OPTION_FOREGROUND},
     {"check-config", no_argument, NULL, OPTION_CHECK_CONFIG},
@@ -216,7 +220,10 @@ take_option(struct arguments *a, int code)
         a->engine_user = optarg;
         break;
     case OPTION_ENGINE_TIMEOUT:
-        a->engine_timeout_s = parse_seconds("--engine-timeout", optarg);
+        a->engine_timeout_s = parse_number("--engine-timeout", optarg, 3600);
+        break;
+    case OPTION_ENGINE_RESTARTS:
+        a->engine_restarts = parse_number("--engine-restarts", optarg, 1000);
         break;
     case OPTION_CONTAINMENT:
         a->containment = parse_containment(optarg);
@@ -331,6 +338,7 @@ parse_arguments(struct arguments *a, int argc, char **argv)
 
     *a = (struct arguments){.engine_user = (char *)SYSTEM_ENGINE_USER,
                             .engine_timeout_s = ENGINE_TIMEOUT_DEFAULT_S,
+                            .engine_restarts = ENGINE_RESTARTS_DEFAULT,
                             .owner_uid = geteuid()};
     opterr = 0;
     while ((code = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -489,6 +497,7 @@ become_keeper(const struct arguments *a)
         .engine_argv = argv,
         .containment = a->containment,
         .engine_timeout_ns = a->engine_timeout_s * ASUP_NS_PER_S,
+        .engine_restarts = a->engine_restarts,
         .user_mode = a->user_mode,
         .ready_fd = -1,
     };

@@ -16,7 +16,8 @@ void shutdown_begun(struct engine *e);
 void shutdown_extend(struct engine *e);
 /* FX_QUIESCENT: "/" is closed. */
 /* A disk that fails must not keep a daemon from being stopped: what is not on
- * disk was told to nobody, and the next start goes on from there. Once a second. */
+ * disk was told to nobody, and the next start goes on from there. The exit
+ * status is 74, which ends the keeper as well. Once a second. */
 void shutdown_give_up(struct engine *e);
 void shutdown_complete(struct engine *e);
 

@@ -279,13 +279,13 @@ engine_reload(struct keeper *k)
 
 /* True when it died too often. */
 static bool
-restarts_exhausted(struct keeper_engine *engine, uint64_t now)
+restarts_exhausted(struct keeper_engine *engine, uint32_t most, uint64_t now)
 {
-    uint64_t oldest = engine->restarts[0];
+    uint64_t oldest = engine->restarts[ENGINE_RESTARTS_ROOM - most];
 
     memmove(engine->restarts, engine->restarts + 1,
             sizeof engine->restarts - sizeof engine->restarts[0]);
-    engine->restarts[ENGINE_RESTARTS_MAX - 1] = now;
+    engine->restarts[ENGINE_RESTARTS_ROOM - 1] = now;
     return oldest != 0 && now - oldest < ENGINE_RESTARTS_NS;
 }
 
@@ -333,7 +333,7 @@ start_again(struct keeper *k, const siginfo_t *info)
     else
         log_error("the engine died by signal %d (%s); a new one takes over its tasks",
                   info->si_status, strsignal(info->si_status));
-    if (restarts_exhausted(engine, k->now)) {
+    if (restarts_exhausted(engine, k->options->engine_restarts, k->now)) {
         log_error("it died too often within a minute; giving up, and all tasks are killed");
         keeper_finish(k, KEEPER_EXIT_FAILED);
     }
@@ -378,6 +378,8 @@ engine_ended(struct keeper *k)
         keeper_finish(k, 0);
     else if (!engine->ever_ready)
         first_ended(k, &info);
+    else if (info.si_code == CLD_EXITED && info.si_status == KEEPER_EXIT_IOERR)
+        keeper_finish(k, KEEPER_EXIT_IOERR); /* it was to stop, and could do no more */
     else if (was == ENGINE_REPLACING)
         engine->start_at = k->now;
     else if (is_refusal(engine, &info))
@@ -398,7 +400,7 @@ start_anew(struct keeper *k)
         return;
     log_error("cannot start the engine: %s", strerror(-rc));
     k->engine.start_at = k->now + ENGINE_PAUSE_MIN;
-    if (restarts_exhausted(&k->engine, k->now))
+    if (restarts_exhausted(&k->engine, k->options->engine_restarts, k->now))
         keeper_finish(k, KEEPER_EXIT_FAILED);
 }
 

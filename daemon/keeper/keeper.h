@@ -38,6 +38,7 @@ enum containment_choice {
 #define KEEPER_EXIT_USAGE 64
 #define KEEPER_EXIT_CANTCREAT 73
 #define KEEPER_EXIT_RUNNING 69 /* another daemon has the runtime directory */
+#define KEEPER_EXIT_IOERR 74 /* stopped, and the journal could not be written */
 #define KEEPER_EXIT_NOPERM 77
 #define KEEPER_EXIT_CONFIG 78
 
@@ -50,6 +51,7 @@ struct keeper_options {
     char *const *engine_argv;
     enum containment_choice containment;
     uint64_t engine_timeout_ns; /* a heartbeat later than this: the engine is killed */
+    uint32_t engine_restarts;   /* within a minute, then it gives up; 1 to 1000 */
     bool user_mode;
     int ready_fd; /* one byte is written to it once READY; -1: none */
 };

@@ -105,7 +105,7 @@ enum engine_state {
     ENGINE_REPLACING, /* it said REPLACE and is about to exit */
 };
 
-#define ENGINE_RESTARTS_MAX 5
+#define ENGINE_RESTARTS_ROOM 1000 /* more than anybody may ask for */
 #define ENGINE_RESTARTS_NS (60 * ASUP_NS_PER_S)
 
 struct keeper_engine {
@@ -123,7 +123,7 @@ struct keeper_engine {
     uint64_t due_at;         /* heartbeat, or exit while leaving */
     uint64_t start_at;       /* while absent */
     uint64_t start_pause;    /* after one that could not start; 0: it could */
-    uint64_t restarts[ENGINE_RESTARTS_MAX];
+    uint64_t restarts[ENGINE_RESTARTS_ROOM]; /* the last ones; the latest last */
 };
 
 /* Where the cgroups are; all paths are absolute. */
