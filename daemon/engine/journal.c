@@ -15,7 +15,11 @@
 /* Between two attempts of a batch that could not be written. */
 #define PAUSE_FIRST_NS 10000000L
 #define PAUSE_MOST_NS 1000000000L
+#if defined ASUP_CRASH_POINTS && ASUP_CRASH_POINTS
+#define SNAPSHOT_PART ((size_t)4 << 10) /* so that a small one has parts, too */
+#else
 #define SNAPSHOT_PART ((size_t)256 << 10)
+#endif
 /* How often a database that somebody else has locked is tried before it counts
  * as a failure; each attempt waits two seconds by itself. */
 enum { BUSY_ATTEMPTS = 3, CLOSE_ATTEMPTS = 3 };

@@ -38,7 +38,7 @@ enum containment_choice {
 #define KEEPER_EXIT_USAGE 64
 #define KEEPER_EXIT_CANTCREAT 73
 #define KEEPER_EXIT_RUNNING 69 /* another daemon has the runtime directory */
-#define KEEPER_EXIT_IOERR 74 /* stopped, and the journal could not be written */
+#define KEEPER_EXIT_IOERR 74   /* stopped, and the journal could not be written */
 #define KEEPER_EXIT_NOPERM 77
 #define KEEPER_EXIT_CONFIG 78
 
