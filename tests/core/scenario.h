@@ -20,7 +20,7 @@
  *
  * Making things
  *     session S [ttl D]
- *     region R [in R'] [policy P] [quorum N] [drain D] [soft] [strict] [attach]
+ *     region R [in R'] [policy P] [quorum N] [drain D] [soft] [volatile] [durable] [strict] [attach]
  *              [named NAME] [tasks N] [children N] [BUDGET] [finalizer F]...
  *     task T in R [running] [delay D] [drain D] [leftover D] [leftover-wait]
  *              [watchdog D] [response D] [mask N] [signal N] [notify]

@@ -198,6 +198,10 @@ option_of_region(struct words *w, struct input *in)
         p->soft = true;
     else if (took(w, "strict"))
         p->strict = true;
+    else if (took(w, "volatile"))
+        p->is_volatile = true;
+    else if (took(w, "durable"))
+        p->is_durable = true;
     else if (took(w, "attach"))
         p->attach = true;
     else if (took(w, "named"))
