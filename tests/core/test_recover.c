@@ -226,7 +226,7 @@ START_TEST(R_DUR_1_a_fold_leaves_out_what_was_volatile)
     snapshot.size = 0;
     ck_assert_int_eq(kernel_save(the_kernel(), &sink), 0);
     journal_forget();
-    when("shell kills; cancel v drain 0; at 1s; d exits 0");
+    when("shell kills; cancel v drain 0; at 1s; f starts; f exits 0; d exits 0");
     crash();
     ck_assert(kernel_task(back, id_of("d"), &t));
     ck_assert(!kernel_task(back, id_of("t"), &t));
