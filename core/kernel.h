@@ -796,6 +796,9 @@ bool kernel_obligation(const struct kernel *k, uint64_t id, struct obligation_vi
 bool
 kernel_obligation_ended(const struct kernel *k, uint64_t id, struct obligation_ended_view *out);
 bool kernel_holder(const struct kernel *k, struct asup_ref holder, struct holder_view *out);
+/* A request of that holder is parked: what it waits for, a task, region, channel, saga, or the
+ * obligation of who holds the lease (its task, while it cools). One of them, the oldest. */
+bool kernel_waits_for(const struct kernel *k, struct asup_ref holder, struct asup_ref *out);
 bool kernel_channel(const struct kernel *k, uint64_t id, struct channel_view *out);
 bool kernel_message(const struct kernel *k, uint64_t id, struct message_view *out);
 bool

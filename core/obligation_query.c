@@ -2,6 +2,7 @@
 /* Obligations and leases, read only: views, the digest, and the invariants
  * obligation-linear, holder-alive, lease-exclusive and fencing-monotone of §9.
  * (ledger-empty-on-close is one too: a ledger's region is live.) */
+#include "core/channel.h"
 #include "core/obligation.h"
 
 /* ---- Views ---------------------------------------------------------------------------- */
@@ -116,6 +117,54 @@ kernel_holder(const struct kernel *k, struct asup_ref holder, struct holder_view
     h = holder_at(k, i);
     *out = (struct holder_view){.held = h->held, .progress_at = h->progress_at, .stuck = h->stuck};
     return true;
+}
+
+static bool
+waits_on(const struct kernel *k, const struct wait *w, struct asup_ref *out)
+{
+    const struct lease *l;
+
+    switch ((enum wait_on)w->on) {
+    case WAIT_ON_TASK:
+        *out = (struct asup_ref){.id = task_at(k, w->target)->id, .sort = ASUP_SORT_TASK};
+        return true;
+    case WAIT_ON_REGION:
+        *out = (struct asup_ref){.id = region_at(k, w->target)->id, .sort = ASUP_SORT_REGION};
+        return true;
+    case WAIT_ON_LEASE:
+        l = lease_at(k, w->target);
+        *out = l->obligation != NIL
+                   ? obligation_ref(k, l->obligation)
+                   : (struct asup_ref){.id = l->holder_id, .sort = (enum asup_sort)l->holder_sort};
+        return true;
+    case WAIT_ON_CHANNEL_SEND:
+    case WAIT_ON_CHANNEL_RECEIVE:
+        *out = (struct asup_ref){.id = channel_at(k, w->target)->id, .sort = ASUP_SORT_CHANNEL};
+        return true;
+    case WAIT_ON_SAGA:
+        *out = (struct asup_ref){.id = saga_at(k, w->target)->id, .sort = ASUP_SORT_SAGA};
+        return true;
+    case WAIT_ON_WORKER: /* for work: nobody is in its way */
+        break;
+    }
+    return false;
+}
+
+bool
+kernel_waits_for(const struct kernel *k, struct asup_ref holder, struct asup_ref *out)
+{
+    uint64_t first = UINT64_MAX;
+
+    for (uint32_t i = 0; i < k->waits.used; i++) {
+        const struct wait *w = wait_at(k, i);
+        struct asup_ref who = caller_holder(&w->caller);
+
+        if (w->id == 0 || w->id >= first || who.id != holder.id || who.sort != holder.sort)
+            continue;
+        if (waits_on(k, w, out))
+            first = w->id;
+    }
+    return first != UINT64_MAX;
 }
 
 static void

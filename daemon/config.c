@@ -97,6 +97,12 @@ const struct config_key config_keys[] = {
      "a session without a connection ends after it, unless it asked otherwise (R-SES-1)"},
     {"sessions.ttl-max", CONFIG_DURATION, AT(kernel.session_ttl_ns_max), ASUP_NS_PER_MS, 7 * DAY,
      false, "the longest a session may ask for"},
+    {"obligations.futurelock", CONFIG_DURATION, AT(kernel.futurelock_ns), ASUP_NS_PER_MS, 7 * DAY,
+     false, "a task that holds something and makes no progress that long is reported (R-OBL-6)"},
+    {"obligations.strict", CONFIG_FLAG, AT(kernel.strict), 0, 1, false,
+     "an obligation that leaks makes its region's outcome panicked, not err (R-OBL-3)"},
+    {"leases.ttl-max", CONFIG_DURATION, AT(kernel.lease_ttl_ns_max), ASUP_NS_PER_MS, 365 * DAY,
+     false, "the longest that a lease may be held without being renewed"},
     {"retention", CONFIG_DURATION, AT(kernel.retention_ns), 0, 30 * DAY, false,
      "outcomes and logs of what has ended are kept that long (R-TSK-6)"},
     {"scheduling.fairness", CONFIG_COUNT, AT(kernel.fairness), 1, 1000000, false,
@@ -281,6 +287,8 @@ type_text(enum config_type type)
         return "a duration with its unit, such as 1.5s, 200ms or 2m";
     case CONFIG_MODE:
         return "an octal file mode, such as 0660";
+    case CONFIG_FLAG:
+        return "true or false";
     }
     return "";
 }
@@ -294,6 +302,9 @@ print_value(enum config_type type, uint64_t value, FILE *out)
         return;
     case CONFIG_MODE:
         fprintf(out, "\"%04" PRIo64 "\"", value);
+        return;
+    case CONFIG_FLAG:
+        fputs(value ? "true" : "false", out);
         return;
     case CONFIG_SIZE:
         for (size_t i = 0; i < 4; i++) {
@@ -331,6 +342,8 @@ store(struct config *config, const struct config_key *key, uint64_t value)
     if (key->type == CONFIG_COUNT || key->type == CONFIG_MODE) {
         uint32_t narrow = (uint32_t)value;
         memcpy(at, &narrow, sizeof narrow);
+    } else if (key->type == CONFIG_FLAG) {
+        *(bool *)at = value != 0;
     } else {
         memcpy(at, &value, sizeof value);
     }
@@ -347,6 +360,8 @@ fetch(const struct config *config, const struct config_key *key)
         memcpy(&narrow, at, sizeof narrow);
         return narrow;
     }
+    if (key->type == CONFIG_FLAG)
+        return *(const bool *)at;
     memcpy(&wide, at, sizeof wide);
     return wide;
 }
@@ -451,6 +466,10 @@ read_value(struct reader *r, const struct config_key *key, struct fy_node *key_n
         break;
     case CONFIG_DURATION:
         good = config_duration(text, &value);
+        break;
+    case CONFIG_FLAG:
+        value = strcmp(text, "true") == 0;
+        good = value || strcmp(text, "false") == 0;
         break;
     }
     if (!good) {

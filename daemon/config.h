@@ -42,6 +42,7 @@ enum config_type {
     CONFIG_SIZE,     /* uint64_t, bytes: 512, 64K, 16MiB */
     CONFIG_DURATION, /* uint64_t, nanoseconds: 1.5s, 200ms, 2m, 1h30m */
     CONFIG_MODE,     /* uint32_t, octal: 0660 */
+    CONFIG_FLAG,     /* bool: true, false */
 };
 
 struct config_key {

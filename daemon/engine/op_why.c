@@ -100,6 +100,8 @@ op_why(struct call *c)
     struct task_view task;
     struct session_view session;
     struct saga_view saga;
+    struct obligation_view owed;
+    struct obligation_ended_view ended;
     int rc = 0;
 
     if (!why)
@@ -116,6 +118,16 @@ op_why(struct call *c)
     case ASUP_SORT_SAGA:
         if ((rc = call_saga(c, ref.id, &saga)) == 0)
             why_saga(why, ref.id);
+        break;
+    case ASUP_SORT_OBLIGATION:
+        if ((kernel_obligation(c->engine->kernel, ref.id, &owed) && call_sees(c, owed.uid)) ||
+            (kernel_obligation_ended(c->engine->kernel, ref.id, &ended) && call_sees(c, ended.uid)))
+            why_obligation(why, ref.id);
+        else
+            rc = call_fail(c, -ASUP_ENOTFOUND, "id", NULL,
+                           "there is no obligation o%" PRIu64
+                           " of yours, or it was resolved long ago",
+                           ref.id);
         break;
     case ASUP_SORT_SESSION:
         if (kernel_session(c->engine->kernel, ref.id, &session) && call_sees(c, session.uid))

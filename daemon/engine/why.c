@@ -7,15 +7,17 @@
 #include <string.h>
 
 #include "daemon/engine/bodies.h"
+#include "daemon/engine/bodies_owed.h"
 #include "daemon/engine/keeper_link.h"
 #include "daemon/engine/notify.h"
+#include "daemon/engine/why_parts.h"
 
 /* How much of a wide region is looked at before the best so far is taken. */
 enum { LOOK_MAX = 4096, PROCESSES_SHOWN = 4 };
 
 /* "1.5s", for notes. */
-static const char *
-span(uint64_t ns, char out[24])
+const char *
+why_span(uint64_t ns, char out[24])
 {
     if (ns == ASUP_NEVER)
         snprintf(out, 24, "no limit");
@@ -28,8 +30,8 @@ span(uint64_t ns, char out[24])
     return out;
 }
 
-static struct why_link *
-add_link(struct why *why)
+struct why_link *
+why_add_link(struct why *why)
 {
     struct why_link *link = &why->links[why->link_count];
 
@@ -39,8 +41,8 @@ add_link(struct why *why)
     return link;
 }
 
-__attribute__((format(printf, 4, 5))) static void
-add_trouble(struct why *why, const char *name, struct asup_ref ref, const char *format, ...)
+void
+why_add_trouble(struct why *why, const char *name, struct asup_ref ref, const char *format, ...)
 {
     va_list args;
 
@@ -54,8 +56,8 @@ add_trouble(struct why *why, const char *name, struct asup_ref ref, const char *
     va_end(args);
 }
 
-static bool
-sees(const struct why *why, uint32_t uid)
+bool
+why_sees(const struct why *why, uint32_t uid)
 {
     return why->privileged || why->uid == uid;
 }
@@ -86,7 +88,7 @@ static void
 add_process(struct why *why, uint32_t pid, const char *role)
 {
     struct procinfo info;
-    struct why_link *link = add_link(why);
+    struct why_link *link = why_add_link(why);
     asup_time started = procinfo_started(pid);
 
     procinfo_read(pid, &info);
@@ -139,7 +141,7 @@ task_note(struct why *why, const struct task_view *t, char *note, size_t size)
     const char *said = notify_status(why->engine, t->id);
     size_t used;
 
-    span(time_left(t->kill_at, why->now), left);
+    why_span(time_left(t->kill_at, why->now), left);
     reason_text(why, t->reason, reason, sizeof reason);
     if (t->state == ASUP_TASK_COMPLETED)
         snprintf(note, size, "it has ended");
@@ -158,7 +160,7 @@ task_note(struct why *why, const struct task_view *t, char *note, size_t size)
     else if (t->state == ASUP_TASK_CREATED && t->finalizer && !t->start_ordered)
         snprintf(note, size, "registered; it runs when its region has drained");
     else if (t->state == ASUP_TASK_CREATED && t->due_at > why->now)
-        snprintf(note, size, "delayed; starts in %s", span(t->due_at - why->now, left));
+        snprintf(note, size, "delayed; starts in %s", why_span(t->due_at - why->now, left));
     else if (t->state == ASUP_TASK_CREATED && t->start_ordered)
         snprintf(note, size, "being started");
     else if (t->state == ASUP_TASK_CREATED)
@@ -174,15 +176,15 @@ task_note(struct why *why, const struct task_view *t, char *note, size_t size)
         snprintf(note + used, size - used, "; it says: %s", said);
 }
 
-static void
-follow_task(struct why *why, uint64_t id)
+void
+why_follow_task(struct why *why, uint64_t id)
 {
     struct task_view t;
     struct asup_ref ref = {.id = id, .sort = ASUP_SORT_TASK};
 
     if (!kernel_task(why->engine->kernel, id, &t))
         return;
-    struct why_link *link = add_link(why);
+    struct why_link *link = why_add_link(why);
     link->ref = ref;
     link->kind = t.finalizer ? "finalizer" : "task";
     link->state = task_state_name(t.state);
@@ -195,13 +197,14 @@ follow_task(struct why *why, uint64_t id)
                                                    : time_left(t.effective.limit_at, why->now);
     task_note(why, &t, link->note, sizeof link->note);
     if (t.unkillable)
-        add_trouble(why, "RegionCloseTimeout", ref,
-                    "t%" PRIu64 " was killed and is still there; see the state of its processes",
-                    id);
+        why_add_trouble(
+            why, "RegionCloseTimeout", ref,
+            "t%" PRIu64 " was killed and is still there; see the state of its processes", id);
     if (t.log_lost)
-        add_trouble(why, "TaskLogLost", ref, "%" PRIu64 " bytes of its output were not kept",
-                    t.log_lost);
-    if (t.state != ASUP_TASK_COMPLETED)
+        why_add_trouble(why, "TaskLogLost", ref, "%" PRIu64 " bytes of its output were not kept",
+                        t.log_lost);
+    /* One that waits for somebody is not held up by its own process. */
+    if (t.state != ASUP_TASK_COMPLETED && !why_follow_holder(why, ref))
         add_processes(why, &t);
 }
 
@@ -218,7 +221,7 @@ follow_saga(struct why *why, uint64_t id)
 
     if (!kernel_saga(why->engine->kernel, id, &s))
         return 0;
-    struct why_link *link = add_link(why);
+    struct why_link *link = why_add_link(why);
     link->ref = ref;
     link->kind = "saga";
     link->state = saga_state_name(s.state);
@@ -243,7 +246,7 @@ follow_saga(struct why *why, uint64_t id)
             snprintf(link->note, sizeof link->note,
                      "undoes its step %u (%.*s); attempt %u of %u failed, the next comes in %s",
                      number, size, name, step.attempts, step.attempts_most,
-                     span(time_left(step.next_at, why->now), left));
+                     why_span(time_left(step.next_at, why->now), left));
             return 0;
         }
         snprintf(link->note, sizeof link->note, "undoes its step %u (%.*s), attempt %u", number,
@@ -253,10 +256,10 @@ follow_saga(struct why *why, uint64_t id)
         snprintf(link->note, sizeof link->note,
                  "could not undo its step %u (%.*s) in %u attempts; waits for an operator", number,
                  size, name, step.attempts);
-        add_trouble(why, "NeedsAttention", ref,
-                    "the compensation of step %u (%.*s) failed %u times: asupersyncctl saga "
-                    "resolve g%" PRIu64 " --retry, or --resolved once it is made up for",
-                    number, size, name, step.attempts, id);
+        why_add_trouble(why, "NeedsAttention", ref,
+                        "the compensation of step %u (%.*s) failed %u times: asupersyncctl saga "
+                        "resolve g%" PRIu64 " --retry, or --resolved once it is made up for",
+                        number, size, name, step.attempts, id);
         return 0;
     default:
         snprintf(link->note, sizeof link->note, "it has ended: %s", link->state);
@@ -278,7 +281,7 @@ saga_awaited(const struct why *why, const struct region_view *r)
     if (r->sagas == 0 || (r->state != ASUP_REGION_FINALIZING && (r->cancelled || !r->sealed)))
         return 0;
     while ((at = kernel_stack_next(k, r->id, at)).sort != ASUP_SORT_NONE) {
-        if (at.sort != ASUP_SORT_SAGA || !kernel_saga(k, at.id, &s) || !sees(why, s.uid))
+        if (at.sort != ASUP_SORT_SAGA || !kernel_saga(k, at.id, &s) || !why_sees(why, s.uid))
             continue;
         if (s.state == SAGA_RUNNING && r->state == ASUP_REGION_FINALIZING)
             continue;
@@ -303,7 +306,7 @@ slowest_task(const struct why *why, uint64_t first, bool *unkillable)
 
     for (uint64_t id = first; id && looked++ < LOOK_MAX && kernel_task(why->engine->kernel, id, &t);
          id = t.next) {
-        if (!sees(why, t.uid) || (t.finalizer && !t.start_ordered))
+        if (!why_sees(why, t.uid) || (t.finalizer && !t.start_ordered))
             continue;
         asup_time end = t.unkillable ? ASUP_NEVER : t.kill_at;
         if (!best || end > best_end || (t.unkillable && !*unkillable)) {
@@ -326,7 +329,7 @@ slowest_child(const struct why *why, uint64_t first, bool *stuck)
     for (uint64_t id = first;
          id && looked++ < LOOK_MAX && kernel_region(why->engine->kernel, id, &r);
          id = r.sibling_next) {
-        if (!sees(why, r.uid))
+        if (!why_sees(why, r.uid))
             continue;
         if (!best || r.close_by > best_end || (r.close_timeout && !*stuck)) {
             best = id;
@@ -354,7 +357,7 @@ region_note(struct why *why, const struct region_view *r, char *note, size_t siz
     char held[48];
 
     reason_text(why, r->reason, reason, sizeof reason);
-    span(time_left(r->drain_end, why->now), left);
+    why_span(time_left(r->drain_end, why->now), left);
     holdings(r, held, sizeof held);
     switch (r->state) {
     case ASUP_REGION_OPEN:
@@ -369,6 +372,9 @@ region_note(struct why *why, const struct region_view *r, char *note, size_t siz
                      r->sagas, r->finalizers);
         else if (r->finalizers || r->tasks_live)
             snprintf(note, size, "drained; its finalizers run, %u left", r->finalizers);
+        else if (owed(r->obligations))
+            snprintf(note, size, "drained; %u obligation%s to be resolved", owed(r->obligations),
+                     owed(r->obligations) == 1 ? " is" : "s are");
         else if (r->sweep_error)
             snprintf(note, size, "its work directory or cgroup cannot be removed: %s; tried again",
                      strerrordesc_np(r->sweep_error));
@@ -406,7 +412,7 @@ follow_region(struct why *why, uint64_t *region, uint64_t *task)
         *region = 0;
         return;
     }
-    struct why_link *link = add_link(why);
+    struct why_link *link = why_add_link(why);
     link->ref = ref;
     link->kind = "region";
     link->state = region_state_name(r.state);
@@ -418,12 +424,14 @@ follow_region(struct why *why, uint64_t *region, uint64_t *task)
                                                     : time_left(r.close_by, why->now);
     region_note(why, &r, link->note, sizeof link->note);
     if (r.close_timeout)
-        add_trouble(why, "RegionCloseTimeout", ref,
-                    "r%" PRIu64 " should be closed by now: what was killed is still there", r.id);
+        why_add_trouble(why, "RegionCloseTimeout", ref,
+                        "r%" PRIu64 " should be closed by now: what was killed is still there",
+                        r.id);
     if (r.sweep_error && r.state != ASUP_REGION_CLOSED)
-        add_trouble(why, "RegionCloseTimeout", ref,
-                    "the work directory or cgroup of r%" PRIu64 " cannot be removed: %s", r.id,
-                    strerrordesc_np(r.sweep_error));
+        why_add_trouble(why, "RegionCloseTimeout", ref,
+                        "the work directory or cgroup of r%" PRIu64 " cannot be removed: %s", r.id,
+                        strerrordesc_np(r.sweep_error));
+    why_region_owed(why, &r);
     *region = 0;
     if (r.state == ASUP_REGION_OPEN || r.state == ASUP_REGION_CLOSED)
         return;
@@ -435,6 +443,10 @@ follow_region(struct why *why, uint64_t *region, uint64_t *task)
     }
     if (!*task)
         *task = slowest_task(why, r.finalizer_top, &task_stuck);
+    if (!*task && !r.child_first && owed(r.obligations)) {
+        why_follow_obligation(why, kernel_obligation_next(why->engine->kernel, r.id, 0));
+        return;
+    }
     uint64_t child = slowest_child(why, r.child_first, &child_stuck);
     if (!child)
         return;
@@ -449,8 +461,8 @@ follow_region(struct why *why, uint64_t *region, uint64_t *task)
     }
 }
 
-static void
-summarize(struct why *why)
+void
+why_summarize(struct why *why)
 {
     char first[32];
     char last[32];
@@ -486,8 +498,8 @@ why_region(struct why *why, uint64_t id)
     for (int i = 0; region && i <= ASUP_DEPTH_MAX; i++)
         follow_region(why, &region, &task);
     if (task)
-        follow_task(why, task);
-    summarize(why);
+        why_follow_task(why, task);
+    why_summarize(why);
 }
 
 void
@@ -496,15 +508,15 @@ why_saga(struct why *why, uint64_t id)
     uint64_t task = follow_saga(why, id);
 
     if (task)
-        follow_task(why, task);
-    summarize(why);
+        why_follow_task(why, task);
+    why_summarize(why);
 }
 
 void
 why_task(struct why *why, uint64_t id)
 {
-    follow_task(why, id);
-    summarize(why);
+    why_follow_task(why, id);
+    why_summarize(why);
 }
 
 void
@@ -515,7 +527,7 @@ why_session(struct why *why, uint64_t id)
 
     if (!kernel_session(why->engine->kernel, id, &s))
         return;
-    struct why_link *link = add_link(why);
+    struct why_link *link = why_add_link(why);
     link->ref = (struct asup_ref){.id = id, .sort = ASUP_SORT_SESSION};
     link->kind = "session";
     link->state = s.connected ? "connected" : "disconnected";
@@ -526,6 +538,6 @@ why_session(struct why *why, uint64_t id)
     else
         snprintf(link->note, sizeof link->note,
                  "its last connection is gone; it ends in %s, with %u regions",
-                 span(link->left_ns, left), s.regions);
-    summarize(why);
+                 why_span(link->left_ns, left), s.regions);
+    why_summarize(why);
 }
