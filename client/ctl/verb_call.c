@@ -431,7 +431,8 @@ run_program(struct asup_worker_call *call, void *arg)
 }
 
 static int
-worker_options(struct ctl *ctl, struct asup_worker_options *options)
+worker_options(struct ctl *ctl, struct asup_worker_options *options,
+               struct asup_client_options *how)
 {
     json_t *fields = json_object();
     int rc = request_number(ctl, fields, OPTION_CONCURRENCY, "threads", 1, 1024);
@@ -440,6 +441,9 @@ worker_options(struct ctl *ctl, struct asup_worker_options *options)
         rc = request_duration(ctl, fields, OPTION_WORKER_LEASE, "quiet_ns");
     if (rc == 0)
         rc = request_number(ctl, fields, OPTION_PREFETCH, "prefetch", 0, UINT16_MAX);
+    if (rc == 0)
+        rc = request_duration(ctl, fields, OPTION_WORKER_TTL, "ttl_ns");
+    how->session_ttl_ns = get_number(fields, "ttl_ns", 10 * ASUP_NS_PER_S);
     options->threads = (uint32_t)get_number(fields, "threads", 1);
     options->prefetch = (uint32_t)get_number(fields, "prefetch", 0);
     options->quiet_ns = get_number(fields, "quiet_ns", ASUP_NEVER);
@@ -467,6 +471,7 @@ worker_run(struct ctl *ctl)
     struct shell_worker shell = {.ctl = ctl, .command = ctl->args.command};
     struct asup_worker_function function = {.fn = run_program, .arg = &shell};
     struct asup_worker_options options;
+    struct asup_client_options how;
     struct asup_error_info error;
     const char *where = request_region(ctl);
     bool own;
@@ -475,12 +480,14 @@ worker_run(struct ctl *ctl)
         return ctl_usage(ctl, "worker run takes a name and a command",
                          "worker run resize -- convert - -resize 50% -");
     asup_worker_options_init(&options);
-    int rc = worker_options(ctl, &options);
+    ctl_client_options(ctl, &how);
+    how.without_session = false;
+    int rc = worker_options(ctl, &options, &how);
     if (rc != 0)
         return rc;
     function.name = ctl->args.operands[1];
     options.stop_fd = stop_descriptor();
-    rc = ctl_connect(ctl, NULL);
+    rc = ctl_connect(ctl, &how);
     if (rc != 0)
         return rc;
     if (strcmp(where, "/") != 0) {

@@ -135,6 +135,8 @@ enum value_kind {
       "attempts in all, when one fails or its worker is lost (default 1)")                         \
     X(CALL_BACKOFF, "backoff", 0, "DUR", VALUE_ANY, ON(CALL),                                      \
       "wait before the second attempt, doubling")                                                  \
+    X(WORKER_TTL, "ttl", 0, "DUR", VALUE_ANY, ON(WORKER),                                          \
+      "run: how long it may be without a connection (default 10s)")                                \
     X(CONCURRENCY, "concurrency", 0, "N", VALUE_ANY, ON(WORKER), "run: calls at once (default 1)") \
     X(PREFETCH, "prefetch", 0, "N", VALUE_ANY, ON(WORKER),                                         \
       "run: calls to take beyond those (default 0)")                                               \
