@@ -43,7 +43,7 @@ class WorkerTest(harness.DaemonTest):
 
     def workers(self, count, *options, **how):
         tasks = [self.worker(*options, **how) for _ in range(count)]
-        eventually(lambda: len(self.d.json("workers")["workers"]) == count,
+        eventually(lambda: {w["holder"] for w in self.d.json("workers")["workers"]} >= set(tasks),
                    "all workers have offered")
         return tasks
 
@@ -177,7 +177,8 @@ class Workers(WorkerTest):
         worker, = self.workers(1)
         call = self.call()
         self.began(1)
-        self.d.ctl("worker", "drain", self.d.json("workers")["workers"][0]["worker"])
+        mine, = [w["worker"] for w in self.d.json("workers")["workers"] if w["holder"] == worker]
+        self.d.ctl("worker", "drain", mine)
         late = self.call()
         eventually(lambda: len(self.d.json("ps", self.jobs)["tasks"]) == 2, "another call waits")
         self.go()
