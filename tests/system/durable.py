@@ -168,6 +168,30 @@ class Recovery(Case):
         self.assertEqual(EEXPIRED, fresh.call("session.hello", {"secret": secret})[0])
         fresh.close()
 
+    def test_R_OBL_1_what_is_held_outlives_the_engine(self):
+        c = Client(self.d)
+        c.ok("region.open", {"name": "web"})
+        channel = c.ok("channel.open", {"region": "/web", "name": "orders"})["channel"]
+        for data in (b"one", b"two", b"three"):
+            c.ok("channel.send", {"channel": channel, "data": data})
+        ack = c.ok("channel.receive", {"channel": channel})["obligation"]
+        upload = c.ok("obligation.reserve", {"region": "/web", "label": "upload"})["obligation"]
+        lease = c.ok("lease.acquire", {"region": "/web", "name": "leader", "ttl_ns": 60 * 10**9})
+        held = c.ok("obligation.list", {"region": "/web"})["obligations"]
+        self.kill_engine()
+        again = c.ok("obligation.list", {"region": "/web"})["obligations"]
+        self.assertEqual([(o["id"], o["holder"], o["kind"]) for o in held],
+                         [(o["id"], o["holder"], o["kind"]) for o in again])
+        self.assertEqual(lease["token"], c.ok("lease.stat", {"region": "/web", "name": "leader"})["token"])
+        c.ok("channel.ack", {"obligation": ack})
+        c.ok("obligation.commit", {"obligation": upload})
+        c.ok("lease.release", {"obligation": lease["obligation"]})
+        self.assertEqual(b"two", c.ok("channel.receive", {"channel": channel})["data"])
+        next_lease = c.ok("lease.acquire", {"region": "/web", "name": "leader", "ttl_ns": 10**9})
+        self.assertGreater(next_lease["token"], lease["token"])
+        self.assertEqual([("committed",)], self.journal(f"SELECT state FROM obligation WHERE id = '{upload}'"))
+        c.close()
+
     def test_a_wait_rides_it_out(self):
         region = self.d.open()
         task = self.d.submit(region, "sleep", "1000")
@@ -431,6 +455,10 @@ class Crashes(Case):
     config = "journal:\n  snapshot-events: 40\n  snapshot-bytes: 64KiB\n  log-size: 64KiB\n" \
              "events:\n  count: 16\n"
 
+    def setUp(self):
+        super().setUp()
+        self.tokens = []
+
     def load(self, c, rounds, told):
         """A mixed load; what was acknowledged goes into `told`."""
         for _ in range(rounds):
@@ -439,11 +467,23 @@ class Crashes(Case):
             out = self.d.path(f"out-{region}")
             task = c.ok("task.submit", {"region": region, "argv": ["sh", "-c", f"echo x >> {out}; exit 3"],
                                         "env": {harness.MARK: self.d.mark}})["task"]
+            channel = c.ok("channel.open", {"region": region, "name": "c"})["channel"]
+            c.ok("channel.send", {"channel": channel, "data": name.encode()})
+            lease = c.ok("lease.acquire", {"region": region, "name": "l", "ttl_ns": 60 * 10**9})
+            got = c.ok("channel.receive", {"channel": channel, "timeout_ns": 10**10})
+            self.assertEqual((name.encode(), 1), (got["data"], got["deliveries"]))
+            c.ok("channel.ack", {"obligation": got["obligation"]})
+            c.ok("lease.release", {"obligation": lease["obligation"]})
+            self.tokens.append(lease["token"])
             outcome = c.ok("task.wait", {"task": task})["outcome"]
-            told.append((region, task, outcome, out))
+            told.append((region, task, outcome, out, channel))
 
     def check(self, c, told, last=None):
-        for region, task, outcome, out in told[-(last or len(told)):]:
+        self.assertEqual(sorted(set(self.tokens)), self.tokens, "larger with every grant")
+        for region, task, outcome, out, channel in told[-(last or len(told)):]:
+            stat = c.ok("channel.stat", {"channel": channel})
+            self.assertEqual((1, 1, 0, 0), tuple(stat[k] for k in ("sent", "consumed", "queued", "unacked")))
+            self.assertEqual([], c.ok("obligation.list", {"region": region})["obligations"])
             self.assertEqual(outcome, c.ok("task.wait", {"task": task})["outcome"], task)
             if outcome["outcome"] == "err":
                 self.assertEqual(3, outcome["exit_code"])
