@@ -134,8 +134,6 @@ struct asup_ref region_end(struct kernel *k, const struct input *in);
 void region_fire(struct kernel *k, uint32_t i);
 void region_advance(struct kernel *k, uint32_t i);
 void region_swept(struct kernel *k, const struct input *in);
-/* "r12"; returns its size. */
-size_t id_text(char letter, uint64_t id, char out[24]);
 uint32_t region_lookup(const struct kernel *k, const struct input *in, struct refusal *why);
 
 /* task.c */

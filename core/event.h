@@ -280,7 +280,7 @@ void region_detach(struct kernel *k, struct region *r);
 /* Put the timer where the earliest of its own instants is. */
 void region_rearm(struct kernel *k, uint32_t region);
 void task_rearm(struct kernel *k, uint32_t task);
-void saga_rearm(struct kernel *k, uint32_t saga);
+void saga_rearm(struct kernel *k, uint32_t i);
 asup_time saga_deadline(const struct kernel *k, const struct saga *s);
 asup_time region_deadline(const struct kernel *k, const struct region *r);
 asup_time task_deadline(const struct task *t);

@@ -134,6 +134,7 @@ tree_region(struct text *out, const struct look *look, const json_t *node)
         text_add(out, " volatile");
     add_count(out, look, get_number(node, "tasks_live", 0), "task");
     add_count(out, look, get_number(node, "finalizers", 0), "finalizer");
+    add_count(out, look, get_number(node, "sagas", 0), "saga");
     if (strcmp(get_text(node, "state"), "finalizing") != 0)
         add_left(out, look, node, "drain_left_ns",
                  look->utf8 ? " \xc2\xb7 drains @ more" : ", drains @ more");

@@ -52,11 +52,11 @@ complain(struct reader *r, struct fy_node *where, const char *format, ...)
     char message[512];
     va_list args;
 
-    if (r->error->size > 0)
-        return;
     va_start(args, format);
     (void)vsnprintf(message, sizeof message, format, args);
     va_end(args);
+    if (r->error->size > 0)
+        return;
     text_addf(r->error, "%s:%d:%d: %s", r->name, mark != NULL ? mark->line + 1 : 1,
               mark != NULL ? mark->column + 1 : 1, message);
 }
@@ -326,6 +326,7 @@ read_root(struct reader *r, struct fy_node *root)
     r->env = environment(r, root, NULL);
     json_object_set_new(saga, "steps", read_steps(r, root));
     json_decref(r->env);
+    r->cwd = NULL;
     return saga;
 }
 

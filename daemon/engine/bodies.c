@@ -333,10 +333,26 @@ body_region_closed(struct proto_writer *w, struct engine *e, const struct region
 }
 
 bool
-running_finalizer(const struct kernel *k, const struct region_view *region, struct task_view *out)
+running_cleanup(const struct kernel *k, const struct region_view *region, struct asup_ref *at,
+                struct task_view *out)
 {
-    return region->finalizer_top != 0 && kernel_task(k, region->finalizer_top, out) &&
-           out->start_ordered && out->state != ASUP_TASK_COMPLETED;
+    struct saga_step_view step;
+    struct saga_view saga;
+
+    if (region->finalizers == 0 && region->sagas_undoing == 0)
+        return false;
+    while ((*at = kernel_stack_next(k, region->id, *at)).sort != ASUP_SORT_NONE) {
+        uint64_t task = at->sort == ASUP_SORT_TASK ? at->id : 0;
+
+        if (at->sort == ASUP_SORT_SAGA && kernel_saga(k, at->id, &saga) &&
+            saga.state == SAGA_COMPENSATING && kernel_saga_step(k, at->id, saga.step_at, &step))
+            task = step.undo;
+        if (kernel_task(k, task, out) && out->start_ordered && out->state != ASUP_TASK_COMPLETED)
+            return true;
+        if (at->sort == ASUP_SORT_TASK && region->sagas_undoing == 0)
+            return false; /* the top one runs, or none does */
+    }
+    return false;
 }
 
 /* A call without a label goes by the name of its computation. */

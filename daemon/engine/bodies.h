@@ -25,9 +25,10 @@ void body_region_open(struct proto_writer *w, struct engine *e, const struct reg
 void body_region(struct proto_writer *w, struct engine *e, const struct region_view *r);
 /* What region.wait answers. */
 void body_region_closed(struct proto_writer *w, struct engine *e, const struct region_view *r);
-/* The finalizer of a region that runs now, which its list of tasks lacks. */
-bool
-running_finalizer(const struct kernel *k, const struct region_view *region, struct task_view *out);
+/* The finalizer and the compensations of a region that run now, which its list of
+ * tasks lacks: the next one after *at, which begins as {0}. False: no more. */
+bool running_cleanup(const struct kernel *k, const struct region_view *region, struct asup_ref *at,
+                     struct task_view *out);
 void body_task(struct proto_writer *w, struct engine *e, const struct task_view *t);
 /* With the result of a call. */
 void body_task_full(struct proto_writer *w, struct engine *e, const struct task_view *t);

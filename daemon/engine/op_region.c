@@ -262,8 +262,10 @@ write_tasks(struct call *c, const struct region_view *region, const struct retai
         if (call_sees(c, task.uid))
             body_task(c->w, e, &task);
     }
-    if (running_finalizer(e->kernel, region, &task) && call_sees(c, task.uid))
-        body_task(c->w, e, &task);
+    for (struct asup_ref at = {0}; running_cleanup(e->kernel, region, &at, &task);) {
+        if (call_sees(c, task.uid))
+            body_task(c->w, e, &task);
+    }
     const struct retained_item *last = idmap_get(&retained->tasks, region->id);
     for (const struct retained_item *i = NULL; (i = retained_step(last, i)) != NULL;) {
         if (kernel_task(e->kernel, i->id, &task))

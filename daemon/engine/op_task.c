@@ -289,9 +289,10 @@ page_add_live(struct call *c, struct page *page, const struct region_view *regio
         if (id > after && call_sees(c, task.uid))
             page_add(page, id);
     }
-    if (running_finalizer(c->engine->kernel, region, &task) && task.id > after &&
-        call_sees(c, task.uid))
-        page_add(page, task.id);
+    for (struct asup_ref at = {0}; running_cleanup(c->engine->kernel, region, &at, &task);) {
+        if (task.id > after && call_sees(c, task.uid))
+            page_add(page, task.id);
+    }
 }
 
 /* Live tasks of everything below, without recursion: down, along, and up. */

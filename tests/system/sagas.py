@@ -181,6 +181,23 @@ class Attempts(SagaTest):
         self.d.ctl("close", r)
         self.assertEqual(f, self.read("keys")[3].split()[0])
 
+    def test_what_is_being_undone_is_listed(self):
+        r = self.d.open()
+        g = self.begin(r)
+        self.step(g, "one", undo=f"touch {self.file('runs')}; until [ -e {self.file('go')} ]; do "
+                                 "sleep 0.01; done")
+        self.d.ctl("saga", "abort", g)
+        harness.eventually(lambda: os.path.exists(self.file("runs")), "the compensation runs")
+        undo = self.saga(g)["steps"][0]["undo"]
+        self.assertEqual([(undo, True)],
+                         [(t["id"], t["finalizer"]) for t in self.d.json("ps", r)["tasks"]])
+        self.assertEqual(undo, self.d.json("tree", r)["tasks"][0]["id"])
+        self.assertEqual(1, self.d.json("show", r)["sagas"])
+        self.d.ctl("cancel", undo, code=125)
+        open(self.file("go"), "w").close()
+        self.d.ctl("saga", "wait", g, code=1)
+        self.d.ctl("close", r)
+
     def test_one_that_takes_too_long_is_killed_and_tried_again(self):
         r = self.d.open()
         g = self.begin(r)
