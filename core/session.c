@@ -109,6 +109,7 @@ session_request(struct kernel *k, const struct input *in, struct refusal *why,
             need_subtree(k, at, &need);
         need_holder(k, *made, &need);
         worker_session_need(k, id, &need);
+        need.sagas += saga_driven(k, *made);
     }
     if (!reserve(k, &need))
         return REFUSE(why, ASUP_ENOMEM, "no memory for this request");
