@@ -43,6 +43,9 @@
 /* Exit statuses of an engine (sysexits.h) that end it before LINK_READY and
  * will again: the keeper says so and tries again seldom, while the tasks go on. */
 #define ENGINE_EXIT_LINK 76 /* EX_PROTOCOL: keeper and engine do not fit together */
+/* Of one that served: it shut down as far as a disk that fails lets it; the
+ * keeper shall end, and the next start goes on from what the journal holds. */
+#define ENGINE_EXIT_GIVEN_UP 74 /* EX_IOERR */
 /* After LINK_REPLACE. */
 #define ENGINE_EXIT_REPLACE 85
 
@@ -56,7 +59,8 @@ enum link_kind {
                        that says started */
     LINK_SAMPLED,   /* u.sampled: answer to LINK_SAMPLE */
     LINK_SWEPT,     /* u.swept: answer to LINK_SWEEP */
-    LINK_SHUTDOWN,  /* SIGTERM or SIGINT came; u.shutdown */
+    LINK_SHUTDOWN,  /* SIGTERM or SIGINT came; u.shutdown. Before TABLE_END: what the engine
+                       before this one was told of them */
     LINK_RELOAD,    /* SIGHUP came; u.hello as it is after the keeper's own reload */
     LINK_REGION,    /* u.region: has a cgroup or work directory; before TABLE_END only */
 

@@ -10,6 +10,7 @@
 #include "daemon/engine/keeper_link.h"
 #include "daemon/engine/notify.h"
 #include "daemon/engine/report.h"
+#include "daemon/engine/shutdown.h"
 
 /* A keeper that says nothing for so long is none. */
 #define TABLE_PATIENCE_MS 30000
@@ -24,6 +25,7 @@ struct adopted {
     size_t row_count, row_room;
     uint64_t *regions;
     size_t region_count, region_room;
+    uint32_t shutdown_count; /* that the engine before was told */
 };
 
 /* ---- The table ---------------------------------------------------------------------- */
@@ -55,6 +57,8 @@ take(struct adopted *a, const struct link_message *m, int fd)
     }
     if (fd >= 0)
         close(fd);
+    if (m->kind == LINK_SHUTDOWN)
+        a->shutdown_count = m->u.shutdown.count;
     if (m->kind != LINK_REGION)
         return true;
     if (!make_room((void **)&a->regions, &a->region_room, a->region_count, sizeof *a->regions))
@@ -253,6 +257,7 @@ adopt_regions(struct engine *e)
     struct adopted *a = e->adopted;
     struct region_view r;
 
+    shutdown_resume(e, a->shutdown_count);
     for (size_t i = 0; i < a->region_count; i++) {
         struct link_message m = {.kind = LINK_SWEEP};
         if (kernel_region(e->kernel, a->regions[i], &r) && r.state != ASUP_REGION_CLOSED)

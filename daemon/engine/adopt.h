@@ -13,7 +13,8 @@
  *                          facts are fed; of a completed task: forgotten; of one
  *                          that nobody knows: killed, forgotten once empty
  *     ... IN_RESUMED ...   (core/durable.h)
- *     adopt_regions        regions nobody knows, or that are closed, are swept
+ *     adopt_regions        regions nobody knows, or that are closed, are swept; a
+ *                          shutdown or drain that had begun goes on
  *
  * A START that goes out again for a task whose row is known is not said again
  * (effects.c). What the tasks said to their notify sockets while no engine was

@@ -102,6 +102,8 @@ keeper_status(struct engine *e)
     struct link_message m = {.kind = LINK_STATUS};
     struct kernel_counts counts;
 
+    if (!e->server)
+        return; /* not yet */
     kernel_counts(e->kernel, &counts);
     const char *word = e->phase == PHASE_SHUTTING_DOWN ? "Shutting down: "
                        : e->phase == PHASE_DRAINING    ? "Draining: "

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/engine/keeper_link.h"
+#include "daemon/engine/journal.h"
 #include "daemon/engine/report.h"
 
 /* Less than the keeper's patience with an engine. */
@@ -159,5 +159,15 @@ replace_begin(struct engine *e)
 {
     report(REPORT_NOTICE, "this engine goes, to be replaced by the program as it is now");
     e->exit_code = ENGINE_EXIT_REPLACE;
-    ev_break(e->loop, EVBREAK_ALL);
+    e->replacing = true;
+    e->replace_after = e->durable_seq;
+    e->replace_by = engine_now(e) + REPLACE_PATIENCE_MS * ASUP_NS_PER_MS;
+}
+
+void
+replace_turn(struct engine *e)
+{
+    if (e->replacing &&
+        (journal_committed(e->journal) >= e->replace_after || engine_now(e) >= e->replace_by))
+        ev_break(e->loop, EVBREAK_ALL);
 }

@@ -14,7 +14,9 @@
 /* Ask it, which takes a fraction of a second, or REPLACE_PATIENCE_MS if its disk
  * hangs. True, or false with the reason in text. */
 bool replace_check(struct engine *e, char *text, size_t size);
-/* The loop ends after this turn, and with it the engine. */
+/* What has been done so far is still written down and answered. */
 void replace_begin(struct engine *e);
+/* Before every sleep: once that is done, the loop ends, and with it the engine. */
+void replace_turn(struct engine *e);
 
 #endif

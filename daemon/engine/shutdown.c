@@ -2,7 +2,6 @@
 #include "daemon/engine/shutdown.h"
 
 #include <inttypes.h>
-#include <sysexits.h>
 
 #include "daemon/engine/clock.h"
 #include "daemon/engine/keeper_link.h"
@@ -36,6 +35,23 @@ shutdown_asked(struct engine *e, uint32_t count)
             e->shutdown_count = count;
     }
     shutdown_begun(e);
+}
+
+void
+shutdown_resume(struct engine *e, uint32_t count)
+{
+    struct region_view root;
+
+    if (!kernel_region(e->kernel, ASUP_ROOT_ID, &root))
+        return;
+    if (root.shutdown) {
+        e->shutdown_count = e->shutdown_wanted = count;
+        shutdown_begun(e);
+        return;
+    }
+    if (root.state != ASUP_REGION_OPEN)
+        e->phase = PHASE_DRAINING;
+    shutdown_asked(e, count);
 }
 
 void
@@ -106,6 +122,6 @@ shutdown_give_up(struct engine *e)
         return;
     report(REPORT_ERROR, "the journal cannot be written: the daemon ends without having written "
                          "how everything ended; the next start goes on from what it holds");
-    e->exit_code = EX_IOERR;
+    e->exit_code = ENGINE_EXIT_GIVEN_UP;
     ev_break(e->loop, EVBREAK_ALL);
 }

@@ -129,6 +129,9 @@ struct engine {
         char work_dir[192];
         char cgroup[192];
     } hello;
+    bool replacing;                           /* replace.c: the engine goes ... */
+    uint64_t replace_after;                   /* ... once this event is on disk, */
+    asup_time replace_by;                     /* or at this time */
     unsigned shutdown_wanted, shutdown_count; /* by the keeper; done of those */
     char status_text[256];                    /* last STATUS= that was sent */
 

@@ -14,6 +14,7 @@
 #include "daemon/engine/clock.h"
 #include "daemon/engine/commit.h"
 #include "daemon/engine/output.h"
+#include "daemon/engine/replace.h"
 #include "daemon/engine/report.h"
 #include "daemon/engine/state.h"
 #include "daemon/engine/waits.h"
@@ -248,6 +249,7 @@ on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
 
     (void)revents;
     commit_turn(e);
+    replace_turn(e);
     waits_deliver(e);
     if (e->inbox.starved)
         due = engine_now(e) + STARVED_NS;

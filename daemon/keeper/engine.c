@@ -246,7 +246,8 @@ engine_shut_down(struct keeper *k)
     if (k->engine.state == ENGINE_ABSENT || k->engine.greeting)
         return; /* the next engine is told, or this one in its turn */
     message.u.shutdown.count = k->shutdown_count;
-    (void)engine_send(k, &message, -1);
+    if (engine_send(k, &message, -1) == 0)
+        k->engine.shutdown_told = k->shutdown_count;
 }
 
 void
@@ -378,10 +379,10 @@ engine_ended(struct keeper *k)
         keeper_finish(k, 0);
     else if (!engine->ever_ready)
         first_ended(k, &info);
-    else if (info.si_code == CLD_EXITED && info.si_status == KEEPER_EXIT_IOERR)
-        keeper_finish(k, KEEPER_EXIT_IOERR); /* it was to stop, and could do no more */
     else if (was == ENGINE_REPLACING)
         engine->start_at = k->now;
+    else if (engine->ready && info.si_code == CLD_EXITED && info.si_status == ENGINE_EXIT_GIVEN_UP)
+        keeper_finish(k, KEEPER_EXIT_IOERR); /* it was to stop, and could do no more */
     else if (is_refusal(engine, &info))
         start_later(k, info.si_status);
     else

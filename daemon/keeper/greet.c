@@ -69,6 +69,7 @@ greet_begin(struct keeper *k)
     (void)engine_send(k, &hello, -1);
     line_up(k);
     k->engine.greeting = true;
+    k->engine.shutdown_retold = false;
     k->engine.greet_next_at = k->now;
     greet_turn(k);
 }
@@ -99,12 +100,19 @@ tell_next(struct keeper *k)
             chain_remove(&row->untold);
         return rc;
     }
+    if (k->engine.shutdown_told > 0 && !k->engine.shutdown_retold) {
+        message.kind = LINK_SHUTDOWN;
+        message.u.shutdown.count = k->engine.shutdown_told;
+        rc = engine_send(k, &message, -1);
+        k->engine.shutdown_retold = rc == 0;
+        return rc;
+    }
     message.kind = LINK_TABLE_END;
     rc = engine_send(k, &message, -1);
     if (rc < 0)
         return rc;
     k->engine.greeting = false;
-    if (k->shutdown_count > 0)
+    if (k->shutdown_count > k->engine.shutdown_told)
         engine_shut_down(k);
     if (k->engine.reload_owed)
         engine_reload(k);

@@ -114,15 +114,17 @@ struct keeper_engine {
     pid_t pid;
     int pidfd;
     uint32_t runs;
-    bool ready;                              /* LINK_READY came from this one */
-    bool ever_ready;                         /* ... or from an earlier one */
-    bool link_watched_write;                 /* EPOLLOUT is set */
-    bool greeting;                           /* TABLE_END is still to come */
-    bool reload_owed;                        /* SIGHUP came meanwhile */
-    uint64_t greet_next_at;                  /* ASUP_NEVER: when there is room */
-    uint64_t due_at;                         /* heartbeat, or exit while leaving */
-    uint64_t start_at;                       /* while absent */
-    uint64_t start_pause;                    /* after one that could not start; 0: it could */
+    bool ready;              /* LINK_READY came from this one */
+    bool ever_ready;         /* ... or from an earlier one */
+    bool link_watched_write; /* EPOLLOUT is set */
+    bool greeting;           /* TABLE_END is still to come */
+    bool shutdown_retold;    /* before TABLE_END */
+    uint32_t shutdown_told;  /* of keeper.shutdown_count, to this one or one before */
+    bool reload_owed;        /* SIGHUP came meanwhile */
+    uint64_t greet_next_at;  /* ASUP_NEVER: when there is room */
+    uint64_t due_at;         /* heartbeat, or exit while leaving */
+    uint64_t start_at;       /* while absent */
+    uint64_t start_pause;    /* after one that could not start; 0: it could */
     uint64_t restarts[ENGINE_RESTARTS_ROOM]; /* the last ones; the latest last */
 };
 

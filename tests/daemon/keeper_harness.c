@@ -157,6 +157,7 @@ keeper_meet(void)
     memset(fx.row_order, 0, sizeof fx.row_order);
     memset(fx.region_parent, 0, sizeof fx.region_parent);
     fx.row_total = 0;
+    fx.shutdown_count = 0;
     for (int i = 0; i < TASKS_MAX; i++) {
         if (fx.log_fd[i] >= 0)
             close(fx.log_fd[i]);
@@ -272,6 +273,8 @@ take_packet(int timeout_ms)
         fx.region_parent[message.u.region.region] = message.u.region.parent;
     } else {
         ck_assert_int_eq(fd, -1);
+        if (message.kind == LINK_SHUTDOWN)
+            fx.shutdown_count = message.u.shutdown.count;
         fx.last = message;
     }
     return true;

@@ -35,6 +35,7 @@ struct fixture {
     uint32_t row_order[TASKS_MAX]; /* of its last packet among all packets about rows */
     uint32_t row_total;
     uint64_t region_parent[TASKS_MAX]; /* as the table said; 0: it did not */
+    uint32_t shutdown_count;           /* the last one that was told, to this engine */
     int log_fd[TASKS_MAX];
     bool ack; /* rows are acknowledged as they come */
 };
