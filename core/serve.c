@@ -128,6 +128,8 @@ give_call(struct kernel *k, uint32_t worker, uint32_t i, const struct given_payl
     ev.payload = payload;
     ev.payload_size = sizeof *payload;
     emit(k, ev);
+    if (ev.kind == EV_CALL_STARTED)
+        waits_task(k, i);
 }
 
 static void

@@ -483,6 +483,7 @@ start_one(struct kernel *k, uint32_t worker, uint64_t id)
     ev.payload = &payload;
     ev.payload_size = sizeof payload;
     emit(k, ev);
+    waits_task(k, i);
     return 0;
 }
 

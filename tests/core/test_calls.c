@@ -50,6 +50,25 @@ START_TEST(R_TSK_1_a_waiting_worker_is_served)
 }
 END_TEST
 
+/* R-TSK-7: who waits for its start is told when it begins. */
+START_TEST(R_TSK_7_the_start_of_a_call_is_waited_for)
+{
+    given(
+        "session w1; region r1; w1 offers f prefetch 1; task t1 in r1 does f; task t2 in r1 does f;"
+        "a waits for t1 started; b waits for t2 started; c waits for t2");
+    when("w1 asks 2; w1 completes t1 ok; w1 begins t2; w1 completes t2 ok");
+    expect("t1 begun by w1\n"
+           "t2 taken by w1\n"
+           "a told\n"
+           "w1 gets t1 t2\n"
+           "t1 completed ok\n"
+           "t2 begun by w1\n"
+           "b told\n"
+           "t2 completed ok\n"
+           "c told");
+}
+END_TEST
+
 /* R-TSK-4: how a call ends is what its worker says. */
 START_TEST(R_TSK_4_outcomes_of_calls)
 {
@@ -347,6 +366,7 @@ END_TEST
 static const struct rule rules[] = {
     RULE(R_TSK_1_a_call_is_done_by_a_worker),
     RULE(R_TSK_1_a_waiting_worker_is_served),
+    RULE(R_TSK_7_the_start_of_a_call_is_waited_for),
     RULE(R_TSK_4_outcomes_of_calls),
     RULE(R_TSK_5_retry_with_backoff),
     RULE(R_TSK_5_completions_of_earlier_attempts_are_refused),

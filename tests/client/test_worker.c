@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker loop of the library, with a real daemon of its own for each test
+ * ($ASUPERSYNCD): one client submits calls, another one, on threads of its own,
+ * does them. Every test ends with a structured shutdown.
+ */
+#include <check.h>
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "asupersync/asupersync.h"
+#include "rules.h"
+
+static char directory[64], url[128];
+static pid_t keeper;
+static struct asup_client *client;
+static struct asup_region region;
+static struct asup_error_info err;
+
+#define OK(call)                                                                                   \
+    do {                                                                                           \
+        int ok_code = (call);                                                                      \
+        ck_assert_msg(ok_code == 0, #call ": %s (%s)", asup_error_name(ok_code), err.message);     \
+    } while (0)
+
+/* ---- A worker on threads of its own ------------------------------------------------- */
+
+struct bench {
+    struct asup_client *client;
+    struct asup_worker_options options;
+    int stop[2];
+    pthread_t thread;
+    int result;
+};
+
+static atomic_int running, most_running, ended, opened; /* what the functions count */
+
+static enum asup_severity
+twice(struct asup_worker_call *call, void *arg)
+{
+    size_t size;
+    const char *input = asup_worker_call_input(call, &size);
+    char out[64];
+    int now = atomic_fetch_add(&running, 1) + 1;
+    int most = atomic_load(&most_running);
+
+    ck_assert_ptr_eq(arg, &running);
+    while (most < now && !atomic_compare_exchange_weak(&most_running, &most, now)) {
+    }
+    ck_assert_uint_lt(2 * size, sizeof out);
+    if (size > 0) {
+        memcpy(out, input, size);
+        memcpy(out + size, input, size);
+    }
+    (void)asup_worker_call_result(call, out, 2 * size);
+    atomic_fetch_sub(&running, 1);
+    atomic_fetch_add(&ended, 1);
+    return ASUP_OK;
+}
+
+static enum asup_severity
+fails(struct asup_worker_call *call, void *arg)
+{
+    (void)arg;
+    return asup_worker_call_fail(call, 7, asup_worker_call_attempt(call) == 3 ? "third" : "no");
+}
+
+/* Runs until it is asked to end. */
+static enum asup_severity
+patient(struct asup_worker_call *call, void *arg)
+{
+    (void)arg;
+    atomic_fetch_add(&opened, 1);
+    while (!asup_worker_call_cancelled(call))
+        usleep(1000); /* what it works on */
+    ck_assert_int_eq(asup_worker_call_checkpoint(call), 1);
+    return ASUP_CANCELLED;
+}
+
+static enum asup_severity
+spends(struct asup_worker_call *call, void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 1000; i++) {
+        if (asup_worker_call_progress(call, 1) != 0)
+            return ASUP_CANCELLED;
+    }
+    return ASUP_OK;
+}
+
+static const struct asup_worker_function functions[] = {
+    {"twice", twice, &running},
+    {"fails", fails, NULL},
+    {"patient", patient, NULL},
+    {"spends", spends, NULL},
+};
+
+static void *
+bench_main(void *arg)
+{
+    struct bench *b = arg;
+
+    b->result = asup_worker_run(b->client, functions, 4, &b->options, NULL);
+    return NULL;
+}
+
+static struct asup_client *
+connect_client(void)
+{
+    struct asup_client_options options;
+    struct asup_client *c = NULL;
+
+    asup_client_options_init(&options);
+    options.url = url;
+    options.connect_timeout_ms = 20000;
+    OK(asup_client_connect(&options, &c, &err));
+    return c;
+}
+
+static void
+bench_begin(struct bench *b, uint32_t threads, uint32_t prefetch)
+{
+    b->client = connect_client();
+    ck_assert_int_eq(pipe2(b->stop, O_CLOEXEC), 0);
+    asup_worker_options_init(&b->options);
+    b->options.threads = threads;
+    b->options.prefetch = prefetch;
+    b->options.stop_fd = b->stop[0];
+    ck_assert_int_eq(pthread_create(&b->thread, NULL, bench_main, b), 0);
+}
+
+static void
+bench_end(struct bench *b, int result)
+{
+    ck_assert_int_eq(write(b->stop[1], "x", 1), 1);
+    ck_assert_int_eq(pthread_join(b->thread, NULL), 0);
+    ck_assert_int_eq(b->result, result);
+    asup_client_free(b->client);
+    close(b->stop[0]);
+    close(b->stop[1]);
+}
+
+/* ---- The daemon ---------------------------------------------------------------------- */
+
+static int
+remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static void
+daemon_run(void)
+{
+    const char *program = getenv("ASUPERSYNCD");
+    char log[96];
+
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* when the test fails */
+    (void)snprintf(log, sizeof log, "%s/log", directory);
+    (void)!freopen(log, "w", stderr);
+    (void)!freopen("/dev/null", "r", stdin);
+    unsetenv("NOTIFY_SOCKET");
+    if (program == NULL)
+        _exit(127);
+    execlp(program, program, "--user", "--runtime-dir", directory, "--foreground", (char *)NULL);
+    _exit(127);
+}
+
+static void
+begin(void)
+{
+    strcpy(directory, "/tmp/asup-work-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    (void)snprintf(url, sizeof url, "ipc://%s/asupersyncd.sock", directory);
+    keeper = fork();
+    ck_assert_int_ge(keeper, 0);
+    if (keeper == 0)
+        daemon_run();
+    client = connect_client();
+    OK(asup_client_region_open(client, NULL, &region, &err));
+    atomic_store(&running, 0);
+    atomic_store(&most_running, 0);
+    atomic_store(&ended, 0);
+    atomic_store(&opened, 0);
+}
+
+static void
+end(void)
+{
+    int status = -1;
+
+    OK(asup_client_daemon_shutdown(client, ASUP_NEVER, &err));
+    ck_assert_int_eq(waitpid(keeper, &status, 0), keeper);
+    ck_assert_int_eq(status, 0);
+    asup_client_free(client);
+    nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static struct asup_task
+submit(const char *name, const char *input, uint32_t attempts)
+{
+    struct asup_call_options options;
+    struct asup_task task;
+
+    asup_call_options_init(&options, name);
+    options.input = input;
+    options.input_size = strlen(input);
+    options.attempts = attempts;
+    OK(asup_client_call_submit(client, region, &options, &task, &err));
+    return task;
+}
+
+static struct asup_call_result
+wait_for(struct asup_task task)
+{
+    struct asup_call_result result;
+
+    OK(asup_client_call_wait(client, task, 20000, &result, &err));
+    return result;
+}
+
+/* ---- Tests ----------------------------------------------------------------------------- */
+
+START_TEST(a_call_is_done_and_its_result_comes_back)
+{
+    struct asup_call_options options;
+    struct asup_call_result result;
+    struct bench b;
+
+    bench_begin(&b, 1, 0);
+    asup_call_options_init(&options, "twice");
+    options.input = "ab";
+    options.input_size = 2;
+    OK(asup_client_call_run(client, region, &options, 20000, &result, &err));
+    ck_assert_int_eq(result.outcome.key.severity, ASUP_OK);
+    ck_assert_uint_eq(result.size, 4);
+    ck_assert_int_eq(memcmp(result.data, "abab", 4), 0);
+    ck_assert_uint_eq(result.attempt, 1);
+    asup_call_result_fini(&result);
+    bench_end(&b, 0);
+}
+END_TEST
+
+/* Hundreds of calls over some threads with a prefetch: each is done once. */
+START_TEST(many_calls_on_many_threads)
+{
+    enum { COUNT = 400 };
+    struct asup_task tasks[COUNT];
+    struct asup_call_result result;
+    char text[16], doubled[40];
+    struct bench b;
+
+    for (int i = 0; i < COUNT / 2; i++) { /* half are there when it begins */
+        (void)snprintf(text, sizeof text, "%d.", i);
+        tasks[i] = submit("twice", text, 0);
+    }
+    bench_begin(&b, 8, 5);
+    for (int i = COUNT / 2; i < COUNT; i++) {
+        (void)snprintf(text, sizeof text, "%d.", i);
+        tasks[i] = submit("twice", text, 0);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        int size = snprintf(doubled, sizeof doubled, "%d.%d.", i, i);
+
+        result = wait_for(tasks[i]);
+        ck_assert_int_eq(result.outcome.key.severity, ASUP_OK);
+        ck_assert_uint_eq(result.size, (size_t)size);
+        ck_assert_int_eq(memcmp(result.data, doubled, (size_t)size), 0);
+        asup_call_result_fini(&result);
+    }
+    bench_end(&b, 0);
+    ck_assert_int_eq(atomic_load(&ended), COUNT);
+    ck_assert_int_le(atomic_load(&most_running), 8);
+}
+END_TEST
+
+/* R-TSK-5: attempts, and what the last one said. */
+START_TEST(R_TSK_5_failures_are_tried_again)
+{
+    struct asup_call_result result;
+    struct bench b;
+
+    bench_begin(&b, 2, 0);
+    result = wait_for(submit("fails", "", 3));
+    ck_assert_int_eq(result.outcome.key.severity, ASUP_ERR);
+    ck_assert_int_eq(result.outcome.exit_code, 7);
+    ck_assert_str_eq(result.message, "third");
+    ck_assert_uint_eq(result.attempt, 3);
+    asup_call_result_fini(&result);
+    bench_end(&b, 0);
+}
+END_TEST
+
+/* R-TSK-2: a cancel reaches the function while it runs, and it is acknowledged. */
+START_TEST(R_TSK_2_a_cancel_reaches_the_function)
+{
+    struct asup_call_result result;
+    struct asup_task task;
+    struct bench b;
+
+    bench_begin(&b, 2, 0);
+    task = submit("patient", "", 0);
+    OK(asup_client_task_wait(client, task, ASUP_UNTIL_STARTED, 20000, NULL, &err));
+    OK(asup_client_task_cancel(client, task, ASUP_NEVER, "enough", &err));
+    result = wait_for(task);
+    ck_assert_int_eq(result.outcome.key.severity, ASUP_CANCELLED);
+    ck_assert(!result.outcome.forced);
+    asup_call_result_fini(&result);
+    bench_end(&b, 0);
+}
+END_TEST
+
+/* R-BUD-3: progress spends cost; the function hears when it is spent. */
+START_TEST(R_BUD_3_progress_spends_the_budget)
+{
+    struct asup_call_options options;
+    struct asup_call_result result;
+    struct bench b;
+
+    bench_begin(&b, 1, 0);
+    asup_call_options_init(&options, "spends");
+    options.budget.cost_quota = 5;
+    OK(asup_client_call_run(client, region, &options, 20000, &result, &err));
+    ck_assert_int_eq(result.outcome.key.severity, ASUP_CANCELLED);
+    ck_assert_int_eq(result.outcome.reason->key.kind, ASUP_CANCEL_COST_BUDGET);
+    asup_call_result_fini(&result);
+    bench_end(&b, 0);
+}
+END_TEST
+
+/* R-REG-8: a function that does not look is left behind at T, and the worker goes on. */
+START_TEST(R_REG_8_closing_a_region_ends_its_calls)
+{
+    struct asup_outcome outcome;
+    struct asup_task task;
+    struct bench b;
+
+    bench_begin(&b, 2, 0);
+    task = submit("patient", "", 0);
+    OK(asup_client_task_wait(client, task, ASUP_UNTIL_STARTED, 20000, NULL, &err));
+    OK(asup_client_region_end(client, region, ASUP_END_CLOSE, 0, NULL, &err));
+    OK(asup_client_region_wait(client, region, 20000, &outcome, &err));
+    ck_assert(outcome.forced);
+    asup_outcome_fini(&outcome);
+    OK(asup_client_region_open(client, NULL, &region, &err));
+    struct asup_call_result result = wait_for(submit("twice", "x", 0));
+    ck_assert_int_eq(result.outcome.key.severity, ASUP_OK);
+    asup_call_result_fini(&result);
+    bench_end(&b, 0);
+}
+END_TEST
+
+/* What is senseless is refused before anything begins. */
+START_TEST(senseless_arguments_are_refused)
+{
+    struct asup_worker_options options;
+    struct asup_call_result result;
+    struct asup_task task;
+
+    asup_worker_options_init(&options);
+    ck_assert_int_eq(asup_worker_run(client, NULL, 0, &options, &err), -ASUP_EINVALID);
+    options.threads = 0;
+    ck_assert_int_eq(asup_worker_run(client, functions, 4, &options, &err), -ASUP_EINVALID);
+    options.threads = 1;
+    options.region.id = 4711;
+    ck_assert_int_eq(asup_worker_run(client, functions, 4, &options, &err), -ASUP_ENOTFOUND);
+    ck_assert_int_eq(asup_client_call_submit(client, region, NULL, &task, &err), -ASUP_EINVALID);
+    ck_assert_int_eq(asup_client_call_wait(client, (struct asup_task){0}, 0, &result, &err),
+                     -ASUP_EINVALID);
+}
+END_TEST
+
+static const struct rule rules[] = {
+    RULE(a_call_is_done_and_its_result_comes_back), RULE(many_calls_on_many_threads),
+    RULE(R_TSK_5_failures_are_tried_again),         RULE(R_TSK_2_a_cancel_reaches_the_function),
+    RULE(R_BUD_3_progress_spends_the_budget),       RULE(R_REG_8_closing_a_region_ends_its_calls),
+    RULE(senseless_arguments_are_refused),
+};
+
+RULES_MAIN("client.worker", rules, begin, end)
