@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
-# Engine killed, keeper killed: nothing they started survives, the service
-# comes back, and no id is ever used twice.
+# Engine killed or upgraded: what runs goes on. Keeper killed: nothing it started
+# survives, the service comes back, and no id is ever used twice.
 # shellcheck source=tests/systemd/lib.sh
 . "$(dirname "$0")/lib.sh"
 install_tree
@@ -17,7 +17,17 @@ kill -KILL "$engine"
 new_engine() { answers && [ "$(status_of engine_pid)" != "$engine" ]; }
 eventually "the keeper starts a new engine" new_engine
 equal "the unit never went down" "$keeper 0" "$(property MainPID) $(property NRestarts)"
-check "what ran under the old engine is gone" gone "${stubborn_pids[@]}"
+refuse "what ran under the old engine goes on" gone "${stubborn_pids[@]}"
+equal "and is known" running "$(as alice asupersyncctl --json show "$stubborn_task" | json_of state)"
+
+engine=$(status_of engine_pid)
+refuse "an upgrade is not for everybody" as alice asupersyncctl upgrade
+check "upgrade" asupersyncctl upgrade
+check "the old engine is gone" gone "$engine"
+equal "the keeper is not" "$keeper 0" "$(property MainPID) $(property NRestarts)"
+refuse "what ran goes on" gone "${stubborn_pids[@]}"
+as alice asupersyncctl cancel --drain 0s "$stubborn_task"
+check "it is ended under the third engine" gone "${stubborn_pids[@]}"
 check "nothing survives" nothing_survives
 
 start_stubborn alice

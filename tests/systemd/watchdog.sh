@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 # A keeper that hangs is ended and started anew by systemd, an engine that
-# hangs by the keeper. Either way nothing that ran survives, and no id comes
-# again.
+# hangs by the keeper. What ran survives the engine and not the keeper, and no id
+# comes again.
 # shellcheck source=tests/systemd/lib.sh
 . "$(dirname "$0")/lib.sh"
 install_tree
@@ -20,7 +20,9 @@ answers() { asupersyncctl status >/dev/null 2>&1; }
 eventually "and starts a new one" answers
 equal "the unit never went down" "$keeper 0" "$(property MainPID) $(property NRestarts)"
 equal "this is its second engine" 2 "$(status_of engine_runs)"
-check "what ran is gone" gone "${stubborn_pids[@]}"
+refuse "what ran goes on" gone "${stubborn_pids[@]}"
+as alice asupersyncctl cancel --drain 0s "$stubborn_task"
+check "until it is ended" gone "${stubborn_pids[@]}"
 check "nothing survives" nothing_survives
 
 start_stubborn alice
