@@ -369,7 +369,7 @@ preset_one(const struct field *f, uint8_t *p)
         number_set(p, 4, NIL);
     } else if (f->code == FIELD_NUMBER) {
         number_set(p, f->size, f->preset);
-    } else {
+    } else if (f->code != FIELD_SKIP) {
         memset(p, 0, f->size);
     }
 }

@@ -144,6 +144,21 @@ extern const struct event_row event_rows[EV_KIND_COUNT];
 extern const uint8_t event_kinds[EVENT_NUMBERS_MAX]; /* kind + 1 by number; 0: none */
 extern const struct table event_table;
 
+/* ---- Check sums --------------------------------------------------------------------- */
+
+/* A fuzzer's build looks at what stands behind them, and takes any. */
+static inline bool
+check_agrees(uint64_t found, uint64_t computed)
+{
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+    (void)found;
+    (void)computed;
+    return true;
+#else
+    return found == computed;
+#endif
+}
+
 /* ---- Tables that are shared -------------------------------------------------------- */
 
 extern const struct table outcome_table, ref_table, budget_table, config_table;
