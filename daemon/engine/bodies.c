@@ -169,7 +169,7 @@ body_outcome(struct proto_writer *w, const struct kernel *k, const struct kernel
 /* ---- E ----------------------------------------------------------------------------- */
 
 void
-body_event(struct proto_writer *w, const struct kernel *k, const struct event *ev)
+body_event(struct proto_writer *w, const struct kernel *k, const struct event *ev, uint64_t wall)
 {
     char path[REGION_PATH_SIZE];
 
@@ -179,7 +179,7 @@ body_event(struct proto_writer *w, const struct kernel *k, const struct event *e
     pw_key(w, "at_ns");
     pw_uint(w, ev->at);
     pw_key(w, "at_wall_ns");
-    pw_uint(w, clock_wall(ev->at));
+    pw_uint(w, wall);
     pw_key(w, "event");
     pw_str(w, event_kind_name(ev->kind));
     pw_key(w, "region");

@@ -18,7 +18,9 @@
 void body_reason(struct proto_writer *w, const struct kernel *k, uint32_t reason);
 /* nil for NULL. */
 void body_outcome(struct proto_writer *w, const struct kernel *k, const struct kernel_outcome *o);
-void body_event(struct proto_writer *w, const struct kernel *k, const struct event *ev);
+/* `wall` is when it was, in Unix time. */
+void
+body_event(struct proto_writer *w, const struct kernel *k, const struct event *ev, uint64_t wall);
 
 /* The head of N: every key but tasks and children; the map stays open. */
 void body_region_open(struct proto_writer *w, struct engine *e, const struct region_view *r);

@@ -274,6 +274,12 @@ journal_open(const struct journal_options *options, struct journal **out)
     return 0;
 }
 
+uint64_t
+journal_kept_from(struct journal *j)
+{
+    return journal_db_kept(j->db, j->options.events_kept);
+}
+
 bool
 journal_is_new(const struct journal *j)
 {

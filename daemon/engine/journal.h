@@ -85,12 +85,15 @@ struct journal_reader {
     int (*snapshot)(void *ctx, uint64_t seq, const void *data, size_t size);
     /* Every event after the snapshot, in order, and before it (then `before` is
      * true) the last ones that are kept to be read. */
-    int (*event)(void *ctx, uint64_t seq, bool before, const void *body, size_t size);
+    int (*event)(void *ctx, uint64_t seq, uint64_t wall_ns, bool before, const void *body,
+                 size_t size);
     void *ctx;
 };
 /* 0; or an exit status after reporting a damaged journal; or what a callback
  * returned other than 0. */
 int journal_read(struct journal *j, const struct journal_reader *reader);
+/* The first of the last events_kept events; 0: there are not so many. */
+uint64_t journal_kept_from(struct journal *j);
 /* Nothing was ever written to it: it wants a first snapshot. */
 bool journal_is_new(const struct journal *j);
 /* Write that one, at once. 0, or an exit status after reporting. */

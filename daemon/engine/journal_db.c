@@ -412,7 +412,8 @@ read_events(struct journal_db *db, uint64_t from, uint64_t snapshot,
     sqlite3_stmt *s = NULL;
     int result = 0;
     int rc = sqlite3_prepare_v2(
-        db->sqlite, "SELECT seq, sum, body FROM event WHERE seq >= ?1 ORDER BY seq", -1, &s, NULL);
+        db->sqlite, "SELECT seq, sum, body, wall_ns FROM event WHERE seq >= ?1 ORDER BY seq", -1,
+        &s, NULL);
 
     if (rc == SQLITE_OK)
         rc = sqlite3_bind_int64(s, 1, (int64_t)from);
@@ -428,7 +429,8 @@ read_events(struct journal_db *db, uint64_t from, uint64_t snapshot,
             snprintf(what, sizeof what, "event %" PRIu64 " is not what was written", seq);
             result = refuse_damaged(db, what);
         } else {
-            result = reader->event(reader->ctx, seq, seq <= snapshot, body, size);
+            result = reader->event(reader->ctx, seq, (uint64_t)sqlite3_column_int64(s, 3),
+                                   seq <= snapshot, body, size);
         }
     }
     sqlite3_finalize(s);

@@ -64,6 +64,8 @@ struct fold {
     const struct kernel_allocator *allocator;
     struct durable_buffer scratch;
     uint64_t count;
+    uint64_t kept_from; /* events from here on can be watched again */
+    bool kept;          /* there was one */
 };
 
 struct span {
@@ -113,7 +115,7 @@ on_snapshot(void *ctx, uint64_t seq, const void *data, size_t size)
 }
 
 static int
-on_event(void *ctx, uint64_t seq, bool before, const void *body, size_t size)
+on_event(void *ctx, uint64_t seq, uint64_t wall, bool before, const void *body, size_t size)
 {
     struct fold *f = ctx;
     struct engine *e = f->engine;
@@ -124,8 +126,12 @@ on_event(void *ctx, uint64_t seq, bool before, const void *body, size_t size)
         return refuse(rc, "event", seq);
     if (!before)
         kernel_apply(e->kernel, &ev);
-    /* What watchers could still ask for. */
-    engine_keep_event(e, &ev);
+    if (seq >= f->kept_from) {
+        if (!f->kept)
+            e->window.oldest = seq;
+        f->kept = true;
+        engine_keep_event(e, &ev, wall);
+    }
     if (++f->count % EVENTS_PER_HEARTBEAT == 0)
         keeper_alive(e);
     return 0;
@@ -134,7 +140,10 @@ on_event(void *ctx, uint64_t seq, bool before, const void *body, size_t size)
 static int
 fold_journal(struct engine *e, const struct kernel_allocator *allocator)
 {
-    struct fold f = {.engine = e, .allocator = allocator, .scratch.allocator = *allocator};
+    struct fold f = {.engine = e,
+                     .allocator = allocator,
+                     .scratch.allocator = *allocator,
+                     .kept_from = journal_kept_from(e->journal)};
     struct journal_reader reader = {.snapshot = on_snapshot, .event = on_event, .ctx = &f};
     uint64_t began = clock_boot();
 
@@ -142,6 +151,8 @@ fold_journal(struct engine *e, const struct kernel_allocator *allocator)
     durable_buffer_fini(&f.scratch);
     if (rc != 0)
         return rc;
+    if (!f.kept)
+        e->window.oldest = e->window.next = kernel_event_seq(e->kernel) + 1;
     struct kernel_counts counts;
     kernel_counts(e->kernel, &counts);
     report(REPORT_INFO,

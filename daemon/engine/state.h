@@ -165,8 +165,8 @@ void engine_ask(struct engine *e, struct input *in, struct answer *answer);
 /* Step what waits in the inbox. Called at the end of every callback. */
 void engine_settle(struct engine *e);
 void engine_step_init(struct engine *e);
-/* Into the window of those that can be watched. */
-void engine_keep_event(struct engine *e, const struct event *ev);
+/* Into the window of those that can be watched; `wall` is its Unix time. */
+void engine_keep_event(struct engine *e, const struct event *ev, uint64_t wall);
 
 /* ---- hooks.c: what follows from events besides the window ------------------------- */
 

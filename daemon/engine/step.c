@@ -51,7 +51,7 @@ event_is_kept(enum event_kind kind)
 }
 
 void
-engine_keep_event(struct engine *e, const struct event *ev)
+engine_keep_event(struct engine *e, const struct event *ev, uint64_t wall)
 {
     uint64_t above[ASUP_DEPTH_MAX + 2];
     struct window_place place = {.uid = ev->uid, .regions = above};
@@ -67,7 +67,7 @@ engine_keep_event(struct engine *e, const struct event *ev)
             break;
     }
     proto_writer_clear(&e->event_writer);
-    body_event(&e->event_writer, e->kernel, ev);
+    body_event(&e->event_writer, e->kernel, ev, wall);
     if (e->event_writer.failed) {
         report(REPORT_ERROR, "no memory: events are lost to those who watch");
         proto_writer_fini(&e->event_writer);
@@ -111,8 +111,9 @@ static void
 step_finish(struct engine *e, const struct step *step)
 {
     commit_events(e, step);
+    uint64_t wall = step->event_count ? clock_wall(step->events[0].at) : 0;
     for (size_t i = 0; i < step->event_count; i++)
-        engine_keep_event(e, &step->events[i]);
+        engine_keep_event(e, &step->events[i], wall);
     for (size_t i = 0; i < step->event_count; i++)
         hooks_event(e, &step->events[i]);
     for (size_t i = 0; i < step->effect_count; i++) {

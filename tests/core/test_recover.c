@@ -325,6 +325,77 @@ START_TEST(R_TSK_5_with_a_new_keeper_what_ran_is_lost)
 }
 END_TEST
 
+/* R-REG-1: a daemon that is started anew has an open "/", also when the one before
+ * was shut down; what is left below goes on ending. The same keeper's goes on
+ * being shut down. */
+START_TEST(R_REG_1_the_root_opens_again)
+{
+    struct region_view root;
+
+    given("region r; task t in r running");
+    when("shutdown");
+    crash();
+    resume(false, false, "0");
+    ck_assert(kernel_region(back, ASUP_ROOT_ID, &root));
+    ck_assert_int_eq(root.state, ASUP_REGION_OPEN);
+    ck_assert(!root.cancelled);
+    ck_assert_int_ne(region_back("r").state, ASUP_REGION_OPEN);
+    ck_assert(task_back("t").outcome.lost);
+}
+END_TEST
+
+START_TEST(R_REG_1_a_closed_root_opens_again)
+{
+    struct region_view root;
+    struct input in = {.kind = IN_REGION_OPEN,
+                       .token = 1,
+                       .region = ASUP_ROOT_ID,
+                       .u.region_open = {.policy = ASUP_POLICY_COLLECT,
+                                         .budget = {.timeout_ns = ASUP_NEVER,
+                                                    .deadline_at = ASUP_NEVER,
+                                                    .poll_quota = UINT32_MAX,
+                                                    .cost_quota = UINT64_MAX},
+                                         .drain_ns = ASUP_NEVER}};
+
+    when("shutdown");
+    crash();
+    ck_assert(kernel_region(back, ASUP_ROOT_ID, &root));
+    ck_assert_int_eq(root.state, ASUP_REGION_CLOSED);
+    resume(false, false, "0");
+    ck_assert(kernel_region(back, ASUP_ROOT_ID, &root));
+    ck_assert_int_eq(root.state, ASUP_REGION_OPEN);
+    ck_assert_int_eq(tell(in, "1s"), 0);
+    ck_assert_ptr_null(kernel_check(back));
+}
+END_TEST
+
+START_TEST(R_REG_1_the_same_keeper_goes_on_shutting_down)
+{
+    struct region_view root;
+
+    given("region r; task t in r running");
+    when("shutdown");
+    crash();
+    resume(true, true, "0");
+    ck_assert(kernel_region(back, ASUP_ROOT_ID, &root));
+    ck_assert_int_ne(root.state, ASUP_REGION_OPEN);
+    ck_assert(root.cancelled);
+}
+END_TEST
+
+/* Numbers of events that no journal holds were seen, too. */
+START_TEST(R_EVT_1_numbers_of_events_go_on)
+{
+    struct input in = {.kind = IN_RESUMED, .u.resumed.seq_first = 5000};
+
+    given("region r");
+    crash();
+    ck_assert_int_eq(tell(in, "0"), 0);
+    ck_assert_uint_ge(step.events[0].seq, 5000);
+    ck_assert_ptr_null(kernel_check(back));
+}
+END_TEST
+
 /* R-TSK-5: one task that the keeper does not know any more. */
 START_TEST(R_TSK_5_a_task_without_a_row_is_lost)
 {
@@ -511,6 +582,10 @@ static const struct rule rules[] = {
     RULE(R_TSK_5_the_same_keeper_gets_what_is_owed),
     RULE(R_TSK_5_rows_tell_what_happened_meanwhile),
     RULE(R_TSK_5_with_a_new_keeper_what_ran_is_lost),
+    RULE(R_REG_1_the_root_opens_again),
+    RULE(R_REG_1_a_closed_root_opens_again),
+    RULE(R_REG_1_the_same_keeper_goes_on_shutting_down),
+    RULE(R_EVT_1_numbers_of_events_go_on),
     RULE(R_TSK_5_a_task_without_a_row_is_lost),
     RULE(R_SAG_3_a_lost_finalizer_runs_again),
     RULE(R_SES_1_sessions_are_lost_until_they_attach),

@@ -177,11 +177,12 @@ read_snapshot(void *ctx, uint64_t seq, const void *data, size_t size)
 }
 
 static int
-read_event(void *ctx, uint64_t seq, bool before, const void *body, size_t size)
+read_event(void *ctx, uint64_t seq, uint64_t wall_ns, bool before, const void *body, size_t size)
 {
     size_t used = strlen(read_text);
 
     (void)ctx;
+    ck_assert_uint_eq(wall_ns, seq * 1000000000);
     snprintf(read_text + used, sizeof read_text - used, "%s%" PRIu64 " %.*s\n", before ? "-" : "",
              seq, (int)size, (const char *)body);
     return 0;

@@ -19,7 +19,7 @@ import harness
 import wire
 from harness import eventually
 
-EUNAVAILABLE, EEXPIRED, ECONFLICT = -13, -12, -11
+EUNAVAILABLE, EEXPIRED, ECONFLICT, EGAP = -13, -12, -11, -16
 POINTS = ("gathered", "before-commit", "after-commit", "before-release", "mid-release",
           "before-forget", "snapshot-taken", "snapshot-part", "snapshot-end", "truncate",
           "checkpoint", "folded", "before-listen")
@@ -495,6 +495,17 @@ class Crashes(Case):
         names = [r["name"] for r in self.d.json("tree")["children"]]
         self.assertEqual(len(names), len(set(names)))
         self.assertEqual({f"n{i}" for i in range(len(told))}, set(names))
+
+    def test_watchers_learn_what_is_gone(self):
+        c = Client(self.d)
+        for i in range(60):
+            c.ok("region.open", {"name": f"n{i}"})
+        eventually(lambda: self.d.json("status")["journal"]["snapshot"] > 0, "a snapshot is taken")
+        self.kill_engine()
+        code, body = c.call("events.watch", {"since": 1, "timeout_ns": 0})
+        self.assertEqual((EGAP, True), (code, body["oldest"] > 1))
+        self.assertEqual(0, c.call("events.watch", {"since": body["oldest"], "timeout_ns": 0})[0])
+        c.close()
 
     def test_every_point(self):
         c = Client(self.d)
