@@ -72,19 +72,14 @@ add(struct engine *e, const struct event *ev, uint64_t wall)
 }
 
 void
-commit_events(struct engine *e, const struct step *step)
+commit_events(struct engine *e, const struct step *step, uint64_t wall)
 {
-    uint64_t wall = 0;
-
     if (!e->journal)
         return;
     for (size_t i = 0; i < step->event_count; i++) {
         const struct event *ev = &step->events[i];
-        if (!ev->durable)
-            continue;
-        if (wall == 0)
-            wall = clock_wall(ev->at);
-        add(e, ev, wall);
+        if (ev->durable)
+            add(e, ev, wall);
     }
 }
 

@@ -9,8 +9,9 @@
 
 #include "daemon/engine/state.h"
 
-/* The events of one step, before anything comes of them. */
-void commit_events(struct engine *e, const struct step *step);
+/* The events of one step, before anything comes of them; `wall` is when it was,
+ * in Unix time. */
+void commit_events(struct engine *e, const struct step *step, uint64_t wall);
 /* The loop is about to sleep: hand over what was gathered. */
 void commit_turn(struct engine *e);
 /* struct journal_callbacks */

@@ -110,8 +110,9 @@ step_effect(struct engine *e, const struct effect *fx)
 static void
 step_finish(struct engine *e, const struct step *step)
 {
-    commit_events(e, step);
     uint64_t wall = step->event_count ? clock_wall(step->events[0].at) : 0;
+
+    commit_events(e, step, wall);
     for (size_t i = 0; i < step->event_count; i++)
         engine_keep_event(e, &step->events[i], wall);
     for (size_t i = 0; i < step->event_count; i++)
