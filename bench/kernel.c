@@ -5,6 +5,9 @@
  *   bench-kernel steps COUNT    tasks a second: submit, start, exit, empty, complete
  *   bench-kernel memory COUNT   bytes per live task, all of the kernel's memory counted
  *   bench-kernel close COUNT    seconds to close a region with COUNT running tasks
+ *   bench-kernel recovery COUNT seconds to read, decode and fold COUNT journalled events, and
+ *                               to resume
+ *   bench-kernel snapshot COUNT seconds to save and to load COUNT live tasks
  *
  * Prints one JSON object. Seconds are CPU time of this process, system time
  * included: it has one thread, never sleeps and reads nothing, so that is what
@@ -17,7 +20,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/kernel.h"
+#include "core/durable.h"
 
 static size_t allocated;
 
@@ -50,6 +53,7 @@ struct order {
 
 struct world {
     struct kernel *kernel;
+    struct journal *journal; /* NULL: none is kept */
     asup_time now;
     uint64_t token;
     uint64_t made;    /* id in the last reply */
@@ -77,6 +81,60 @@ world_note(struct world *w, const struct effect *fx)
     w->orders[(w->first + w->count++) & (w->capacity - 1)] = order;
 }
 
+/* A snapshot, or events one after the other, each behind its size. */
+struct journal {
+    struct durable_buffer bytes;
+    uint64_t events, most;
+    size_t at;
+};
+
+static void
+journal_add(struct journal *j, const struct event *ev)
+{
+    size_t size;
+
+    if (!ev->durable || j->events == j->most)
+        return;
+    size = j->bytes.size;
+    j->bytes.size += sizeof size;
+    if (j->bytes.capacity < j->bytes.size + 4096) {
+        j->bytes.capacity = 2 * j->bytes.size + 8192;
+        j->bytes.data = realloc(j->bytes.data, j->bytes.capacity);
+    }
+    if (j->bytes.data == NULL || kernel_event_encode(ev, &j->bytes) != 0)
+        exit(1);
+    memcpy(j->bytes.data + size, &(size_t){j->bytes.size - size - sizeof size}, sizeof size);
+    j->events++;
+}
+
+static int
+journal_write(void *ctx, const void *data, size_t size)
+{
+    struct journal *j = ctx;
+
+    if (j->bytes.capacity - j->bytes.size < size) {
+        j->bytes.capacity = 2 * j->bytes.capacity + size;
+        j->bytes.data = realloc(j->bytes.data, j->bytes.capacity);
+        if (j->bytes.data == NULL)
+            return -1;
+    }
+    memcpy(j->bytes.data + j->bytes.size, data, size);
+    j->bytes.size += size;
+    return 0;
+}
+
+static long
+journal_read(void *ctx, void *data, size_t size)
+{
+    struct journal *j = ctx;
+
+    if (size > j->bytes.size - j->at)
+        size = j->bytes.size - j->at;
+    memcpy(data, j->bytes.data + j->at, size);
+    j->at += size;
+    return (long)size;
+}
+
 static void
 world_step(struct world *w, struct input *in)
 {
@@ -88,6 +146,8 @@ world_step(struct world *w, struct input *in)
                 out.effect_count && out.effects[0].detail ? out.effects[0].detail : "?");
         exit(1);
     }
+    for (size_t i = 0; w->journal != NULL && i < out.event_count; i++)
+        journal_add(w->journal, &out.events[i]);
     for (size_t i = 0; i < out.effect_count; i++)
         world_note(w, &out.effects[i]);
 }
@@ -136,7 +196,7 @@ world_answer(struct world *w)
 static void
 world_open(struct world *w, uint64_t tasks)
 {
-    struct kernel_allocator allocator = {counting_resize, NULL};
+    const struct kernel_allocator counting = {counting_resize, NULL};
     struct kernel_config config;
     struct input in = {.kind = IN_REGION_OPEN, .region = ASUP_ROOT_ID};
 
@@ -145,7 +205,7 @@ world_open(struct world *w, uint64_t tasks)
     config.limits.tasks_per_daemon = 2000000;
     config.limits.bytes_per_user = config.limits.bytes_per_daemon = (uint64_t)1 << 40;
     config.limits.retained = 1000;
-    w->kernel = kernel_new(&config, &allocator, 1);
+    w->kernel = kernel_new(&config, &counting, 1);
     w->now = 1;
     for (w->capacity = 64; w->capacity < tasks; w->capacity *= 2)
         ;
@@ -256,13 +316,104 @@ close_all(struct world *w, uint64_t region, uint64_t count)
     return done && kernel_region(w->kernel, region, &view) && view.state == ASUP_REGION_CLOSED;
 }
 
+static const struct kernel_allocator allocator = {counting_resize, NULL};
+
+static struct kernel *
+load(struct journal *snapshot, enum kernel_load_how how)
+{
+    struct durable_source source = {.read = journal_read, .ctx = snapshot};
+    struct kernel *k = NULL;
+
+    snapshot->at = 0;
+    return kernel_load(&source, &allocator, 0, how, &k) == 0 ? k : NULL;
+}
+
+static bool
+recovery(struct world *w, uint64_t region, uint64_t count)
+{
+    struct journal snapshot = {.bytes = {.allocator = allocator}};
+    struct journal journal = {.bytes = {.allocator = allocator}, .most = count};
+    struct durable_sink sink = {.write = journal_write, .ctx = &snapshot};
+    struct durable_buffer scratch = {.allocator = allocator};
+    struct input in = {.kind = IN_RESUMED, .now = w->now};
+    struct kernel *k;
+    struct step out;
+    double began;
+
+    if (kernel_save(w->kernel, &sink) != 0)
+        return false;
+    w->journal = &journal;
+    while (journal.events < count) {
+        uint64_t task;
+
+        w->now += 100;
+        submit(w, region);
+        world_answer(w);
+        task = kernel_id_last(w->kernel);
+        fact(w, IN_TASK_EXITED, task);
+        fact(w, IN_TASK_EMPTY, task);
+    }
+    began = seconds();
+    k = load(&snapshot, LOAD_RECOVER);
+    for (size_t at = 0; k != NULL && at < journal.bytes.size;) {
+        struct event ev;
+        size_t size;
+
+        memcpy(&size, journal.bytes.data + at, sizeof size);
+        at += sizeof size;
+        if (kernel_event_decode((struct bytes){journal.bytes.data + at, size}, &scratch, &ev) != 0)
+            return false;
+        kernel_apply(k, &ev);
+        at += size;
+    }
+    in.u.resumed.same_keeper = in.u.resumed.same_boot = true;
+    in.now = w->now;
+    if (k == NULL || kernel_step(k, &in, &out) != 0)
+        return false;
+    began = seconds() - began;
+    printf("{\"events\": %" PRIu64 ", \"bytes\": %zu, \"seconds\": %.6f}\n", journal.events,
+           journal.bytes.size - journal.events * sizeof(size_t), began);
+    kernel_free(k);
+    durable_buffer_fini(&snapshot.bytes);
+    durable_buffer_fini(&journal.bytes);
+    durable_buffer_fini(&scratch);
+    return true;
+}
+
+static bool
+save_and_load(struct world *w, uint64_t region, uint64_t count)
+{
+    struct journal snapshot = {.bytes = {.allocator = allocator}};
+    struct durable_sink sink = {.write = journal_write, .ctx = &snapshot};
+    bool done = run_many(w, region, count);
+    double began = seconds();
+    double saved;
+    struct kernel *k;
+
+    done = kernel_save(w->kernel, &sink) == 0 && done;
+    saved = seconds() - began;
+    began = seconds();
+    k = load(&snapshot, LOAD_EXACT);
+    began = seconds() - began;
+    done = k != NULL && kernel_digest(k) == kernel_digest(w->kernel) && done;
+    printf("{\"tasks\": %" PRIu64 ", \"bytes\": %zu, \"save\": %.6f, \"load\": %.6f}\n", count,
+           snapshot.bytes.size, saved, began);
+    kernel_free(k);
+    durable_buffer_fini(&snapshot.bytes);
+    return done;
+}
+
 int
 main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         bool (*run)(struct world *w, uint64_t region, uint64_t count);
-    } measures[] = {{"steps", steps}, {"memory", memory}, {"close", close_all}};
+    } measures[] = {{"steps", steps},
+                    {"memory", memory},
+                    {"close", close_all},
+                    {"recovery", recovery},
+                    {"snapshot", save_and_load}};
     uint64_t count = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
 
     for (size_t i = 0; count > 0 && i < sizeof measures / sizeof measures[0]; i++) {
@@ -276,6 +427,6 @@ main(int argc, char **argv)
         world_fini(&w);
         return done ? 0 : 1;
     }
-    fprintf(stderr, "usage: bench-kernel steps|memory|close COUNT\n");
+    fprintf(stderr, "usage: bench-kernel steps|memory|close|recovery|snapshot COUNT\n");
     return 64;
 }
