@@ -183,14 +183,14 @@ class Crashes(unittest.TestCase):
         rng = random.Random(SEED)
         print(f"seed {SEED}", file=sys.stderr)
         d = Daemon(env=env)
+        clients = []
         try:
-            d.ctl("open", "load")
+            d.ctl("open", "--name", "load")
             with wire_of(d) as w:
                 w.ok("channel.open", {"region": "/load", "name": "mail", "capacity": 32,
                                       "ack_timeout_ns": int(600e9), "nacks_max": 1000})
             out = d.path("told")
             os.mkdir(out, 0o700)
-            clients = []
             for kind, count in ACTORS:
                 for i in range(count):
                     clients.append(subprocess.Popen(
@@ -218,6 +218,10 @@ class Crashes(unittest.TestCase):
             sys.stderr.write(d.said()[-4000:])
             raise
         finally:
+            for c in clients:
+                if c.poll() is None:
+                    c.kill()
+                    c.wait()
             d.close()
 
     def test_the_engine_is_killed_at_random(self):

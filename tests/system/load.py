@@ -17,14 +17,15 @@ import time
 
 import wire
 
-DENIED_FOREVER = {"expired"}
+PATIENCE = 60  # seconds after its time at which a client gives up: a daemon that hangs is a failure
 
 
 class Client:
     """One session. A request is asked again until it is answered."""
 
-    def __init__(self, path, log, name, ttl_s=120):
+    def __init__(self, path, log, name, seconds, ttl_s=120):
         self.path, self.name = path, name
+        self.give_up = time.monotonic() + seconds + PATIENCE
         self.log = open(log, "a", buffering=1)
         self.wire = None
         self.secret = None
@@ -34,6 +35,8 @@ class Client:
 
     def connect(self):
         while True:
+            if time.monotonic() > self.give_up:
+                sys.exit(f"{self.name}: no answer for too long")
             try:
                 self.wire = wire.Wire(self.path, timeout=20)
                 args = {"ttl_ns": self.ttl_ns}
@@ -83,6 +86,8 @@ class Client:
                 except (OSError, EOFError, ValueError):
                     self.drop()
             if code != 0 and patient and body["error"] in ("unavailable", "busy"):
+                if time.monotonic() > self.give_up:
+                    sys.exit(f"{self.name}: {op}: {body} for too long")
                 time.sleep(0.01)
                 continue
             self.note(op, args, code, body, call)
@@ -187,7 +192,7 @@ KINDS = {f.__name__: f for f in (tasks, senders, receivers, leases, sagas)}
 def main():
     kind, path, directory, name, seconds, seed = sys.argv[1:]
     rng = random.Random(int(seed))
-    c = Client(path, os.path.join(directory, name + ".log"), name)
+    c = Client(path, os.path.join(directory, name + ".log"), name, float(seconds))
     c.connect()
     KINDS[kind](c, "/load", directory, rng, time.monotonic() + float(seconds))
     c.ask("session.keepalive", {})
