@@ -4,29 +4,36 @@ knows only what clients were told looks whether all of it is true.
 
     ASUP_CRASH_SECONDS   how long the load runs (default 8)
     ASUP_CRASH_SEED      of what the load does and when the engine dies
-    ASUP_CRASH_POINTS    comma-separated names of points at which the engine shall
-                         die, each its turn (default: all it knows, in builds that have them)
 """
 
 import collections
+import contextlib
 import glob
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
 import linearize
 import wire
-from harness import Daemon, children, eventually
+from harness import Daemon, children
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SECONDS = float(os.environ.get("ASUP_CRASH_SECONDS", "8"))
 SEED = int(os.environ.get("ASUP_CRASH_SEED", str(random.randrange(10**6))))
-ACTORS = (("tasks", 2), ("senders", 2), ("receivers", 3), ("leases", 3), ("sagas", 1))
+POINTS = ("gathered", "before-commit", "after-commit", "before-release", "mid-release", "before-forget",
+          "snapshot-taken", "snapshot-part", "snapshot-end", "truncate", "checkpoint", "folded", "before-listen")
+FAULTS = ("fail write {n} once torn", "fail write {n} once io", "fail sync {n} once io", "fail write {n} once full")
+# Snapshots come often, so that their points are passed too.
+CONFIG = "journal:\n  snapshot-events: 400\n  snapshot-bytes: 64KiB\n  log-size: 256KiB\n"
+ACTORS = (("tasks", 2), ("senders", 2), ("receivers", 3), ("leases", 3), ("sagas", 1), ("callers", 2),
+          ("workers", 2))
 
 
 class Told:
@@ -72,6 +79,8 @@ class Checker:
         """Every acknowledged task ran exactly once, and its outcome is what the process did."""
         seen = {}
         for entry in self.told.of("task.submit", 0):
+            if "call" in entry["args"]:
+                continue
             file, code = entry["args"]["label"].rsplit(" ", 1)
             task = entry["body"]["task"]
             self.case.assertEqual(seen.setdefault(file, task), task, "one piece of work is two tasks")
@@ -82,6 +91,20 @@ class Checker:
             now = self.wire.ok("task.stat", {"task": entry["body"]["id"]})["outcome"]
             self.case.assertEqual(entry["body"]["outcome"]["exit_code"], now["exit_code"])
         return len(seen)
+
+    def calls(self):
+        """Every call has the result of its computation."""
+        count = 0
+        for entry in self.told.of("task.submit", 0):
+            if "call" not in entry["args"]:
+                continue
+            t = self.wire.ok("task.stat", {"task": entry["body"]["task"]})
+            if t["outcome"]["outcome"] == "cancelled":
+                continue  # by the close at the end, with no worker left
+            self.case.assertEqual(t["outcome"]["outcome"], "ok", t)
+            self.case.assertEqual(int(t["result"]), 2 * int(entry["args"]["label"]), t)
+            count += 1
+        return count
 
     def messages(self):
         """Each message sent was consumed once, or is a dead letter; none is both; none is lost."""
@@ -177,12 +200,22 @@ class Checker:
         self.case.assertEqual(self.daemon.cgroup_processes(), [])
 
 
+def engine_of(daemon):
+    """The pid of the engine; 0 while there is none."""
+    for pid in children(daemon.process.pid):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/cmdline") as f:
+                if "--engine" in f.read().split("\0"):
+                    return pid
+    return 0
+
+
 class Crashes(unittest.TestCase):
-    def run_load(self, disturb, env=None):
+    def run_load(self, disturb, env=None, config=""):
         """Load until SECONDS have passed; `disturb(daemon, rng)` is called again and again."""
         rng = random.Random(SEED)
         print(f"seed {SEED}", file=sys.stderr)
-        d = Daemon(env=env)
+        d = Daemon(config, options=("--engine-restarts", "1000"), env=env)
         clients = []
         try:
             d.ctl("open", "--name", "load")
@@ -206,13 +239,14 @@ class Crashes(unittest.TestCase):
             d.ctl("close", "/load", code=None, timeout=120)
             told = Told(out)
             checker = Checker(self, d, told)
-            figures = {"disturbed": disturbed, "tasks": checker.tasks(), "messages": checker.messages(),
+            figures = {"disturbed": disturbed, "tasks": checker.tasks(), "calls": checker.calls(),
+                       "messages": checker.messages(),
                        "channel operations": checker.message_order(), "leases": checker.leases(),
                        "sagas": checker.sagas(out)}
             checker.quiet()
             print(figures, file=sys.stderr)
             self.assertGreater(disturbed, 3)
-            for name in ("tasks", "messages", "leases", "sagas"):
+            for name in ("tasks", "calls", "messages", "leases", "sagas"):
                 self.assertGreater(figures[name], 0, name)
         except BaseException:
             sys.stderr.write(d.said()[-4000:])
@@ -227,19 +261,41 @@ class Crashes(unittest.TestCase):
     def test_the_engine_is_killed_at_random(self):
         def kill(d, rng):
             time.sleep(rng.uniform(0.02, 0.6))
-            engines = children(d.process.pid)
-            for pid in engines:
-                try:
-                    with open(f"/proc/{pid}/cmdline") as f:
-                        if "--engine" not in f.read().split("\0"):
-                            continue
-                    os.kill(pid, signal.SIGKILL)
-                    return 1
-                except (OSError, ProcessLookupError):
-                    continue
-            return 0
+            pid = engine_of(d)
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+            return 1 if pid else 0
 
         self.run_load(kill)
+
+    def test_the_engine_dies_at_every_point_and_its_disk_fails(self):
+        plan_dir = tempfile.mkdtemp(prefix="asup-plan.")
+        plan = os.path.join(plan_dir, "plan")
+        turns = []
+
+        def strike(d, rng):
+            if not turns:
+                turns.extend(rng.sample(POINTS + FAULTS, len(POINTS + FAULTS)))
+            what, n = turns.pop(), rng.choice((1, 2, 5, 20))
+            line = what.format(n=n) if what in FAULTS else f"crash {what} {n}"
+            before = engine_of(d)
+            with open(plan + ".new", "w") as f:
+                f.write(line + "\n")
+            os.rename(plan + ".new", plan)
+            if what in ("folded", "before-listen") and before:
+                os.kill(before, signal.SIGKILL)
+            end = time.monotonic() + 0.4
+            while time.monotonic() < end and engine_of(d) == before:
+                time.sleep(0.01)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(plan)
+            time.sleep(rng.uniform(0, 0.15))
+            return 1 if engine_of(d) != before else 0
+
+        try:
+            self.run_load(strike, {"ASUP_CRASH_PLAN": plan}, CONFIG)
+        finally:
+            shutil.rmtree(plan_dir)
 
     def test_the_checker_checks(self):
         """Planted: a lease granted twice, a message consumed twice, a task that ran twice."""

@@ -61,12 +61,13 @@ class Client:
         self.wire = None
 
     def note(self, op, args, code, body, call):
-        plain = {k: v.decode("latin-1") if isinstance(v, bytes) else v for k, v in (body or {}).items()}
+        plain = {k: v.decode("latin-1") if isinstance(v, bytes) else v for k, v in (body or {}).items()
+                 if k not in ("calls", "cancels")}
         shown = {k: v.decode("latin-1") if isinstance(v, bytes) else v for k, v in args.items()
                  if isinstance(v, (str, int, float, bool, bytes))}
         self.log.write(json.dumps({"client": self.session or self.name, "call": call,
                                    "end": time.monotonic(), "op": op, "args": shown,
-                                   "code": code, "body": plain}) + "\n")
+                                   "code": code, "body": plain}, default=lambda v: v.decode("latin-1")) + "\n")
 
     def ask(self, op, args, patient=True):
         """(code, body) of one request, whatever happens meanwhile. `patient`: Unavailable and
@@ -186,7 +187,37 @@ def sagas(c, region, directory, rng, until):
             pass
 
 
-KINDS = {f.__name__: f for f in (tasks, senders, receivers, leases, sagas)}
+def callers(c, region, directory, rng, until):
+    """Calls whose result is known beforehand."""
+    while time.monotonic() < until:
+        number = rng.randrange(10**6)
+        args = {"region": region, "call": "double", "input": b"%d" % number, "label": str(number),
+                "retry": {"attempts": 100, "backoff_ns": int(1e6)}}
+        task = c.ok("task.submit", args)["task"]
+        while c.ask("task.wait", {"task": task, "timeout_ns": int(5e9)})[0] != 0:
+            pass
+
+
+def workers(c, region, directory, rng, until):
+    """Computes; each beginning is told to the log, so that two at once are seen."""
+    offered, completed = None, []
+    while time.monotonic() < until + 2:
+        if offered != c.session:
+            c.ok("worker.offer", {"names": ["double"], "region": region, "concurrency": 4})
+            offered = c.session
+        code, body = c.ask("worker.next", {"most": 4, "timeout_ns": int(0.5e9), "completed": completed})
+        if code != 0:
+            if body["error"] in ("expired", "denied", "invalid"):
+                offered = None
+            if body["error"] == "timeout":
+                completed = []
+            continue
+        completed = [{"task": call["task"], "attempt": call["attempt"], "outcome": "ok",
+                      "result": b"%d" % (2 * int(call["input"]))} for call in body["calls"]]
+    c.ask("worker.next", {"most": 1, "timeout_ns": 0, "completed": completed})
+
+
+KINDS = {f.__name__: f for f in (tasks, senders, receivers, leases, sagas, callers, workers)}
 
 
 def main():
