@@ -350,6 +350,17 @@ request_do(struct kernel *k, const struct input *in, struct refusal *why)
     }
 }
 
+/* A repeat of what was granted is answered, whatever may be admitted now (R-IDM-1): were it
+ * refused, who asks would ask anew under another id, and have it twice. */
+static bool
+request_known(const struct kernel *k, const struct input *in)
+{
+    struct refusal why = {0};
+    struct asup_ref made;
+
+    return in->kind > IN_SESSION_BYE && request_lookup(k, in, &made, &why) > 0;
+}
+
 static int
 request(struct kernel *k, const struct input *asked)
 {
@@ -369,7 +380,7 @@ request(struct kernel *k, const struct input *asked)
     k->request_mark = k->durable_seq;
     if (k->recovering) {
         (void)REFUSE(&why, ASUP_EUNAVAILABLE, "the daemon is coming back");
-    } else if (k->journal_failed && journal_needed(k, in)) {
+    } else if (k->journal_failed && journal_needed(k, in) && !request_known(k, in)) {
         (void)REFUSE(&why, ASUP_EUNAVAILABLE, "the journal cannot be written");
     } else if (in->kind > IN_SESSION_BYE && authorize_shown(k, in, &why) != 0) {
         /* what it shows is no longer good, whatever it asks for */

@@ -153,7 +153,7 @@ tell_lost(struct engine *e)
         for (size_t i = 0; i < 2; i++) {
             for (uint64_t task = first[i]; task && kernel_task(e->kernel, task, &t);
                  task = t.next) {
-                if (!t.started || keeper_expects(e, task))
+                if (!t.started || t.call || keeper_expects(e, task))
                     continue;
                 if (!make_room((void **)&lost, &room, count, sizeof *lost))
                     abort(); /* the engine starts anew */
