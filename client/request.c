@@ -232,6 +232,7 @@ request_region(const struct asup_region_options *from, struct proto_memory *m,
     request_budget(&from->budget, &to->budget);
     to->drain_ns = from->drain_ns;
     to->soft = from->soft;
+    to->strict = from->strict;
     to->is_volatile = from->is_volatile;
     to->is_durable = from->is_durable;
     to->attach = from->attach;

@@ -110,6 +110,7 @@ struct asup_region_options {
     struct asup_budget_request budget;
     uint64_t drain_ns;     /**< cleanup allowance; ASUP_NEVER: by the root cause (R-CAN-2) */
     bool soft;             /**< never killed, except under Shutdown (R-REG-8) */
+    bool strict;           /**< an obligation that leaks makes its outcome panicked */
     bool is_volatile;      /**< not journalled, nor anything below it (R-DUR-1) */
     bool is_durable;       /**< refused below a volatile region (R-DUR-1) */
     bool attach;           /**< cancelled when this client's session ends (R-SES-1) */
