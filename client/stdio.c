@@ -81,16 +81,13 @@ stdio_token(uint8_t *token)
     return 0;
 }
 
-int
-asup_stdio_offer(struct asup_client *c, const int fds[3], uint8_t token[ASUP_STDIO_TOKEN_SIZE],
-                 struct asup_error_info *err)
+static int
+offer(struct asup_client *c, const int fds[3], const uint8_t *token, struct asup_error_info *err)
 {
     struct sockaddr_un address = {0};
     struct proto_error own;
     int fd, error;
 
-    if (c == NULL || fds == NULL || token == NULL || fds[0] < 0 || fds[1] < 0 || fds[2] < 0)
-        return error_invalid(err, "fds", "three open descriptors are needed");
     if (stdio_address(c, &address, &own) != 0)
         return error_local(err, &own);
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -98,9 +95,7 @@ asup_stdio_offer(struct asup_client *c, const int fds[3], uint8_t token[ASUP_STD
         proto_error_set(&own, -ASUP_ENOMEM, "no socket is to be had: %s", strerror(errno));
         return error_local(err, &own);
     }
-    error = stdio_token(token);
-    if (error == 0 && connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
-        error = errno;
+    error = connect(fd, (struct sockaddr *)&address, sizeof address) != 0 ? errno : 0;
     if (error == 0)
         error = stdio_send(fd, fds, token);
     if (error == 0) {
@@ -111,4 +106,30 @@ asup_stdio_offer(struct asup_client *c, const int fds[3], uint8_t token[ASUP_STD
     proto_error_set(&own, error == EBADF ? -ASUP_EINVALID : -ASUP_ENOTCONN,
                     "handing descriptors to %s: %s", address.sun_path, strerror(error));
     return error_local(err, &own);
+}
+
+int
+asup_stdio_offer(struct asup_client *c, const int fds[3], uint8_t token[ASUP_STDIO_TOKEN_SIZE],
+                 struct asup_error_info *err)
+{
+    struct proto_error own;
+    int error;
+
+    if (c == NULL || fds == NULL || token == NULL || fds[0] < 0 || fds[1] < 0 || fds[2] < 0)
+        return error_invalid(err, "fds", "three open descriptors are needed");
+    error = stdio_token(token);
+    if (error != 0) {
+        proto_error_set(&own, -ASUP_ENOTCONN, "no random bytes: %s", strerror(error));
+        return error_local(err, &own);
+    }
+    return offer(c, fds, token, err);
+}
+
+int
+asup_stdio_offer_again(struct asup_client *c, const int fds[3],
+                       const uint8_t token[ASUP_STDIO_TOKEN_SIZE], struct asup_error_info *err)
+{
+    if (c == NULL || fds == NULL || token == NULL || fds[0] < 0 || fds[1] < 0 || fds[2] < 0)
+        return error_invalid(err, "fds", "three open descriptors are needed");
+    return offer(c, fds, token, err);
 }

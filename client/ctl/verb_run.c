@@ -49,7 +49,9 @@ struct run {
     struct ctl *ctl;
     struct relay relay;
     int fds[3];
-    int offer;
+    int offer; /* the connection that handed the streams over; -1: it has ended */
+    uint8_t token[ASUP_STDIO_TOKEN_SIZE];
+    uint64_t offer_look_at_ns; /* 0: its end is no question */
     int signals;
     json_t *task_args;     /* until submitted */
     char *region;          /* NULL until opened */
@@ -308,6 +310,58 @@ run_cancel(struct run *run, const char *by)
     }
 }
 
+/* ---- Streams that were not taken --------------------------------------------------------- */
+
+/* How long after the connection's end to ask whether the program has them. */
+#define OFFER_LOOK_NS (100 * ASUP_NS_PER_MS)
+
+static void
+offer_again(struct run *run)
+{
+    struct asup_error_info error;
+
+    run->offer = asup_stdio_offer_again(run->ctl->client, run->fds, run->token, &error);
+    if (run->offer < 0) /* no engine yet */
+        run->offer_look_at_ns = now_steady_ns() + OFFER_LOOK_NS;
+}
+
+static void
+on_offer_looked(void *arg, int code, const void *bytes, size_t size)
+{
+    struct run *run = arg;
+    struct asup_error_info error;
+    json_t *task;
+
+    if (run->task_ended || run->done || ctl_answer(code, bytes, size, &task, &error) != 0)
+        return;
+    if (get_number(task, "started_age_ns", UINT64_MAX) != UINT64_MAX)
+        relay_handed_over(&run->relay);
+    else
+        offer_again(run);
+    json_decref(task);
+}
+
+/* The program has taken the streams, and its start closed the connection; or
+ * the engine died before, and wants them again. */
+static void
+run_offer_ended(struct run *run)
+{
+    if (run->offer >= 0)
+        close(run->offer);
+    run->offer = -1;
+    run->offer_look_at_ns = now_steady_ns() + OFFER_LOOK_NS;
+}
+
+static void
+run_offer_look(struct run *run)
+{
+    run->offer_look_at_ns = 0;
+    if (run->task != NULL)
+        run_call(run, "task.stat", json_pack("{s:s}", "task", run->task), on_offer_looked);
+    else
+        offer_again(run); /* its submission is not even answered */
+}
+
 /* ---- The way there --------------------------------------------------------------------------- */
 
 static void
@@ -321,6 +375,8 @@ on_ended(void *arg, int code, const void *bytes, size_t size)
     json_decref(run->end);
     run->end = body;
     run->task_ended = true;
+    run->offer_look_at_ns = 0;
+    relay_handed_over(&run->relay);
     run->drain_until_ns = now_steady_ns() + DRAIN_OUTPUT_NS;
     if (run->offer >= 0)
         close(run->offer);
@@ -358,19 +414,17 @@ static void
 run_submit(struct run *run)
 {
     struct asup_error_info error;
-    uint8_t token[ASUP_STDIO_TOKEN_SIZE];
 
-    run->offer = asup_stdio_offer(run->ctl->client, run->fds, token, &error);
+    run->offer = asup_stdio_offer(run->ctl->client, run->fds, run->token, &error);
     if (run->offer < 0) {
         error.code = run->offer;
         run_refused(run, &error);
         return;
     }
-    relay_handed_over(&run->relay);
     /* Before there is anything to show. */
     relay_take_terminal(&run->relay);
     run->ctl->raw = run->relay.raw;
-    json_object_set_new(run->task_args, "stdio", json_wire_bytes(token, sizeof token));
+    json_object_set_new(run->task_args, "stdio", json_wire_bytes(run->token, sizeof run->token));
     json_object_set_new(run->task_args, "region", json_string(run->region));
     json_t *args = run->task_args;
     run->task_args = NULL;
@@ -522,6 +576,8 @@ run_timeout(const struct run *run)
 
     if (run->suspend_at_ns != 0 && run->suspend_at_ns < due)
         due = run->suspend_at_ns;
+    if (run->offer_look_at_ns != 0 && run->offer_look_at_ns < due)
+        due = run->offer_look_at_ns;
     if (run->task_ended && !run->closing && run->drain_until_ns < due)
         due = run->drain_until_ns;
     return (int)wait_left_ms(due);
@@ -531,14 +587,17 @@ static void
 run_loop(struct run *run)
 {
     while (!run->done) {
-        struct pollfd fds[5] = {{.fd = asup_client_fd(run->ctl->client), .events = POLLIN},
-                                {.fd = run->signals, .events = POLLIN}};
-        size_t relayed = relay_poll(&run->relay, fds + 2);
+        struct pollfd fds[6] = {{.fd = asup_client_fd(run->ctl->client), .events = POLLIN},
+                                {.fd = run->signals, .events = POLLIN},
+                                {.fd = run->offer}};
+        size_t relayed = relay_poll(&run->relay, fds + 3);
 
-        if (poll(fds, 2 + relayed, run_timeout(run)) < 0 && errno != EINTR)
+        if (poll(fds, 3 + relayed, run_timeout(run)) < 0 && errno != EINTR)
             break;
-        run_key(run, relay_move(&run->relay, fds + 2, relayed));
+        run_key(run, relay_move(&run->relay, fds + 3, relayed));
         run_signals(run);
+        if (fds[2].revents != 0 && !run->task_ended)
+            run_offer_ended(run);
         (void)asup_client_dispatch(run->ctl->client);
         /* It let go of its terminal: Ctrl-C comes as a signal again. */
         if (run->relay.program_gone && run->relay.raw) {
@@ -552,6 +611,8 @@ run_loop(struct run *run)
         uint64_t now = now_steady_ns();
         if (run->suspend_at_ns != 0 && now >= run->suspend_at_ns)
             run_suspend(run);
+        if (run->offer_look_at_ns != 0 && now >= run->offer_look_at_ns)
+            run_offer_look(run);
         if (run->task_ended && !run->closing && !run->done &&
             (relay_drained(&run->relay) || now >= run->drain_until_ns))
             run_finish(run);

@@ -53,6 +53,8 @@ start(struct engine *e, const struct effect *fx, const char **stage)
         stdio_fd = handover_take(e->handover, process.stdio.data, task.uid);
         if (stdio_fd < 0) {
             close(spec_fd);
+            if (handover_await(e->handover, fx))
+                return 0;
             return ENOTCONN; /* nobody handed anything over under that token */
         }
     }

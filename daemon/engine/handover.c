@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "daemon/engine/effects.h"
 #include "daemon/engine/report.h"
 
 enum { ACCEPTS_PER_TURN = 32, HANGUPS_PER_TURN = 32, BACKLOG = 128 };
@@ -25,8 +26,16 @@ struct waiting {
     uint8_t token[HANDOVER_TOKEN_SIZE];
 };
 
+/* A start whose streams are not there yet. */
+struct awaited {
+    struct list link;
+    struct effect fx;
+    char spec[];
+};
+
 struct handover {
     struct engine *engine;
+    struct list awaited;
     struct ev_io listener;
     struct ev_io hangups; /* an epoll of those that have said their token */
     char path[128];
@@ -162,6 +171,39 @@ handover_take(struct handover *h, const void *token, uint32_t uid)
     return -1;
 }
 
+bool
+handover_await(struct handover *h, const struct effect *fx)
+{
+    const struct engine *e = h->engine;
+
+    if (e->hello.engine_runs < 2 || engine_now(e) >= e->started_at + e->config.unclaimed_ns)
+        return false;
+    struct awaited *a = malloc(sizeof *a + fx->spec.size);
+    if (!a)
+        return false;
+    a->fx = *fx;
+    memcpy(a->spec, fx->spec.data, fx->spec.size);
+    a->fx.spec.data = a->spec;
+    list_append(&h->awaited, &a->link);
+    return true;
+}
+
+/* Those that still find nothing are kept again, or fail for good. */
+static void
+try_awaited(struct handover *h)
+{
+    const struct list *last = h->awaited.prev;
+    bool more = !list_empty(&h->awaited);
+
+    while (more) {
+        struct list *l = list_take_first(&h->awaited);
+        struct awaited *a = list_entry(l, struct awaited, link);
+        more = l != last;
+        effect_execute(h->engine, &a->fx);
+        free(a);
+    }
+}
+
 void
 handover_expire(struct handover *h, asup_time now)
 {
@@ -173,6 +215,7 @@ handover_expire(struct handover *h, asup_time now)
         if (now - w->since >= h->engine->config.unclaimed_ns)
             waiting_free(w, true);
     }
+    try_awaited(h);
 }
 
 struct handover *
@@ -188,6 +231,7 @@ handover_new(struct engine *e)
         return NULL;
     h->engine = e;
     list_init(&h->waiting);
+    list_init(&h->awaited);
     int size = snprintf(h->path, sizeof h->path, "%s/stdio.sock", e->options.runtime_dir);
     if (size < 0 || (size_t)size >= sizeof address.sun_path) {
         report(REPORT_ERROR, "%s: a socket's path may have 107 bytes; use a shorter --runtime-dir",
@@ -232,6 +276,8 @@ handover_free(struct handover *h)
     struct list *l;
     while ((l = list_take_first(&h->waiting)) != NULL)
         waiting_free(list_entry(l, struct waiting, link), true);
+    while ((l = list_take_first(&h->awaited)) != NULL)
+        free(list_entry(l, struct awaited, link));
     ev_io_stop(h->engine->loop, &h->hangups);
     close(h->hangups.fd);
     ev_io_stop(h->engine->loop, &h->listener);

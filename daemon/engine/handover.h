@@ -26,7 +26,11 @@ void handover_free(struct handover *h);
 /* The connection with that token from that user, or root; the caller owns it
  * now. -1: there is none. */
 int handover_take(struct handover *h, const void *token, uint32_t uid);
-/* Close what waited too long. Call about once a second. */
+/* Under a new engine, for as long as its user has to hand something over: what
+ * was handed to the engine before is gone, and may come again. True: the start
+ * is kept and comes again to effect_execute. */
+bool handover_await(struct handover *h, const struct effect *fx);
+/* Close what waited too long, try again what was kept. Call about once a second. */
 void handover_expire(struct handover *h, asup_time now);
 
 #endif

@@ -399,6 +399,17 @@ ASUP_API int asup_self(struct asup_region *region, struct asup_task *task);
 ASUP_API int asup_stdio_offer(struct asup_client *c, const int fds[3],
                               uint8_t token[ASUP_STDIO_TOKEN_SIZE], struct asup_error_info *err);
 
+/**
+ * Hand the same streams over once more under the same token: the connection
+ * that asup_stdio_offer() gave has ended and the task has not started, since the
+ * engine died in between. Such a task waits for this.
+ *
+ * @return as asup_stdio_offer().
+ */
+ASUP_API int
+asup_stdio_offer_again(struct asup_client *c, const int fds[3],
+                       const uint8_t token[ASUP_STDIO_TOKEN_SIZE], struct asup_error_info *err);
+
 /* ---- Events and diagnosis ---------------------------------------------------------- */
 
 /** asup_client_events_read() and _watch(): events from now on. */

@@ -79,7 +79,8 @@ class Ask5SurviveTheSupervisorsOwnCrash(Engines):
         for t, (code, number) in ends.items():
             outcome = d.outcome(t)
             self.assertEqual((code, number), (outcome["exit_code"], outcome["signal"]), t)
-        self.assertEqual("finalizing", d.state_of(escapee))
+        if not self.options:  # else one that forks away may not be seen
+            self.assertEqual("finalizing", d.state_of(escapee))
         d.ctl("cancel", "--drain", "0s", r, code=None)
         d.ctl("wait", r, code=None)
         self.assertEqual([], harness.marked(d.mark))
@@ -312,6 +313,42 @@ class Upgrades(unittest.TestCase):
         self.assertIn("restart the whole daemon", p.err)
         self.assertEqual(old, d.engine_pid())
         self.put(self.built, self.module)
+
+
+@unittest.skipUnless("ASUP_CRASH_DAEMON" in os.environ, "no build with crash points")
+class RunUnderCrashes(unittest.TestCase):
+    """The engine dies at each step of a start: what was handed over is handed over again."""
+
+    def setUp(self):
+        daemon, harness.DAEMON = harness.DAEMON, os.environ["ASUP_CRASH_DAEMON"]
+        self.plan = harness.tempfile.mktemp(prefix="asup-plan.")
+        try:
+            self.d = harness.Daemon(options=("--engine-restarts", "1000"),
+                                    env={"ASUP_CRASH_PLAN": self.plan})
+        finally:
+            harness.DAEMON = daemon
+
+    def tearDown(self):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.plan)
+        self.d.close()
+
+    def test_run_is_run_once_with_its_streams(self):
+        d = self.d
+        crashes = 0
+        for point in ("gathered", "before-commit", "after-commit", "before-release", "mid-release"):
+            for nth in range(1, 5):
+                with open(self.plan + ".new", "w") as f:
+                    f.write(f"crash {point} {nth}\n")
+                os.rename(self.plan + ".new", self.plan)
+                before = d.json("status")["engine_runs"]
+                p = d.ctl("run", "--", "sh", "-c", "read x; echo $x; exit 3", input="hi\n", code=None)
+                self.assertEqual((3, "hi\n"), (p.returncode, p.out), (point, nth, p.err, d.said()))
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self.plan)
+                eventually(d.answers, "an engine")
+                crashes += d.json("status")["engine_runs"] - before
+        self.assertGreater(crashes, 10)
 
 
 if __name__ == "__main__":
