@@ -2,20 +2,24 @@
 /*
  * Named computations a second: put in, taken out, finished, in batches.
  *
- *   bench-calls beanstalkd PORT COUNT BATCH    put, reserve, delete; each batch in one write
+ *   bench-calls beanstalkd PORT COUNT BATCH            put, reserve, delete; each batch in one
+ * write bench-calls asupersyncd SOCKET COUNT BATCH REGION  submit in a batch; take, and say with it
+ * what has ended, in one worker.next
  *
- * One client, one job of 8 bytes at a time in each place of the batch; it is
- * producer and worker at once, so that only the server differs. Prints one JSON
- * object.
+ * One client, which is producer and worker at once, and jobs of 8 bytes, so that
+ * only the server differs. Prints one JSON object.
  */
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
+#include <msgpack.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -148,6 +152,235 @@ beanstalkd(unsigned port, unsigned count, unsigned batch)
     close(lines.fd);
 }
 
+/* ---- asupersyncd: asupersync-protocol(7), by hand ------------------------------------ */
+
+struct peer {
+    int fd;
+    uint64_t request;
+    unsigned char secret[16];
+    msgpack_sbuffer out;
+    msgpack_packer pack;
+    char *in;
+    size_t in_capacity;
+    msgpack_unpacked reply;
+};
+
+static void
+peer_read(struct peer *p, void *data, size_t size)
+{
+    for (char *at = data; size > 0;) {
+        ssize_t n = read(p->fd, at, size);
+
+        if (n <= 0)
+            fail("read");
+        at += n;
+        size -= (size_t)n;
+    }
+}
+
+static void
+pack_text(struct peer *p, const char *text)
+{
+    size_t size = strlen(text);
+
+    msgpack_pack_str(&p->pack, size);
+    msgpack_pack_str_body(&p->pack, text, size);
+}
+
+static void
+peer_begin(struct peer *p, const char *op)
+{
+    static const unsigned char none[16];
+
+    msgpack_sbuffer_clear(&p->out);
+    msgpack_pack_array(&p->pack, 6);
+    msgpack_pack_uint64(&p->pack, 1);
+    msgpack_pack_uint64(&p->pack, ++p->request);
+    if (memcmp(p->secret, none, sizeof none) == 0) {
+        msgpack_pack_nil(&p->pack);
+    } else {
+        msgpack_pack_bin(&p->pack, sizeof p->secret);
+        msgpack_pack_bin_body(&p->pack, p->secret, sizeof p->secret);
+    }
+    msgpack_pack_nil(&p->pack);
+    pack_text(p, op);
+}
+
+static const msgpack_object *
+member(const msgpack_object *map, const char *key)
+{
+    for (uint32_t i = 0; map->type == MSGPACK_OBJECT_MAP && i < map->via.map.size; i++) {
+        const msgpack_object_kv *kv = &map->via.map.ptr[i];
+
+        if (kv->key.via.str.size == strlen(key) &&
+            memcmp(kv->key.via.str.ptr, key, strlen(key)) == 0)
+            return &kv->val;
+    }
+    fprintf(stderr, "bench-calls: the answer has no %s\n", key);
+    exit(1);
+}
+
+/* Send what was packed, and wait for the body of the answer. */
+static const msgpack_object *
+peer_ask(struct peer *p)
+{
+    unsigned char head[13] = {1};
+    uint64_t size = htobe64(p->out.size + 4);
+    uint32_t number = htobe32(0x80000000U | (uint32_t)p->request);
+    size_t offset = 0;
+
+    memcpy(head + 1, &size, 8);
+    memcpy(head + 9, &number, 4);
+    if (send(p->fd, head, sizeof head, MSG_MORE) != (ssize_t)sizeof head)
+        fail("send");
+    while (offset < p->out.size) {
+        ssize_t n = send(p->fd, p->out.data + offset, p->out.size - offset, 0);
+
+        if (n <= 0)
+            fail("send");
+        offset += (size_t)n;
+    }
+    peer_read(p, head, sizeof head);
+    memcpy(&size, head + 1, 8);
+    size = be64toh(size) - 4;
+    if (size > p->in_capacity) {
+        p->in_capacity = size * 2;
+        p->in = realloc(p->in, p->in_capacity);
+        if (p->in == NULL)
+            fail("memory");
+    }
+    peer_read(p, p->in, size);
+    msgpack_unpacked_destroy(&p->reply);
+    msgpack_unpacked_init(&p->reply);
+    if (msgpack_unpack_next(&p->reply, p->in, size, NULL) != MSGPACK_UNPACK_SUCCESS)
+        fail("unpack");
+    if (p->reply.data.via.array.ptr[2].via.i64 != 0) {
+        msgpack_object_print(stderr, p->reply.data);
+        fputc('\n', stderr);
+        exit(1);
+    }
+    return &p->reply.data.via.array.ptr[3];
+}
+
+static void
+peer_open(struct peer *p, const char *path)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    unsigned char hello[8] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
+    const msgpack_object *secret;
+
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
+    p->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (p->fd < 0 || connect(p->fd, (struct sockaddr *)&to, sizeof to) != 0)
+        fail(path);
+    if (write(p->fd, hello, sizeof hello) != (ssize_t)sizeof hello)
+        fail("write");
+    peer_read(p, hello, sizeof hello);
+    msgpack_sbuffer_init(&p->out);
+    msgpack_packer_init(&p->pack, &p->out, msgpack_sbuffer_write);
+    msgpack_unpacked_init(&p->reply);
+    peer_begin(p, "session.hello");
+    msgpack_pack_map(&p->pack, 0);
+    secret = member(peer_ask(p), "secret");
+    memcpy(p->secret, secret->via.bin.ptr, sizeof p->secret);
+}
+
+static void
+offer(struct peer *p, const char *region, unsigned batch)
+{
+    peer_begin(p, "worker.offer");
+    msgpack_pack_map(&p->pack, 3);
+    pack_text(p, "names");
+    msgpack_pack_array(&p->pack, 1);
+    pack_text(p, "work");
+    pack_text(p, "region");
+    pack_text(p, region);
+    pack_text(p, "concurrency");
+    msgpack_pack_unsigned_int(&p->pack, batch);
+    (void)peer_ask(p);
+}
+
+static void
+submit(struct peer *p, const char *region, unsigned batch)
+{
+    peer_begin(p, "batch");
+    msgpack_pack_map(&p->pack, 1);
+    pack_text(p, "ops");
+    msgpack_pack_array(&p->pack, batch);
+    for (unsigned i = 0; i < batch; i++) {
+        msgpack_pack_array(&p->pack, 3);
+        msgpack_pack_nil(&p->pack);
+        pack_text(p, "task.submit");
+        msgpack_pack_map(&p->pack, 3);
+        pack_text(p, "region");
+        pack_text(p, region);
+        pack_text(p, "call");
+        pack_text(p, "work");
+        pack_text(p, "input");
+        msgpack_pack_bin(&p->pack, 8);
+        msgpack_pack_bin_body(&p->pack, "12345678", 8);
+    }
+    (void)peer_ask(p);
+}
+
+/* Ids of the calls that are at hand, as text. */
+struct hand {
+    unsigned count;
+    char ids[BATCH_MAX][24];
+};
+
+/* What is at hand has ended; take as many again, or none when `most` is 0. */
+static void
+next(struct peer *p, struct hand *hand, unsigned most)
+{
+    const msgpack_object *calls;
+
+    peer_begin(p, "worker.next");
+    msgpack_pack_map(&p->pack, 3);
+    pack_text(p, "most");
+    msgpack_pack_unsigned_int(&p->pack, most > 0 ? most : 1);
+    pack_text(p, "timeout_ns");
+    msgpack_pack_uint64(&p->pack, most > 0 ? UINT64_C(10000000000) : 0);
+    pack_text(p, "completed");
+    msgpack_pack_array(&p->pack, hand->count);
+    for (unsigned i = 0; i < hand->count; i++) {
+        msgpack_pack_map(&p->pack, 2);
+        pack_text(p, "task");
+        pack_text(p, hand->ids[i]);
+        pack_text(p, "outcome");
+        pack_text(p, "ok");
+    }
+    calls = member(peer_ask(p), "calls");
+    hand->count = calls->via.array.size;
+    for (unsigned i = 0; i < hand->count; i++) {
+        const msgpack_object *id = member(&calls->via.array.ptr[i], "task");
+
+        snprintf(hand->ids[i], sizeof hand->ids[i], "%.*s", (int)id->via.str.size, id->via.str.ptr);
+    }
+}
+
+static void
+asupersyncd(const char *path, unsigned count, unsigned batch, const char *region)
+{
+    static struct peer peer;
+    static struct hand hand;
+    unsigned done = 0;
+    double from;
+
+    peer_open(&peer, path);
+    offer(&peer, region, batch);
+    submit(&peer, region, batch);
+    next(&peer, &hand, batch);
+    from = seconds();
+    while (done < count) {
+        submit(&peer, region, batch);
+        done += hand.count;
+        next(&peer, &hand, batch);
+    }
+    printf("{\"seconds\": %.6f, \"count\": %u}\n", seconds() - from, done);
+    close(peer.fd);
+}
+
 /* ---- Which ------------------------------------------------------------------------- */
 
 int
@@ -161,6 +394,14 @@ main(int argc, char **argv)
         beanstalkd((unsigned)strtoul(argv[2], NULL, 10), count, batch);
         return 0;
     }
-    fprintf(stderr, "usage: bench-calls beanstalkd PORT COUNT BATCH (of at most %d)\n", BATCH_MAX);
+    if (argc == 6 && count > 0 && batch > 0 && batch <= BATCH_MAX &&
+        strcmp(argv[1], "asupersyncd") == 0) {
+        asupersyncd(argv[2], count, batch, argv[5]);
+        return 0;
+    }
+    fprintf(stderr,
+            "usage: bench-calls beanstalkd PORT COUNT BATCH (of at most %d)\n"
+            "       bench-calls asupersyncd SOCKET COUNT BATCH REGION\n",
+            BATCH_MAX);
     return 64;
 }
