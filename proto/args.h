@@ -302,6 +302,22 @@ struct args_saga_wait {
     uint64_t saga;
     uint64_t timeout_ns; /* ASUP_NEVER: for ever; 0: poll */
 };
+struct args_cx_derive {
+    struct proto_target region;
+    struct proto_texts rights;
+    uint64_t priority;   /* 0: no ceiling */
+    uint64_t timeout_ns; /* ASUP_NEVER: none */
+    uint64_t cost;       /* UINT64_MAX: no ceiling */
+    uint64_t polls;      /* UINT32_MAX: no ceiling */
+};
+struct args_cx_revoke {
+    uint64_t cx;
+};
+struct args_cx_list {
+    struct proto_target region;
+    uint64_t after; /* id of a capability; 0: from the first */
+    uint64_t limit;
+};
 struct args_events_watch {
     uint64_t since; /* sequence number; 0: oldest kept; PROTO_UNSET: from now */
     struct proto_target region;
@@ -453,6 +469,9 @@ union proto_args {
     struct args_saga_list saga_list;
     struct args_saga_resolve saga_resolve;
     struct args_saga_wait saga_wait;
+    struct args_cx_derive cx_derive;
+    struct args_cx_revoke cx_revoke;
+    struct args_cx_list cx_list;
     struct args_events_watch events_watch;
     struct args_why why;
     struct args_channel_open channel_open;

@@ -74,6 +74,9 @@
     X(WORKER_WITHDRAW, "worker.withdraw")                                                          \
     X(WORKER_DRAIN, "worker.drain")                                                                \
     X(WORKER_LIST, "worker.list")                                                                  \
+    X(CX_DERIVE, "cx.derive")                                                                      \
+    X(CX_REVOKE, "cx.revoke")                                                                      \
+    X(CX_LIST, "cx.list")                                                                          \
     X(EVENTS_WATCH, "events.watch")                                                                \
     X(WHY, "why")                                                                                  \
     X(DAEMON_STATUS, "daemon.status")                                                              \

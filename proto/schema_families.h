@@ -11,4 +11,8 @@ extern const struct proto_record proto_saga_begin_record, proto_saga_step_record
     proto_saga_abort_record, proto_saga_list_record, proto_saga_resolve_record,
     proto_saga_wait_record;
 
+/* schema_cx.c */
+extern const struct proto_record proto_cx_derive_record, proto_cx_revoke_record,
+    proto_cx_list_record;
+
 #endif

@@ -111,6 +111,7 @@ static const struct proto_reply_field given_fields[] = {
     {"attempt", "uint", "1, and one more each time it is begun again."},
     {"started", "bool", "It has begun; otherwise it is taken, and begins with started."},
     {"key", "text?", "The idempotency key it was submitted under."},
+    {"cx", "bytes", "The call's own capability: for its region and what is in it."},
     {"budget", "L", "What is left of its budget."},
     END,
 };
@@ -157,6 +158,22 @@ static const struct proto_reply_field event_fields[] = {
     {"text", "text?", "A text, by event."},
     {"reason", "R?", "Why, by event."},
     {"outcome", "O?", "How it ended, by event."},
+    END,
+};
+static const struct proto_reply_field capability_fields[] = {
+    {"id", "id", "The capability."},
+    {"region", "id", "The region that it is for, with those in it."},
+    {"path", "text", "That region's path."},
+    {"parent", "id|nil", "The capability that it hangs under."},
+    {"holder", "id|nil", "The task or session that derived it."},
+    {"owner", "uint", "User id of who derived it."},
+    {"rights", "list of text", "What it lets do."},
+    {"priority", "uint|nil", "Ceiling of priority."},
+    {"left_ns", "uint|nil", "Time that it is still good for."},
+    {"cost", "uint|nil", "Ceiling of cost."},
+    {"polls", "uint|nil", "Ceiling of checkpoints."},
+    {"age_ns", "uint", "Since it was derived."},
+    {"revoked", "bool", "It was revoked, and is good for giving back only."},
     END,
 };
 static const struct proto_reply_field saga_fields[] = {
@@ -240,6 +257,7 @@ const struct proto_shape proto_shapes[] = {
     {"C", "A channel.", proto_channel_shape},
     {"M", "A message.", proto_message_shape},
     {"G", "A saga.", saga_fields},
+    {"X", "A derived capability.", capability_fields},
     {"H", "A step of a saga.", step_fields},
     {"CA", "A call as its worker gets it.", given_fields},
     {"CT", "A cancel as a worker is told.", told_fields},
@@ -335,6 +353,16 @@ static const struct proto_reply_field finalizer_defer[] = {
     {"task", "id", "The finalizer."},
     {"region", "id", "The region that owns it."},
     {"advice", "text?", "What was noticed, such as a limit that cannot be kept."},
+    END,
+};
+static const struct proto_reply_field cx_derive[] = {
+    {"cx", "id", "The new capability: names it in cx.revoke, in listings and in events."},
+    {"token", "bytes", "16 bytes that show it; whoever has them may use it. Told once."},
+    END,
+};
+static const struct proto_reply_field cx_list[] = {
+    {"capabilities", "list of X", "In order of their ids."},
+    {"more", "bool", "There are more."},
     END,
 };
 static const struct proto_reply_field saga_begin[] = {
@@ -504,6 +532,9 @@ const struct proto_reply_field *const proto_replies[PROTO_OP_COUNT] = {
     [PROTO_CHANNEL_DEAD] = channel_dead_reply,
     [PROTO_CHANNEL_RETRY] = channel_send_reply,
     [PROTO_CHANNEL_DISCARD] = nothing,
+    [PROTO_CX_DERIVE] = cx_derive,
+    [PROTO_CX_REVOKE] = nothing,
+    [PROTO_CX_LIST] = cx_list,
     [PROTO_SAGA_BEGIN] = saga_begin,
     [PROTO_SAGA_STEP] = saga_step,
     [PROTO_SAGA_COMPLETE] = saga_state,

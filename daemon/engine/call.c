@@ -96,12 +96,6 @@ call_ask(struct call *c, struct input *in, struct answer *a)
         c->after = a->after;
 }
 
-bool
-call_sees(const struct call *c, uint32_t uid)
-{
-    return c->privileged || c->caller.uid == uid;
-}
-
 /* "/web/api" as this caller sees it: 0 when there is no such region. */
 static uint64_t
 walk_path(const struct call *c, const struct proto_text *path)
@@ -138,10 +132,16 @@ call_region(struct call *c, const struct proto_target *target, const char *field
                 c, -ASUP_ENOTFOUND, field, "asupersyncctl tree shows the regions there are",
                 "there is no live region \"%.*s\"", (int)target->path.size, target->path.data);
     } else if (!id) {
-        id = ASUP_ROOT_ID;
+        id = call_region_default(c);
     }
-    if (kernel_region(c->engine->kernel, id, out) && (id == ASUP_ROOT_ID || call_sees(c, out->uid)))
-        return 0;
+    if (kernel_region(c->engine->kernel, id, out)) {
+        /* "/" is everybody's, but for who shows that it is not. */
+        if ((id == ASUP_ROOT_ID && !call_shows_cx(c)) || call_sees(c, id, out->uid))
+            return 0;
+        int rc = call_hidden(c, id, out->uid, field);
+        if (rc != 0)
+            return rc;
+    }
     return call_fail(c, -ASUP_ENOTFOUND, field, "asupersyncctl tree --all shows what is known",
                      "there is no region r%" PRIu64 " of yours, or it was forgotten", id);
 }
@@ -149,8 +149,14 @@ call_region(struct call *c, const struct proto_target *target, const char *field
 int
 call_task(struct call *c, uint64_t id, struct task_view *out)
 {
-    if (kernel_task(c->engine->kernel, id, out) && call_sees(c, out->uid))
-        return 0;
+    if (kernel_task(c->engine->kernel, id, out)) {
+        /* A program that runs as another user may look at its own task. */
+        if (call_sees(c, out->region, out->uid) || c->caller.task == id)
+            return 0;
+        int rc = call_hidden(c, out->region, out->uid, "task");
+        if (rc != 0)
+            return rc;
+    }
     return call_fail(c, -ASUP_ENOTFOUND, "task", "asupersyncctl ps --all shows what is known",
                      "there is no task t%" PRIu64 " of yours, or it was forgotten", id);
 }

@@ -7,9 +7,10 @@
  * c->w; or a negative code with c->error filled in and nothing written; or
  * CALL_PARKED when waits.c now holds the exchange.
  *
- * Access: until capabilities are built, a caller may touch what has its own
- * uid; root and the daemon's owner may touch everything (R-CAP-2). To anyone
- * else a thing does not exist: "denied" would tell that it does.
+ * Access: who shows a capability may touch what that is for; who shows none,
+ * what is in its own regions, and root and the daemon's owner everything
+ * (R-CAP-1, R-CAP-2; authority.c). To anyone else a thing does not exist:
+ * "denied" would tell that it does.
  */
 #ifndef ASUPERSYNC_DAEMON_ENGINE_CALL_H
 #define ASUPERSYNC_DAEMON_ENGINE_CALL_H
@@ -61,6 +62,7 @@ op_function op_obligation_transfer, op_obligation_list;
 op_function op_lease_acquire, op_lease_renew, op_lease_release, op_lease_stat, op_lease_list;
 op_function op_task_complete, op_worker_offer, op_worker_next, op_worker_withdraw;
 op_function op_worker_drain, op_worker_list;
+op_function op_cx_derive, op_cx_revoke, op_cx_list;
 op_function op_events_watch, op_why;
 op_function op_daemon_status, op_daemon_reload, op_daemon_upgrade, op_daemon_drain,
     op_daemon_shutdown;
@@ -70,9 +72,25 @@ op_function op_batch;
 void dispatch_request(void *engine, struct exchange *x, const void *data, size_t size);
 void dispatch_gone(void *engine, struct connection *c);
 
+/* ---- authority.c: capabilities ------------------------------------------------------- */
+
 /* The capability that a request shows, if it does: from now on the caller has that one's rights
- * and no others (authority.c). 0 or a code. */
+ * and no others. 0 or a code: it is not genuine, or another user's. */
 int call_show_cx(struct call *c, bool has_cx, const uint8_t cx[16]);
+bool call_shows_cx(const struct call *c);
+/* Whether what is shown is still good, and good for this operation. 0 or a code. */
+int call_may_begin(struct call *c);
+/* Rights by their names. 0 or a code. */
+int call_rights(struct call *c, const struct proto_texts *names, const char *field, uint32_t *out);
+/* Whether the caller may know of a thing of that region (0: of none) and user. */
+bool call_sees(const struct call *c, uint64_t region, uint32_t uid);
+/* For what it does not see: a code if it may be told so, because only its capability is in the
+ * way; else 0, and it does not exist. */
+int call_hidden(struct call *c, uint64_t region, uint32_t uid, const char *field);
+/* Where something is when the request does not say: the capability's region, else "/". */
+uint64_t call_region_default(const struct call *c);
+
+/* ---- call.c ------------------------------------------------------------------------------ */
 
 /* Fill in c->error; returns the code. `hint` may be NULL. */
 int call_fail(struct call *c, int code, const char *field, const char *hint, const char *format,
@@ -85,7 +103,6 @@ int call_no_journal(struct call *c);
  * remembers what the answer waits for. */
 void call_ask(struct call *c, struct input *in, struct answer *a);
 
-bool call_sees(const struct call *c, uint32_t uid);
 /* Resolve an id or path to a region the caller may see. 0 or a code. */
 int call_region(struct call *c, const struct proto_target *target, const char *field,
                 struct region_view *out);

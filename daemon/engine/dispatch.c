@@ -71,6 +71,9 @@ op_function *const op_functions[PROTO_OP_COUNT] = {
     [PROTO_WORKER_WITHDRAW] = op_worker_withdraw,
     [PROTO_WORKER_DRAIN] = op_worker_drain,
     [PROTO_WORKER_LIST] = op_worker_list,
+    [PROTO_CX_DERIVE] = op_cx_derive,
+    [PROTO_CX_REVOKE] = op_cx_revoke,
+    [PROTO_CX_LIST] = op_cx_list,
     [PROTO_EVENTS_WATCH] = op_events_watch,
     [PROTO_WHY] = op_why,
     [PROTO_DAEMON_STATUS] = op_daemon_status,
@@ -124,10 +127,7 @@ check_call(struct call *c, const struct proto_request *r)
         !ids_extend(&e->ids, kernel_id_last(e->kernel)))
         return call_fail(c, -ASUP_EUNAVAILABLE, NULL, "see the daemon's log",
                          "the state directory cannot be written, so no new ids can be given");
-    if ((c->op->flags & PROTO_OPERATOR) && !c->privileged)
-        return call_fail(c, -ASUP_EDENIED, NULL, NULL, "%s is for root and the daemon's owner only",
-                         c->op->name);
-    return 0;
+    return call_may_begin(c);
 }
 
 /* What must be on disk before the answer may be seen: what the kernel said, or

@@ -75,6 +75,10 @@ hooks_event(struct engine *e, const struct event *ev)
                        ev->subject, ev->value, (int)ev->text.size, (const char *)ev->text.data,
                        ev->subject);
         return;
+    case EV_CAPABILITY_REVOKED:
+    case EV_CAPABILITY_DEAD:
+        waits_capability_gone(e);
+        return;
     case EV_TASK_WATCHDOG_MISSED:
         report_trouble("watchdog", ev->region, ev->task,
                        "t%" PRIu64 " did not feed its watchdog in time", ev->task);

@@ -98,10 +98,7 @@ check_item(struct call *c, const struct proto_call *op, bool atomic)
     if ((op->op->flags & PROTO_SESSION) && !c->session)
         return call_fail(c, -ASUP_EINVALID, "session", "send the secret that session.hello gave",
                          "%s needs a session", op->op->name);
-    if ((op->op->flags & PROTO_OPERATOR) && !c->privileged)
-        return call_fail(c, -ASUP_EDENIED, NULL, NULL, "%s is for root and the daemon's owner only",
-                         op->op->name);
-    return 0;
+    return call_may_begin(c);
 }
 
 /* ---- Atomic --------------------------------------------------------------------------- */

@@ -45,7 +45,7 @@ call_channel(struct call *c, const struct proto_target *target, const char *fiel
         id = kernel_channel_find(k, view.id,
                                  (struct bytes){slash + 1, path.size - region.path.size});
     }
-    if (kernel_channel(k, id, out) && call_sees(c, out->uid))
+    if (kernel_channel(k, id, out) && call_sees(c, out->region, out->uid))
         return 0;
     return no_channel(c, target, field);
 }
@@ -53,7 +53,7 @@ call_channel(struct call *c, const struct proto_target *target, const char *fiel
 static int
 call_message(struct call *c, uint64_t id, struct message_view *out)
 {
-    if (kernel_message(c->engine->kernel, id, out) && call_sees(c, out->uid))
+    if (kernel_message(c->engine->kernel, id, out) && call_sees(c, out->region, out->uid))
         return 0;
     return call_fail(c, -ASUP_ENOTFOUND, "message", NULL,
                      "there is no message m%" PRIu64 " of yours, or it was consumed", id);
@@ -325,7 +325,7 @@ write_channels(struct call *c, uint64_t region)
     struct channel_view view;
 
     for (uint64_t id = 0; (id = kernel_channel_next(k, region, id)) != 0;) {
-        if (kernel_channel(k, id, &view) && call_sees(c, view.uid))
+        if (kernel_channel(k, id, &view) && call_sees(c, view.region, view.uid))
             body_channel(c->w, c->engine, &view);
     }
 }
@@ -349,7 +349,7 @@ op_channel_list(struct call *c)
     /* Down, along, and up, without recursion. */
     uint64_t at = a->recursive ? region.child_first : 0;
     while (at && kernel_region(k, at, &region)) {
-        if (call_sees(c, region.uid))
+        if (call_sees(c, region.id, region.uid))
             write_channels(c, at);
         at = region.child_first;
         while (!at && region.id != top) {
@@ -574,7 +574,7 @@ op_channel_dead(struct call *c)
     pw_list(c->w);
     for (uint64_t id = kernel_dead_next(k, a->after); id && kernel_message(k, id, &m);
          id = m.next) {
-        if (!call_sees(c, m.uid) || (of_channel && m.channel != channel.id) ||
+        if (!call_sees(c, m.region, m.uid) || (of_channel && m.channel != channel.id) ||
             !is_below(k, m.region, region.id))
             continue;
         if (count++ == a->limit) {

@@ -134,7 +134,7 @@ write_attention(struct call *c, const struct kernel_counts *counts)
     pw_list(c->w);
     for (uint64_t id = counts->sagas_attention ? kernel_saga_attention_next(k, 0) : 0;
          id && most > 0; id = kernel_saga_attention_next(k, id)) {
-        if (!kernel_saga(k, id, &saga) || !call_sees(c, saga.uid))
+        if (!kernel_saga(k, id, &saga) || !call_sees(c, saga.region, saga.uid))
             continue;
         pw_id(c->w, ASUP_SORT_SAGA, id);
         most--;

@@ -91,13 +91,13 @@ op_events_watch(struct call *c)
         .since = a->since,
         .limit = a->limit,
         .uid = c->caller.uid,
-        .privileged = c->privileged,
+        .privileged = c->privileged || call_shows_cx(c), /* of its region, all */
     };
     struct region_view region;
     struct parked *parked;
     int rc;
 
-    if (a->region.ref.id || a->region.path.data) {
+    if (a->region.ref.id || a->region.path.data || call_shows_cx(c)) {
         if ((rc = call_region(c, &a->region, "region", &region)) != 0)
             return rc;
         watch.region = region.id;

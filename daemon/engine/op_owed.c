@@ -67,7 +67,7 @@ resolve(struct call *c, struct input *in)
     struct obligation_view o;
     struct answer answer;
 
-    if (kernel_obligation(c->engine->kernel, in->subject, &o) && !call_sees(c, o.uid))
+    if (kernel_obligation(c->engine->kernel, in->subject, &o) && !call_sees(c, o.region, o.uid))
         return call_fail(c, -ASUP_ENOTFOUND, "obligation", NULL,
                          "there is no obligation o%" PRIu64 " of yours", in->subject);
     call_ask(c, in, &answer);
@@ -146,7 +146,7 @@ wanted(const struct listing *l, uint64_t id)
 {
     struct obligation_view o;
 
-    return kernel_obligation(l->c->engine->kernel, id, &o) && call_sees(l->c, o.uid) &&
+    return kernel_obligation(l->c->engine->kernel, id, &o) && call_sees(l->c, o.region, o.uid) &&
            (l->kind == ASUP_OBLIGATION_KIND_COUNT || o.kind == l->kind);
 }
 
@@ -324,7 +324,7 @@ op_lease_stat(struct call *c)
     if ((rc = call_region(c, &a->region, "region", &region)) != 0)
         return rc;
     if (!kernel_lease(c->engine->kernel, region.id, bytes_of(&a->name), &lease) ||
-        !call_sees(c, lease.uid))
+        !call_sees(c, lease.region, lease.uid))
         return call_fail(c, -ASUP_ENOTFOUND, "name", "asupersyncctl leases tells what is held",
                          "nobody holds \"%.*s\" in r%" PRIu64, (int)a->name.size, a->name.data,
                          region.id);
@@ -340,7 +340,7 @@ visit_leases(void *what, uint64_t region)
     uint64_t cursor = 0;
 
     while ((cursor = kernel_lease_next(c->engine->kernel, region, cursor, &lease)) != 0) {
-        if (call_sees(c, lease.uid))
+        if (call_sees(c, lease.region, lease.uid))
             body_lease(c->w, c->engine, &lease);
     }
 }

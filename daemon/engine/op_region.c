@@ -240,10 +240,10 @@ retained_collect(struct call *c, struct retained *r)
         struct region_view region;
         struct task_view task;
         if (ref.sort == ASUP_SORT_REGION && kernel_region(k, ref.id, &region) &&
-            call_sees(c, region.uid))
+            call_sees(c, ref.id, region.uid))
             good = retained_add(c, &r->children, region.parent, ref.id);
         else if (ref.sort == ASUP_SORT_TASK && kernel_task(k, ref.id, &task) &&
-                 call_sees(c, task.uid))
+                 call_sees(c, task.region, task.uid))
             good = retained_add(c, &r->tasks, task.region, ref.id);
     }
     return good;
@@ -259,11 +259,11 @@ write_tasks(struct call *c, const struct region_view *region, const struct retai
     pw_list(c->w);
     for (uint64_t id = region->task_first; id && kernel_task(e->kernel, id, &task);
          id = task.next) {
-        if (call_sees(c, task.uid))
+        if (call_sees(c, task.region, task.uid))
             body_task(c->w, e, &task);
     }
     for (struct asup_ref at = {0}; running_cleanup(e->kernel, region, &at, &task);) {
-        if (call_sees(c, task.uid))
+        if (call_sees(c, task.region, task.uid))
             body_task(c->w, e, &task);
     }
     const struct retained_item *last = idmap_get(&retained->tasks, region->id);
@@ -305,7 +305,7 @@ next_child(struct call *c, struct level *level, struct region_view *out)
 
     while (level->live_next && kernel_region(k, level->live_next, out)) {
         level->live_next = out->sibling_next;
-        if (call_sees(c, out->uid))
+        if (call_sees(c, out->id, out->uid))
             return true;
     }
     while ((level->ended_at = retained_step(level->ended_last, level->ended_at)) != NULL) {

@@ -126,7 +126,7 @@ body_saga(struct proto_writer *w, struct engine *e, const struct saga_view *s, b
 int
 call_saga(struct call *c, uint64_t id, struct saga_view *out)
 {
-    if (kernel_saga(c->engine->kernel, id, out) && call_sees(c, out->uid))
+    if (kernel_saga(c->engine->kernel, id, out) && call_sees(c, out->region, out->uid))
         return 0;
     return call_fail(c, -ASUP_ENOTFOUND, "saga",
                      "asupersyncctl saga list --all shows what is known",
@@ -383,7 +383,7 @@ page_add_region(struct call *c, struct page *page, uint64_t region, uint64_t aft
 
     for (uint64_t id = kernel_saga_next(c->engine->kernel, region, after); id;
          id = kernel_saga_next(c->engine->kernel, region, id)) {
-        if (kernel_saga(c->engine->kernel, id, &saga) && call_sees(c, saga.uid))
+        if (kernel_saga(c->engine->kernel, id, &saga) && call_sees(c, saga.region, saga.uid))
             page_add(page, id);
     }
 }
@@ -429,7 +429,7 @@ page_add_ended(struct call *c, struct page *page, uint64_t region, uint64_t afte
     struct saga_view saga;
 
     for (uint64_t id = kernel_saga_ended_next(k, 0); id; id = kernel_saga_ended_next(k, id)) {
-        if (id > after && kernel_saga(k, id, &saga) && call_sees(c, saga.uid) &&
+        if (id > after && kernel_saga(k, id, &saga) && call_sees(c, saga.region, saga.uid) &&
             is_below(k, saga.region, region))
             page_add(page, id);
     }

@@ -286,11 +286,11 @@ page_add_live(struct call *c, struct page *page, const struct region_view *regio
 
     for (uint64_t id = region->task_first; id && kernel_task(c->engine->kernel, id, &task);
          id = task.next) {
-        if (id > after && call_sees(c, task.uid))
+        if (id > after && call_sees(c, task.region, task.uid))
             page_add(page, id);
     }
     for (struct asup_ref at = {0}; running_cleanup(c->engine->kernel, region, &at, &task);) {
-        if (task.id > after && call_sees(c, task.uid))
+        if (task.id > after && call_sees(c, task.region, task.uid))
             page_add(page, task.id);
     }
 }
@@ -337,7 +337,7 @@ page_add_ended(struct call *c, struct page *page, uint64_t region, bool recursiv
 
     while ((cursor = kernel_retained_next(k, cursor, &ref)) != 0) {
         if (ref.sort != ASUP_SORT_TASK || ref.id <= after || !kernel_task(k, ref.id, &task) ||
-            !call_sees(c, task.uid))
+            !call_sees(c, task.region, task.uid))
             continue;
         if (task.region == region || (recursive && is_below(k, task.region, region)))
             page_add(page, ref.id);

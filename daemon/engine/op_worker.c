@@ -21,6 +21,7 @@
 static void
 body_given(struct proto_writer *w, struct engine *e, uint64_t id, asup_time now)
 {
+    uint8_t token[CX_TOKEN_SIZE];
     struct task_view task;
     struct call_view call;
 
@@ -43,6 +44,9 @@ body_given(struct proto_writer *w, struct engine *e, uint64_t id, asup_time now)
         pw_key(w, "key");
         pw_text(w, call.key.data, call.key.size);
     }
+    cx_token(&e->cx_key, CX_TASK, id, token);
+    pw_key(w, "cx");
+    pw_bytes(w, token, sizeof token);
     pw_key(w, "budget");
     body_budget(w, &task.effective, task.polls_spent, task.cost_spent, now);
     pw_end(w);
@@ -353,7 +357,8 @@ op_worker_list(struct call *c)
     pw_key(c->w, "workers");
     pw_list(c->w);
     for (uint64_t id = kernel_worker_next(k, 0); id; id = kernel_worker_next(k, id)) {
-        if (kernel_worker(k, id, &view) && call_sees(c, view.uid) && worker_does(&view, &a->name))
+        if (kernel_worker(k, id, &view) && call_sees(c, view.region, view.uid) &&
+            worker_does(&view, &a->name))
             body_worker(c->w, c->engine, &view);
     }
     pw_end(c->w);

@@ -199,6 +199,7 @@ struct parked {
     uint64_t request_id;
     uint32_t uid;
     bool privileged;
+    struct caller caller;       /* EVENTS, LOGS: what it shows must stay good */
     bool may_wait;              /* LOGS: false once the answer must be given */
     uint64_t subject;           /* task, region, saga, or region to watch (0: all) */
     uint64_t since;             /* EVENTS: next sequence number; LOGS: offset */

@@ -86,7 +86,8 @@ waits_park(struct call *c, enum parked_kind kind, uint64_t subject, uint64_t tim
     p->exchange = c->exchange;
     p->request_id = c->request_id;
     p->uid = c->caller.uid;
-    p->privileged = c->privileged;
+    p->privileged = c->privileged || call_shows_cx(c);
+    p->caller = c->caller;
     p->subject = subject;
     list_init(&p->link);
     ev_timer_init(&p->timer, on_timeout, 0.0, 0.0);
@@ -235,6 +236,27 @@ waits_deliver(struct engine *e)
         p->since = watch.since;
         if (any)
             waits_send(p, 0); /* nothing but what is on disk */
+    }
+}
+
+/* R-CAP-4: what is held here is answered as the kernel answers what it holds. */
+void
+waits_capability_gone(struct engine *e)
+{
+    struct list *lists[] = {&e->watchers, &e->followers};
+    struct list *next;
+
+    for (size_t i = 0; i < 2; i++) {
+        for (struct list *l = lists[i]->next; l != lists[i]; l = next) {
+            struct parked *p = list_entry(l, struct parked, link);
+            const char *detail = NULL;
+            next = l->next;
+            if (p->caller.cx == 0 && p->caller.task == 0)
+                continue;
+            int code = kernel_may(e->kernel, &p->caller, 0, p->uid, 0, &detail);
+            if (code != 0)
+                waits_fail(p, code, detail ? detail : asup_error_text(code), e->durable_seq);
+        }
     }
 }
 

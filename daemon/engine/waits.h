@@ -29,6 +29,8 @@ void waits_send(struct parked *p, uint64_t after);
 /* Events were added: tell watchers before the loop sleeps. */
 void waits_events_came(struct engine *e);
 void waits_deliver(struct engine *e);
+/* A capability was revoked, or died: who waits with it is told. */
+void waits_capability_gone(struct engine *e);
 /* The log of a task may have more, or have ended. */
 void waits_log_changed(struct engine *e, uint64_t task);
 
