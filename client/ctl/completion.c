@@ -29,6 +29,8 @@ words_of(int verb)
     switch (verb) {
     case VERB_SAGA:
         return SAGA_WORDS;
+    case VERB_CX:
+        return "derive revoke list";
     case VERB_CHANNEL:
         return "open seal stat";
     case VERB_DEAD:

@@ -111,6 +111,7 @@ int verb_call(struct ctl *ctl);
 int verb_workers(struct ctl *ctl);
 int verb_worker(struct ctl *ctl);
 int verb_saga(struct ctl *ctl);
+int verb_cx(struct ctl *ctl);
 int verb_tree(struct ctl *ctl);
 int verb_ps(struct ctl *ctl);
 int verb_show(struct ctl *ctl);

@@ -207,6 +207,7 @@ static int (*const verb_functions[VERB_COUNT])(struct ctl *) = {
     [VERB_WORKERS] = verb_workers,
     [VERB_WORKER] = verb_worker,
     [VERB_SAGA] = verb_saga,
+    [VERB_CX] = verb_cx,
     [VERB_TREE] = verb_tree,
     [VERB_PS] = verb_ps,
     [VERB_SHOW] = verb_show,

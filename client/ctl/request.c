@@ -24,6 +24,13 @@ request_region(const struct ctl *ctl)
     return region != NULL && region[0] != '\0' ? region : "/";
 }
 
+void
+request_look(const struct ctl *ctl, json_t *args)
+{
+    if (ctl->args.operand_count > 0)
+        json_object_set_new(args, "region", json_string_nocheck(ctl->args.operands[0]));
+}
+
 /* ---- Numbers ------------------------------------------------------------------- */
 
 static void

@@ -17,6 +17,9 @@ enum environment {
 
 /* --in, else $ASUPERSYNC_REGION, else "/". */
 const char *request_region(const struct ctl *ctl);
+/* The region to look at: the operand; else the request leaves it out, which is "/", or in a task
+ * its own. */
+void request_look(const struct ctl *ctl, json_t *args);
 
 int request_budget(struct ctl *ctl, json_t *object);
 int request_duration(struct ctl *ctl, json_t *object, enum option_id id, const char *key);

@@ -63,9 +63,7 @@ verb_channels(struct ctl *ctl)
     json_t *body = NULL;
     int rc = targets_check(ctl, false, true, false);
 
-    json_object_set_new(
-        args, "region",
-        json_string_nocheck(ctl->args.operand_count > 0 ? ctl->args.operands[0] : "/"));
+    request_look(ctl, args);
     json_object_set_new(args, "recursive", json_true());
     if (rc == 0)
         rc = connect_to_look(ctl);

@@ -25,15 +25,12 @@ connect_to_look(struct ctl *ctl)
     return ctl_connect(ctl, &how);
 }
 
-/* The region to look at: the operand, else "/". */
 static json_t *
 region_args(const struct ctl *ctl)
 {
     json_t *args = json_object();
 
-    json_object_set_new(
-        args, "region",
-        json_string_nocheck(ctl->args.operand_count > 0 ? ctl->args.operands[0] : "/"));
+    request_look(ctl, args);
     return args;
 }
 

@@ -31,9 +31,10 @@ connect_plainly(struct ctl *ctl)
 static json_t *
 list_args(const struct ctl *ctl)
 {
-    const char *region = ctl->args.operand_count > 0 ? ctl->args.operands[0] : "/";
+    json_t *args = json_pack("{s:b}", "recursive", 1);
 
-    return json_pack("{s:o, s:b}", "region", json_string_nocheck(region), "recursive", 1);
+    request_look(ctl, args);
+    return args;
 }
 
 static int

@@ -158,6 +158,18 @@ const struct verb_text verb_texts[VERB_COUNT] = {
          "saga step g2 charge --undo './refund 17' --wait -- ./charge 17\n"
          "saga complete g2\n"
          "saga resolve g2 --retry\n"},
+    [VERB_CX] = {"make, revoke and list capabilities",
+                 "A task has a capability for its own region ($ASUPERSYNC_CX), which every verb\n"
+                 "shows by itself. derive makes one that may less, and prints its token: what\n"
+                 "--cx takes, or a program finds as ASUPERSYNC_CX. It may only what its rights\n"
+                 "say, in its region and below, within its ceilings, and dies with the region.\n"
+                 "The token is a secret: give it by an environment, a file or a pipe. revoke\n"
+                 "takes back a capability and all that were derived from it; list shows those\n"
+                 "of a region and below. Rights: spawn, cancel, close, observe, time, random,\n"
+                 "trace, channel, lease, io, saga, serve, delegate, admin.\n",
+                 "cx derive --in /web --rights observe,cancel --timeout 1h\n"
+                 "cx list /web\n"
+                 "cx revoke x5\n"},
     [VERB_TREE] = {"show regions and their tasks as a tree", "", "tree\ntree --all /web\n"},
     [VERB_PS] = {"list tasks", "", "ps\nps --all /web\n"},
     [VERB_SHOW] = {"show everything about tasks or regions", "", "show t12\nshow /web\n"},

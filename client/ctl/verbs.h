@@ -57,6 +57,7 @@ enum operands {
     X(OBLIGATION, "obligation", OPERANDS_WORDS_COMMAND, "reserve|commit|abort|transfer [ID]...")   \
     X(LEASES, "leases", OPERANDS_REGION, "[REGION]")                                               \
     X(LEASE, "lease", OPERANDS_WORDS_COMMAND, "run NAME -- CMD | acquire|renew|release ...")       \
+    X(CX, "cx", OPERANDS_WORDS, "derive|revoke|list [CX...|REGION]")                               \
     X(EVENTS, "events", OPERANDS_NONE, "")                                                         \
     X(STATUS, "status", OPERANDS_NONE, "")                                                         \
     X(DRAIN, "drain", OPERANDS_NONE, "")                                                           \
@@ -128,8 +129,19 @@ enum value_kind {
     X(WAIT_TIMEOUT, "timeout", 0, "DUR", VALUE_ANY, ON(WAIT) | ON(CLOSE) | ON(CANCEL),             \
       "wait no longer than that; exit 75")                                                         \
     X(IN, "in", 0, "REGION", VALUE_REGION,                                                         \
-      ON_BUDGET | ON(WORKER) | ON(SAGA) | ON(OBLIGATION) | ON(LEASE),                              \
+      ON_BUDGET | ON(WORKER) | ON(SAGA) | ON(OBLIGATION) | ON(LEASE) | ON(CX),                     \
       "region it belongs to (default $ASUPERSYNC_REGION, or / for run and open)")                  \
+    X(CX_REGION, "region", 0, "REGION", VALUE_REGION, ON(CX), "the same as --in")                  \
+    X(RIGHTS, "rights", 0, "A,B", VALUE_ANY, ON(CX),                                               \
+      "derive: what it lets do (default observe); all: whatever a task may")                       \
+    X(CX_TIMEOUT, "timeout", 0, "DUR", VALUE_ANY, ON(CX), "derive: how long it is good")           \
+    X(CX_PRIORITY, "priority", 0, "1..255", VALUE_ANY, ON(CX),                                     \
+      "derive: the highest priority of what is made with it")                                      \
+    X(CX_COST, "cost", 0, "N", VALUE_ANY, ON(CX),                                                  \
+      "derive: the most cost that anything made with it may spend")                                \
+    X(CX_POLLS, "polls", 0, "N", VALUE_ANY, ON(CX),                                                \
+      "derive: the most checkpoints that anything made with it may spend")                         \
+    X(ID, "id", 0, NULL, VALUE_NONE, ON(CX), "derive: print the id before the token")              \
     X(NAME, "name", 0, "NAME", VALUE_ANY, ON_REGION, "name of the region, part of its path")       \
     X(CALL_RETRY, "retry", 0, "N", VALUE_ANY, ON(CALL),                                            \
       "attempts in all, when one fails or its worker is lost (default 1)")                         \

@@ -11,6 +11,7 @@
 #ifndef ASUPERSYNC_ASUPERSYNC_H
 #define ASUPERSYNC_ASUPERSYNC_H
 
+#include "asupersync/capability.h"
 #include "asupersync/channel.h"
 #include "asupersync/client.h"
 #include "asupersync/error.h"
