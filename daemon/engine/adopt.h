@@ -7,11 +7,12 @@
  *                          journal? (hello.keeper_instance, hello.boot)
  *     ... the journal is folded ...
  *     adopt_read           the table, whole
- *     adopt_rows           files of output that belong to no task are removed; row by row, in the order in which they changed last:
- *                          of a live task: it is expected, its output is read on,
- *                          its notify socket is bound again at its path, and its
- *                          facts are fed; of a completed task: forgotten; of one
- *                          that nobody knows: killed, forgotten once empty
+ *     adopt_rows           files of output that belong to no task are removed; then row
+ *                          by row, in the order in which they changed last: of a live
+ *                          task: it is expected, its output is read on, its notify
+ *                          socket is bound again at its path, and its facts are fed;
+ *                          of a completed task: forgotten; of one that nobody knows:
+ *                          killed, forgotten once empty
  *     ... IN_RESUMED ...   (core/durable.h)
  *     adopt_regions        regions nobody knows, or that are closed, are swept; a
  *                          shutdown or drain that had begun goes on

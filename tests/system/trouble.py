@@ -578,21 +578,6 @@ class Crashes(unittest.TestCase):
             d.await_file(f"pid{i}")
         return r
 
-    def test_a_killed_engine_is_replaced_and_nothing_survives(self):
-        r = self.busy()
-        old = self.d.engine_pid()
-        os.kill(old, signal.SIGKILL)
-        eventually(lambda: self.d.answers() and self.d.engine_pid() != old, "a new engine")
-        eventually(lambda: not harness.marked(self.d.mark), "what it does not know is killed")
-        self.assertGreater(int(self.d.open()[1:]), int(r[1:]))
-
-    def test_a_hanging_engine_is_replaced(self):
-        self.busy()
-        old = self.d.engine_pid()
-        os.kill(old, signal.SIGSTOP)
-        eventually(lambda: self.d.answers() and self.d.engine_pid() != old, "a new engine", 60)
-        eventually(lambda: not harness.marked(self.d.mark), "what it does not know is killed")
-
     def test_when_the_keeper_is_killed_nothing_it_started_survives(self):
         self.busy()
         engine = self.d.engine_pid()
