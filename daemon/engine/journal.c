@@ -61,7 +61,7 @@ struct journal {
     uint64_t truncate_seq, truncate_snapshot; /* 0: nothing to remove */
     unsigned busy_count, attempts;
     long pause_ns;
-    bool chores_failed;
+    bool chores_failed, chores_told, log_stuck;
 };
 
 /* ---- The thread ---------------------------------------------------------------------- */
@@ -122,6 +122,21 @@ write_batch(struct journal *j)
     pause_before_retry(j);
 }
 
+/* A chore that fails is done again after the next batch; said once. */
+static void
+chore_failed(struct journal *j, const char *what, int code)
+{
+    char why[160];
+
+    j->chores_failed = true;
+    if (j->chores_told)
+        return;
+    j->chores_told = true;
+    journal_db_error(j->db, code, why, sizeof why);
+    report(REPORT_WARNING, "the journal grows: its %s: %s; tried again with every write", what,
+           why);
+}
+
 /* One piece of the snapshot; true when something was done. */
 static bool
 write_snapshot(struct journal *j)
@@ -138,7 +153,7 @@ write_snapshot(struct journal *j)
         journal_db_snapshot(j->db, s->seq, s->at_ns, (uint32_t)(j->snapshot_at / SNAPSHOT_PART),
                             s->data + j->snapshot_at, size, last);
     if (rc != 0) {
-        j->chores_failed = true; /* again after the next batch */
+        chore_failed(j, "snapshot cannot be written", rc);
         return false;
     }
     j->snapshot_at += size;
@@ -158,30 +173,40 @@ write_snapshot(struct journal *j)
     return true;
 }
 
+/* The log goes first: snapshots make it grow, too. A reader that stays makes it
+ * fail; the log grows meanwhile. */
+static void
+move_log(struct journal *j)
+{
+    int rc = journal_db_checkpoint(j->db);
+
+    j->log_stuck = rc != 0 || journal_db_wal(j->db) > j->options.wal_bytes;
+    if (rc != 0 && !journal_db_busy(rc))
+        chore_failed(j, "log cannot be moved into the database", rc);
+    else if (rc == 0)
+        j->chores_told = false;
+}
+
 /* What can wait: one piece of it. True when there may be more. */
 static bool
 do_chore(struct journal *j)
 {
     bool more = false;
 
+    if (!j->log_stuck && journal_db_wal(j->db) > j->options.wal_bytes) {
+        move_log(j);
+        return true;
+    }
     if (write_snapshot(j))
         return true;
-    if (j->chores_failed)
+    if (j->chores_failed || !j->truncate_snapshot)
         return false;
-    if (j->truncate_snapshot) {
-        int rc = journal_db_truncate(j->db, j->truncate_seq, j->truncate_snapshot, &more);
-        if (rc == 0 && !more)
-            j->truncate_snapshot = 0;
-        j->chores_failed = rc != 0;
-        return rc == 0;
-    }
-    if (journal_db_wal(j->db) > j->options.wal_bytes) {
-        /* A reader that stays makes it fail; the log grows meanwhile. */
-        j->chores_failed =
-            journal_db_checkpoint(j->db) != 0 || journal_db_wal(j->db) > j->options.wal_bytes;
-        return !j->chores_failed;
-    }
-    return false;
+    int rc = journal_db_truncate(j->db, j->truncate_seq, j->truncate_snapshot, &more);
+    if (rc == 0 && !more)
+        j->truncate_snapshot = 0;
+    if (rc != 0)
+        chore_failed(j, "old events cannot be removed", rc);
+    return rc == 0;
 }
 
 /* Take what was pushed. False: stop. */
@@ -212,7 +237,7 @@ journal_thread(void *arg)
     while (take_work(j, idle)) {
         if (j->batch.size > 0) {
             write_batch(j);
-            j->chores_failed = false;
+            j->chores_failed = j->log_stuck = false;
             idle = false;
         } else {
             idle = !do_chore(j);

@@ -519,12 +519,12 @@ class Crashes(Case):
                         os.kill(self.d.engine_pid(), signal.SIGKILL)
                     else:
                         self.plan(f"crash {point} {n}")
-                    for _ in range(60):
+                    for _ in range(200):
                         self.load(c, 1, told)
                         if self.d.said().count("died by signal 9") > died:
                             break
                     else:
-                        self.fail(f"{point} was never passed")
+                        self.fail(f"{point} was never passed\n{self.d.json('status')['journal']}\n{self.d.said()[-2000:]}")
                     self.mend()
                     self.load(c, 2, told)
                     self.check(c, told, 20)
