@@ -20,8 +20,6 @@
 /* Less than the keeper's patience with an engine. */
 #define REPLACE_PATIENCE_MS 3000
 
-extern char **environ;
-
 /* This program's file, which may be another one by now. */
 static bool
 program_path(char *path, size_t size)
