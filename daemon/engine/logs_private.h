@@ -71,6 +71,6 @@ struct logs {
     _Atomic uint64_t lost_total;
 };
 
-void *logs_thread(void *logs);
+void *logs_thread(void *arg);
 
 #endif
