@@ -124,7 +124,7 @@ apply_created(struct kernel *k, const struct event *ev)
     t->run_uid = p->run_uid;
     t->cancel_signal = (uint8_t)p->cancel_signal;
     if (p->call_size > 0)
-        t->run.call_order = 0;
+        t->run.watchdog_ns = t->run.call_order = 0; /* that is for processes */
     t->flags = (p->leftover_wait ? TASK_LEFTOVER_WAIT : 0) | (p->notify ? TASK_NOTIFY : 0) |
                (p->due_at != 0 ? TASK_DELAYED : 0) | (p->action ? TASK_ACTION : 0);
     t->wait_first = t->work_next = NIL;

@@ -306,6 +306,7 @@ static const struct field event_fields[] = {
     NUMBER(struct event, reason),  SKIP(struct event, kind),
     SKIP(struct event, outcome),   SKIP(struct event, text),
     SKIP(struct event, payload),   SKIP(struct event, payload_size),
+    BOOL(struct event, call),
 };
 const struct table event_table = TABLE(struct event, event_fields);
 

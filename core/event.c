@@ -100,7 +100,12 @@ event_of_task(enum event_kind kind, struct kernel *k, uint32_t task)
 
     k->task_memo = task;
     return (struct event){
-        .kind = kind, .uid = t->uid, .region = region_at(k, t->region)->id, .task = t->id};
+        .kind = kind,
+        .uid = t->uid,
+        .region = region_at(k, t->region)->id,
+        .task = t->id,
+        .call = task_is_call(t),
+    };
 }
 
 struct event

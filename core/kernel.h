@@ -570,6 +570,7 @@ struct event {
                          OBLIGATION_*, LEASE_*, CHANNEL_*, MESSAGE_* (the message), SAGA_*,
                          CAPABILITY_*; else 0 */
     struct asup_ref holder; /* OBLIGATION_*, LEASE_*, MESSAGE_*: who holds, sent or received */
+    bool call;              /* TASK_*, FINALIZER_*: the task is a call */
     bool durable;   /* goes into the journal: not volatile by its kind or its region (R-DUR-1) */
     uint64_t value; /* one number, by kind: parent id (REGION_OPENED), pid (STARTED),
                        drain end T (CANCEL_REQUESTED), ms (CHARGED), end (EXTENDED),

@@ -139,6 +139,8 @@ event_resources(const struct event *ev, struct resource out[EVENT_RESOURCES_MAX]
             touch(&to, single[i].sort, 0, single[i].owned);
     }
     touch_reasons(&to, ev);
+    if (ev->call || ev->kind == EV_SESSION_ENDED) /* which may be a worker's */
+        touch(&to, RESOURCE_CALLS, 0, true);
     return to.count;
 }
 

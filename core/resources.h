@@ -62,6 +62,7 @@ enum resource_sort {
     RESOURCE_SIGNALS,
     RESOURCE_FINALIZERS,
     RESOURCE_LANES,
+    RESOURCE_CALLS, /* where calls wait and who does them */
     RESOURCE_CONFIG,
     RESOURCE_TIME,
 };

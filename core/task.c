@@ -114,6 +114,7 @@ admit(struct kernel *k, uint32_t region, const struct caller *c, const struct ta
         .uid = c->uid,
         .region = region_at(k, region)->id,
         .task = k->task_id_next,
+        .call = p->call.size > 0,
         .text = p->label,
         .payload = payload,
         .payload_size = size,

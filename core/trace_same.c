@@ -132,8 +132,8 @@ same_task(const struct task_payload *a, const struct task_payload *b)
     return same_budget(&a->budget, &b->budget) && SAME(due_at) && SAME(drain_ns) &&
            SAME(leftover_ns) && SAME(watchdog_ns) && SAME(response_ns) && SAME(run_uid) &&
            SAME(mask_depth) && SAME(cancel_signal) && SAME(leftover_wait) && SAME(notify) &&
-           SAME(action) && SAME(cx) && SAME(backoff_ms) && SAME(backoff_most_ms) && SAME(attempts) &&
-           SAME(call_size) && SAME(key_size) &&
+           SAME(action) && SAME(cx) && SAME(backoff_ms) && SAME(backoff_most_ms) &&
+           SAME(attempts) && SAME(call_size) && SAME(key_size) &&
            same_bytes(a + 1, (size_t)a->spec_size + a->call_size + a->key_size, b + 1,
                       (size_t)b->spec_size + b->call_size + b->key_size);
 }
@@ -346,7 +346,8 @@ same_event(const struct pair *p)
     const struct event *a = p->a;
     const struct event *b = p->b;
 
-    return SAME(kind) && SAME(at) && SAME(uid) && same_name(p, RESOURCE_TASK, a->task, b->task) &&
+    return SAME(kind) && SAME(at) && SAME(uid) && SAME(call) &&
+           same_name(p, RESOURCE_TASK, a->task, b->task) &&
            same_name(p, RESOURCE_REGION, a->region, b->region) &&
            same_name(p, RESOURCE_SESSION, a->session, b->session) &&
            same_name(p, RESOURCE_REASON, a->reason, b->reason) && SAME(subject) && same_holder(p) &&

@@ -144,7 +144,7 @@ take_step(struct input *in)
         admitted = admitted || kind == EV_REGION_OPENED || kind == EV_TASK_CREATED ||
                    kind == EV_FINALIZER_REGISTERED || kind == EV_SAGA_BEGUN ||
                    kind == EV_SAGA_STEP_BEGUN || kind == EV_SAGA_RESOLVED ||
-                   kind == EV_OBLIGATION_RESERVED;
+                   kind == EV_OBLIGATION_RESERVED || kind == EV_CALL_RETRIED;
         if (kind == EV_CHANNEL_OPENED)
             channel_last = out.events[i].subject;
         if (kind == EV_SAGA_BEGUN)
@@ -238,6 +238,24 @@ any_task(uint32_t uid, bool finalizer)
     };
 }
 
+/* Names of computations: few, so that calls and workers meet. */
+static const struct bytes computations[] = {{"f", 1}, {"g", 1}, {"resize", 6}};
+
+/* Sometimes a call instead of a program. */
+static struct task_params
+any_call(uint32_t uid, bool finalizer)
+{
+    struct task_params p = any_task(uid, finalizer);
+
+    if (dice(3) != 0)
+        return p;
+    p.call = computations[dice(3)];
+    p.retry = (struct retry_params){dice(4), dice(3) * ASUP_NS_PER_S, dice(5) * ASUP_NS_PER_S};
+    if (dice(4) == 0)
+        p.key = (struct bytes){"key", 1 + dice(3)};
+    return p;
+}
+
 static struct task_params finalizers[ITEMS_MAX][3];
 
 static void
@@ -293,11 +311,104 @@ any_change(struct input *in, unsigned slot)
         break;
     case 4:
         in->kind = IN_FINALIZER_DEFER;
-        in->u.submit = any_task(in->caller.uid, true);
+        in->u.submit = any_call(in->caller.uid, true);
         break;
     default:
         in->kind = IN_TASK_SUBMIT;
-        in->u.submit = any_task(in->caller.uid, false);
+        in->u.submit = any_call(in->caller.uid, false);
+        break;
+    }
+}
+
+/* Workers offer, ask, begin and complete; what they say of calls is mostly about
+ * those they have, and sometimes about others. */
+static void
+any_worker(struct input *in)
+{
+    static struct bytes names[3];
+    static uint64_t tasks[4];
+    static int codes[4];
+    struct session_view session;
+    struct worker_view worker;
+    struct call_view call;
+    uint64_t task = 0;
+    unsigned turn = dice(12);
+
+    in->caller.session = 2 + dice(40);
+    for (unsigned tries = 0; tries < 40; tries++) {
+        if (kernel_session(kernel, in->caller.session, &session))
+            break;
+        in->caller.session = 2 + (in->caller.session - 1) % 40;
+    }
+    in->caller.task = dice(4) == 0 ? in->task : 0;
+    if (kernel_session(kernel, in->caller.session, &session) && dice(20) != 0)
+        in->caller.uid = session.uid;
+    if (!kernel_worker(kernel, in->caller.session, &worker)) {
+        turn = dice(3) == 0 ? turn : 0;
+    } else {
+        task = worker.call_first;
+        while (task != 0 && dice(3) == 0 && kernel_call(kernel, task, &call))
+            task = call.next;
+    }
+    if (task == 0 || dice(10) == 0)
+        task = any_id();
+    switch (turn) {
+    case 0:
+    case 1:
+        in->kind = IN_WORKER_OFFER;
+        if (dice(3) != 0) {
+            in->region = ASUP_ROOT_ID;
+            in->caller.task = 0;
+        }
+        for (unsigned i = 0; i < 3; i++)
+            names[i] = computations[dice(3)];
+        in->u.offer = (struct offer_params){
+            .names = names,
+            .name_count = dice(12) == 0 ? 0 : 1 + dice(3),
+            .concurrency = dice(20) == 0 ? 0 : 1 + dice(4),
+            .prefetch = dice(4),
+            .response_ns = dice(6) == 0 ? dice(3) * ASUP_NS_PER_S : 0,
+            .mask_depth = dice(3),
+            .quiet_ns = dice(2) == 0 ? ASUP_NEVER : dice(4) * ASUP_NS_PER_S,
+        };
+        break;
+    case 2:
+        in->kind = dice(2) == 0 ? IN_WORKER_WITHDRAW : IN_WORKER_DRAIN;
+        in->session = dice(3) == 0 ? 2 + dice(6) : 0;
+        in->u.withdraw.name = dice(2) == 0 ? computations[dice(3)] : (struct bytes){"", 0};
+        break;
+    case 3:
+        in->kind = IN_WORKER_START;
+        in->u.start.tasks = tasks;
+        in->u.start.codes = codes;
+        in->u.start.count = dice(5);
+        for (unsigned i = 0; i < 4; i++)
+            tasks[i] = dice(2) == 0 ? task : any_id();
+        break;
+    case 4:
+    case 5:
+    case 6:
+    case 7:
+        in->kind = IN_WORKER_NEXT;
+        in->u.next.most = dice(20) == 0 ? 0 : 1 + dice(5);
+        in->u.next.timeout_ns = dice(4) == 0 ? 0 : dice(4) * ASUP_NS_PER_S;
+        break;
+    case 8:
+        in->kind = dice(2) == 0 ? IN_TASK_CHECKPOINT : IN_TASK_PROGRESS;
+        in->task = task;
+        if (in->kind == IN_TASK_PROGRESS)
+            in->u.progress.cost = dice(20);
+        break;
+    default:
+        in->kind = IN_CALL_COMPLETE;
+        in->u.complete = (struct completion){
+            .task = task,
+            .attempt = dice(3) == 0 ? dice(4) : 0,
+            .severity = (uint8_t)dice(dice(9) == 0 ? 6 : 4),
+            .code = (int32_t)dice(5) - 1,
+            .message = {filler, dice(30) == 0 ? 500 : dice(30)},
+            .result = {filler, dice(300)},
+        };
         break;
     }
 }
@@ -543,7 +654,19 @@ any_request(void)
     in.region = any_id();
     in.task = any_id();
     in.session = 2 + dice(6);
-    switch (dice(40)) {
+    switch (dice(50)) {
+    case 40:
+    case 41:
+    case 42:
+    case 43:
+    case 44:
+    case 45:
+    case 46:
+    case 47:
+    case 48:
+    case 49:
+        any_worker(&in);
+        break;
     case 28:
     case 29:
     case 30:
