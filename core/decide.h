@@ -333,6 +333,7 @@ void channels_recheck(struct kernel *k, uint32_t region);
 bool channels_close(struct kernel *k, uint32_t region);
 asup_time dead_next(const struct kernel *k);
 void dead_fire(struct kernel *k);
+void channel_counts(const struct kernel *k, struct kernel_counts *out);
 uint64_t channel_id_last(const struct kernel *k);
 uint64_t digest_channels(const struct kernel *k, uint64_t h);
 const char *check_channels(const struct kernel *k);

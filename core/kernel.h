@@ -698,6 +698,7 @@ struct kernel_counts {
     uint32_t leases;                                  /* names held or cooling */
     uint32_t stuck;                                   /* holders without progress (R-OBL-6) */
     uint64_t leaked;                                  /* ever (R-OBL-3) */
+    uint32_t channels, messages, dead;                /* live; in them; dead letters */
 };
 void kernel_counts(const struct kernel *k, struct kernel_counts *out);
 const struct kernel_config *kernel_configuration(const struct kernel *k);

@@ -166,7 +166,7 @@ limit_channels(const struct kernel *k, uint32_t uid, struct refusal *why)
         {"channels-per-user", "you have as many channels as a user may",
          user_or_none(k, uid)->channels, 1, k->config.limits.channels_per_user},
         {"channels-per-daemon", "there are as many channels as there may be",
-         arena_live(&k->channels.records), 1, k->config.limits.channels_per_daemon},
+         k->channels.names.count, 1, k->config.limits.channels_per_daemon},
     };
 
     return within(rows, 2, why);

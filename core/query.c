@@ -24,6 +24,7 @@ kernel_counts(const struct kernel *k, struct kernel_counts *out)
             out->running += k->tasks_in[s];
     }
     memcpy(out->obligations, k->obligations.in_kind, sizeof out->obligations);
+    channel_counts(k, out);
     out->leases = arena_live(&k->obligations.leases);
     out->stuck = k->obligations.stuck;
     out->leaked = k->obligations.leaked;

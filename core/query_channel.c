@@ -147,6 +147,14 @@ kernel_dead_next(const struct kernel *k, uint64_t after)
     return i == NIL ? 0 : message_at(k, i)->id;
 }
 
+void
+channel_counts(const struct kernel *k, struct kernel_counts *out)
+{
+    out->dead = k->channels.dead_count;
+    out->messages = arena_live(&k->channels.messages) - out->dead;
+    out->channels = k->channels.names.count; /* live ones have a name */
+}
+
 uint64_t
 channel_id_last(const struct kernel *k)
 {

@@ -295,6 +295,10 @@ render_status(struct text *out, const struct look *look, const json_t *status)
     add_key(out, look, "tasks");
     text_addf(out, "%llu, %llu running\n", (unsigned long long)get_number(status, "tasks", 0),
               (unsigned long long)get_number(status, "running", 0));
+    if (get_number(status, "channels", 0) > 0)
+        line_number(out, look, status, "channels", "channels");
+    if (get_number(status, "dead_letters", 0) > 0)
+        line_number(out, look, status, "dead_letters", "dead letters");
     if (get_number(status, "sagas", 0) > 0)
         line_number(out, look, status, "sagas", "sagas");
     lines_attention(out, look, status);

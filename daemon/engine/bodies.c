@@ -120,7 +120,12 @@ body_error(struct proto_writer *w, const struct kernel_outcome *o)
     pw_key(w, "errno");
     pw_int(w, o->error);
     pw_key(w, "message");
-    pw_str(w, o->error ? strerrordesc_np(o->error) : "");
+    if (o->error)
+        pw_str(w, strerrordesc_np(o->error));
+    else
+        pw_str(w, strcmp(o->stage, "unconsumed") == 0
+                      ? "its channels held messages when it closed; they are dead letters now"
+                      : "");
     pw_end(w);
 }
 
@@ -197,7 +202,8 @@ body_event(struct proto_writer *w, const struct kernel *k, const struct event *e
         pw_id(w, ASUP_SORT_SAGA, ev->subject);
     }
     body_event_owed(w, ev);
-    if (ev->value) {
+    body_event_channel(w, k, ev);
+    if (ev->value && !(ev->kind >= EV_MESSAGE_SENT && ev->kind <= EV_MESSAGE_RETRIED)) {
         pw_key(w, "value");
         pw_uint(w, ev->value);
     }
@@ -296,6 +302,8 @@ body_region_open(struct proto_writer *w, struct engine *e, const struct region_v
     pw_uint(w, r->sagas);
     pw_key(w, "obligations");
     pw_uint(w, owed(r->obligations));
+    pw_key(w, "unconsumed");
+    pw_uint(w, r->unconsumed);
     pw_key(w, "leaks");
     pw_uint(w, r->leaks);
 }

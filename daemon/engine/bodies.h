@@ -54,6 +54,8 @@ size_t region_path(const struct kernel *k, uint64_t id, char *out, size_t size);
  * the ack was settled meanwhile (op_channel.c). */
 void body_permit(struct proto_writer *w, struct engine *e, uint64_t obligation);
 bool body_delivery(struct proto_writer *w, struct engine *e, uint64_t obligation);
+/* What an event about a channel or message says of it. */
+void body_event_channel(struct proto_writer *w, const struct kernel *k, const struct event *ev);
 /* "/web/orders" */
 enum { CHANNEL_PATH_SIZE = REGION_PATH_SIZE + ASUP_NAME_MAX + 2 };
 size_t channel_path(const struct kernel *k, const struct channel_view *v, char *out, size_t size);

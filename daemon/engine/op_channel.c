@@ -228,6 +228,36 @@ body_delivery(struct proto_writer *w, struct engine *e, uint64_t obligation)
     return true;
 }
 
+/* Why the last delivery of a message failed. */
+static const char *
+failure_of(const struct kernel *k, const struct event *ev)
+{
+    struct message_view m;
+
+    if (!kernel_message(k, ev->subject, &m))
+        return NULL;
+    if (ev->kind == EV_MESSAGE_DEAD)
+        return message_end_name(m.dead_why);
+    return m.history_count == 0 ? NULL : message_end_name(m.history[m.history_count - 1].why);
+}
+
+void
+body_event_channel(struct proto_writer *w, const struct kernel *k, const struct event *ev)
+{
+    if (ev->kind >= EV_CHANNEL_OPENED && ev->kind <= EV_CHANNEL_CLOSED)
+        key_id(w, "channel", ASUP_SORT_CHANNEL, ev->subject);
+    if (ev->kind < EV_MESSAGE_SENT || ev->kind > EV_MESSAGE_DISCARDED)
+        return;
+    key_id(w, "message", ASUP_SORT_MESSAGE, ev->subject);
+    if (ev->kind != EV_MESSAGE_DISCARDED)
+        key_id(w, "channel", ASUP_SORT_CHANNEL, ev->value);
+    key_id(w, "holder", ev->holder.sort, ev->holder.id);
+    if (ev->kind == EV_MESSAGE_RETURNED || ev->kind == EV_MESSAGE_DEAD) {
+        pw_key(w, "kind");
+        pw_str(w, failure_of(k, ev));
+    }
+}
+
 static int
 nothing(struct call *c)
 {

@@ -42,6 +42,8 @@ used_of(const struct engine *e, const char *name, const struct kernel_counts *co
         return counts->tasks;
     if (strcmp(name, "regions-per-daemon") == 0)
         return counts->regions;
+    if (strcmp(name, "channels-per-daemon") == 0)
+        return counts->channels;
     if (strcmp(name, "sessions-per-daemon") == 0)
         return counts->sessions;
     if (strcmp(name, "waits-per-daemon") == 0)
@@ -201,6 +203,9 @@ op_daemon_status(struct call *c)
     write_text(w, "governor", kernel_advice_name(kernel_advice(e->kernel)));
     pw_key(w, "obligations");
     body_kinds(w, counts.obligations);
+    write_uint(w, "channels", counts.channels);
+    write_uint(w, "messages", counts.messages);
+    write_uint(w, "dead_letters", counts.dead);
     write_uint(w, "leases", counts.leases);
     write_uint(w, "leaked", counts.leaked);
     write_uint(w, "stuck", counts.stuck);
