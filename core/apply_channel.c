@@ -22,6 +22,7 @@ channel_opened(struct kernel *k, const struct event *ev)
     c->region_id = ev->region;
     c->region = region_of_id(k, ev->region);
     c->uid = ev->uid;
+    c->opened_at = ev->at;
     c->flags = region_id_volatile(k, ev->region) ? CHANNEL_VOLATILE : 0;
     c->capacity = p->capacity;
     c->ack_timeout_ns = p->ack_timeout_ns;

@@ -370,6 +370,7 @@ static const struct field channel_fields[] = {
     INDEX(struct channel, message_first, ARENA_MESSAGES),
     INDEX(struct channel, message_last, ARENA_MESSAGES),
     NUMBER(struct channel, flags),
+    NUMBER(struct channel, opened_at),
     TEXT(struct channel, name),
     SKIP(struct channel, fresh), /* these follow from the list: load_channel.c */
     SKIP(struct channel, returned),

@@ -17,7 +17,7 @@ obligation_name(const struct kernel *k, const struct obligation *o)
         return heap_get(&k->heap, o->thing);
     case ASUP_OBLIGATION_SEND_PERMIT:
     case ASUP_OBLIGATION_ACK:
-        break;
+        return heap_get(&k->heap, channel_at(k, o->thing)->name);
     }
     return (struct bytes){"", 0};
 }
@@ -35,6 +35,9 @@ kernel_obligation(const struct kernel *k, uint64_t id, struct obligation_view *o
         .id = o->id,
         .region = region_at(k, o->region)->id,
         .holder = holder_ref(holder_at(k, o->holder)),
+        .channel = o->kind == ASUP_OBLIGATION_SEND_PERMIT || o->kind == ASUP_OBLIGATION_ACK
+                       ? channel_at(k, o->thing)->id
+                       : 0,
         .message = o->kind == ASUP_OBLIGATION_ACK ? o->number : 0,
         .name = obligation_name(k, o),
         .token = o->kind == ASUP_OBLIGATION_LEASE ? o->id : 0,

@@ -50,6 +50,7 @@ kernel_channel(const struct kernel *k, uint64_t id, struct channel_view *out)
         .bytes = c->bytes,
         .receivers = parked_count(k, c->receive_first),
         .senders = parked_count(k, c->send_first),
+        .opened_at = c->opened_at,
         .ack_timeout_ns = c->ack_timeout_ns,
         .permit_timeout_ns = c->permit_timeout_ns,
         .dead_retention_ns = c->dead_retention_ns,

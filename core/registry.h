@@ -90,6 +90,7 @@ struct channel_view {
     uint32_t senders;        /* parked */
     uint64_t message_first;  /* queued, oldest first; 0: none */
     uint64_t ack_timeout_ns, permit_timeout_ns, dead_retention_ns;
+    asup_time opened_at;
     uint32_t nacks_max, timeouts_max;
 };
 

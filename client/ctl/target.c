@@ -25,6 +25,8 @@ target_of(const char *operand)
         return TARGET_SAGA;
     case ASUP_SORT_OBLIGATION:
         return TARGET_OBLIGATION;
+    case ASUP_SORT_CHANNEL:
+        return TARGET_CHANNEL;
     default:
         return TARGET_NONE;
     }
@@ -37,7 +39,8 @@ targets_check(struct ctl *ctl, bool tasks, bool regions, bool others)
                                         [TARGET_REGION] = "a region",
                                         [TARGET_SESSION] = "a session",
                                         [TARGET_SAGA] = "a saga",
-                                        [TARGET_OBLIGATION] = "an obligation"};
+                                        [TARGET_OBLIGATION] = "an obligation",
+                                        [TARGET_CHANNEL] = "a channel"};
 
     for (int i = 0; i < ctl->args.operand_count; i++) {
         const char *operand = ctl->args.operands[i];
@@ -46,8 +49,8 @@ targets_check(struct ctl *ctl, bool tasks, bool regions, bool others)
         struct text message = {0};
         struct text hint = {0};
         if ((target == TARGET_TASK && tasks) || (target == TARGET_REGION && regions) ||
-            (others &&
-             (target == TARGET_SESSION || target == TARGET_SAGA || target == TARGET_OBLIGATION)))
+            (others && (target == TARGET_SESSION || target == TARGET_SAGA ||
+                        target == TARGET_OBLIGATION || target == TARGET_CHANNEL)))
             continue;
         if (target == TARGET_NONE)
             text_addf(&message, "'%s' is no id", operand);

@@ -13,6 +13,7 @@ enum target {
     TARGET_SESSION,
     TARGET_SAGA,
     TARGET_OBLIGATION,
+    TARGET_CHANNEL,
     TARGET_NONE,
 };
 

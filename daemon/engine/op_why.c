@@ -97,6 +97,7 @@ op_why(struct call *c)
     struct asup_ref ref = target->ref;
     struct why *why = proto_memory_take(c->engine->memory, sizeof *why);
     struct region_view region;
+    struct channel_view channel;
     struct task_view task;
     struct session_view session;
     struct saga_view saga;
@@ -129,6 +130,10 @@ op_why(struct call *c)
                            " of yours, or it was resolved long ago",
                            ref.id);
         break;
+    case ASUP_SORT_CHANNEL:
+        if ((rc = call_channel(c, target, "id", &channel)) == 0)
+            why_channel(why, channel.id);
+        break;
     case ASUP_SORT_SESSION:
         if (kernel_session(c->engine->kernel, ref.id, &session) &&
             (c->privileged || c->caller.uid == session.uid))
@@ -138,7 +143,11 @@ op_why(struct call *c)
                            "there is no session s%" PRIu64 " of yours", ref.id);
         break;
     default:
-        if ((rc = call_region(c, target, "id", &region)) == 0) {
+        if (target->path.data && call_region(c, target, "id", &region) != 0 &&
+            call_channel(c, target, "id", &channel) == 0) {
+            ref = (struct asup_ref){.id = channel.id, .sort = ASUP_SORT_CHANNEL};
+            why_channel(why, channel.id);
+        } else if ((rc = call_region(c, target, "id", &region)) == 0) {
             ref = (struct asup_ref){.id = region.id, .sort = ASUP_SORT_REGION};
             why_region(why, region.id);
         }

@@ -47,6 +47,7 @@ struct why {
 void why_region(struct why *why, uint64_t id);
 void why_task(struct why *why, uint64_t id);
 void why_saga(struct why *why, uint64_t id);
+void why_channel(struct why *why, uint64_t id);
 void why_session(struct why *why, uint64_t id);
 void why_obligation(struct why *why, uint64_t id);
 

@@ -129,10 +129,31 @@ class Channels(DaemonTest):
         self.assertEqual(2, self.d.json("show", region)["unconsumed"])
         dead = self.d.json("dead", "list", "--in", region)["messages"]
         self.assertEqual([(i, "closed") for i in ids], [(m["id"], m["dead_why"]) for m in dead])
+        told = [json.loads(line) for line in self.d.ctl("--json", "events", "--since", "0").out.splitlines()]
+        self.assertEqual([("message-dead", i, "closed") for i in ids],
+                         [(e["event"], e["message"], e["kind"]) for e in told if e["event"] == "message-dead"
+                          and e["message"] in ids])
+        self.assertLessEqual(2, self.d.json("status")["dead_letters"])
         other = self.channel()
         self.d.ctl("dead", "retry", "--to", other, *ids)
         self.assertEqual("left 1left 2", self.receive(other).out + self.receive(other).out)
         self.close(other)
+
+    def test_why_a_sender_waits(self):
+        channel = self.channel("--capacity", "1")
+        env = {"ASUPERSYNC_SESSION": self.d.ctl("session", "--ttl", "1m").out.strip()}
+        self.send(channel, "x")
+        ack = self.receive(channel, "--no-ack", env=env).out.split("\n")[0]
+        sender = self.d.popen("send", channel, "y", stdout=subprocess.DEVNULL)
+        eventually(lambda: self.stat(channel)["senders"] == 1, "the sender waits")
+        for name in (channel, self.stat(channel)["id"]):
+            why = self.d.json("why", name)
+            self.assertEqual(["channel", "obligation", "session"], [link["kind"] for link in why["chain"]])
+            self.assertIn("1 wait for room", why["chain"][0]["note"])
+            self.assertEqual(ack, why["chain"][1]["id"])
+        self.d.ctl("ack", ack, env=env)
+        self.assertEqual(0, sender.wait())
+        self.close(channel)
 
     def test_bytes_of_any_kind(self):
         channel = self.channel()
