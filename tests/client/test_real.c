@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "asupersync/channel.h"
 #include "asupersync/asupersync.h"
 #include "rules.h"
 
@@ -626,7 +627,77 @@ START_TEST(R_SAG_2_a_failing_step_undoes_all)
 }
 END_TEST
 
+/* ---- Channels ------------------------------------------------------------------------------ */
+
+START_TEST(R_OBL_1_messages_are_received_and_acknowledged)
+{
+    struct asup_region region = open_region("post");
+    struct asup_channel_options options;
+    struct asup_channel channel, found;
+    struct asup_obligation permit;
+    struct asup_message message;
+    struct asup_message_list dead;
+    struct asup_message_info info;
+    struct asup_channel_info stat;
+    struct asup_delivery d;
+
+    asup_channel_options_init(&options);
+    options.name = "orders";
+    options.capacity = 2;
+    options.nacks_max = 2;
+    OK(asup_client_channel_open(client, region, &options, &channel, &err));
+    ck_assert_int_eq(asup_client_channel_open(client, region, &options, &found, &err),
+                     -ASUP_EEXISTS);
+    OK(asup_client_channel_find(client, "/post/orders", &found, &err));
+    ck_assert_uint_eq(found.id, channel.id);
+    OK(asup_client_channel_send(client, channel, "one", 3, 0, &message, &err));
+    OK(asup_client_channel_reserve(client, channel, -1, &permit, &err));
+    ck_assert_int_eq(asup_client_channel_send(client, channel, "x", 1, 0, NULL, &err), -ASUP_EBUSY);
+    ck_assert_str_eq(err.limit, "channel-capacity");
+    ck_assert_int_eq(asup_client_channel_send(client, channel, "x", 1, 20, NULL, &err),
+                     -ASUP_ETIMEDOUT);
+    OK(asup_client_channel_send_permit(client, permit, NULL, 0, NULL, &err));
+    ck_assert_int_eq(asup_client_channel_abort(client, permit, &err), -ASUP_ERESOLVED);
+
+    for (int i = 0; i < 2; i++) { /* the second nack is one too many */
+        OK(asup_client_channel_receive(client, channel, 0, -1, &d, &err));
+        ck_assert_uint_eq(d.message.id, message.id);
+        ck_assert_uint_eq(d.deliveries, (uint64_t)i + 1);
+        ck_assert_uint_eq(d.size, 3);
+        ck_assert_mem_eq(d.data, "one", 3);
+        OK(asup_client_channel_extend(client, d.ack, 60 * ASUP_NS_PER_S, &err));
+        OK(asup_client_channel_nack(client, d.ack, "not now", &err));
+        asup_delivery_fini(&d);
+    }
+    OK(asup_client_channel_dead(client, channel, (struct asup_message){0}, &dead, &err));
+    ck_assert_uint_eq(dead.count, 1);
+    ck_assert_str_eq(dead.items[0].dead_why, "nack");
+    asup_message_list_fini(&dead);
+    OK(asup_client_channel_message(client, message, &info, &err));
+    ck_assert_mem_eq(info.data, "one", 3);
+    ck_assert_str_eq(info.note, "not now");
+    asup_message_info_fini(&info);
+    OK(asup_client_channel_retry(client, message, (struct asup_channel){0}, &err));
+    OK(asup_client_channel_seal(client, channel, &err));
+    ck_assert_int_eq(asup_client_channel_reserve(client, channel, 0, &permit, &err), -ASUP_EENDED);
+    for (int i = 0; i < 2; i++) { /* the empty one, then the one that was retried */
+        OK(asup_client_channel_receive(client, channel, 0, 0, &d, &err));
+        ck_assert_uint_eq(d.size, i == 0 ? 0 : 3);
+        OK(asup_client_channel_ack(client, d.ack, &err));
+        ck_assert_int_eq(asup_client_channel_ack(client, d.ack, &err), -ASUP_ERESOLVED);
+        asup_delivery_fini(&d);
+    }
+    ck_assert_int_eq(asup_client_channel_receive(client, channel, 0, -1, &d, &err), -ASUP_EENDED);
+    OK(asup_client_channel_stat(client, channel, &stat, &err));
+    ck_assert_uint_eq(stat.consumed, 2);
+    ck_assert_str_eq(stat.state, "sealed");
+    asup_channel_info_fini(&stat);
+    close_region(region);
+}
+END_TEST
+
 static const struct rule rules[] = {
+    RULE(R_OBL_1_messages_are_received_and_acknowledged),
     RULE(R_TSK_4_a_task_runs_and_its_outcome_is_told),
     RULE(R_TSK_7_a_wait_ends_with_its_time_and_can_be_repeated),
     RULE(many_tasks_are_admitted_at_once_or_not_at_all),
