@@ -153,6 +153,8 @@ region_opened(struct kernel *k, const struct event *ev)
         r->flags |= REGION_VOLATILE;
     else if (p->is_volatile)
         r->flags |= REGION_VOLATILE | REGION_VOLATILE_TOP;
+    if ((r->flags & REGION_VOLATILE) != 0)
+        k->volatile_seen = true;
     if (r->cost_quota != UINT64_MAX || (parent != NULL && (parent->flags & REGION_COST_LIMITED)))
         r->flags |= REGION_COST_LIMITED;
     if (parent != NULL) {

@@ -210,11 +210,12 @@ static const struct field request_fields[] = {
 static const struct table request_table = TABLE(struct request, request_fields);
 
 static const struct field user_fields[] = {
-    NUMBER(struct user, key),         NUMBER(struct user, bytes),    NUMBER(struct user, tasks),
-    NUMBER(struct user, regions),     NUMBER(struct user, sessions), SKIP(struct user, waits),
-    NUMBER(struct user, obligations), NUMBER(struct user, leases),   NUMBER(struct user, channels),
-    NUMBER(struct user, dead),        NUMBER(struct user, offers),
-    NUMBER(struct user, capabilities),
+    NUMBER(struct user, key),         NUMBER(struct user, bytes),
+    NUMBER(struct user, tasks),       NUMBER(struct user, regions),
+    NUMBER(struct user, sessions),    SKIP(struct user, waits),
+    NUMBER(struct user, obligations), NUMBER(struct user, leases),
+    NUMBER(struct user, channels),    NUMBER(struct user, dead),
+    NUMBER(struct user, offers),      NUMBER(struct user, capabilities),
 };
 static const struct table user_table = TABLE(struct user, user_fields);
 
@@ -733,5 +734,6 @@ static const struct field kernel_fields[] = {
     STRUCT(struct kernel, channels, channel_store_table),
     STRUCT(struct kernel, calls, calls_table),
     STRUCT(struct kernel, capabilities, capabilities_table),
+    BOOL(struct kernel, volatile_seen),
 };
 const struct table kernel_table = TABLE(struct kernel, kernel_fields);

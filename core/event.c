@@ -151,7 +151,7 @@ volatile_by_kind(const struct kernel *k, const struct event *ev)
 bool
 region_id_volatile(const struct kernel *k, uint64_t id)
 {
-    uint32_t i = id == 0 ? NIL : region_of_id(k, id);
+    uint32_t i = id == 0 || !k->volatile_seen ? NIL : region_of_id(k, id);
 
     return i != NIL && (region_at(k, i)->flags & REGION_VOLATILE) != 0;
 }

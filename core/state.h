@@ -266,8 +266,8 @@ struct user {
     uint32_t obligations, leases; /* in regions of its own */
     uint32_t channels, dead;      /* likewise; dead letters */
     uint32_t offers;
-    uint32_t capabilities;        /* derived by it, and not revoked */
-    uint32_t waits;               /* not state */
+    uint32_t capabilities; /* derived by it, and not revoked */
+    uint32_t waits;        /* not state */
 };
 
 struct reason {
@@ -368,7 +368,8 @@ struct kernel {
     uint32_t timed_run;  /* likewise from timed while ready waited */
     bool finalizer_turn;
 
-    bool limits_seen; /* some task had a limit: the timed lane may be used */
+    bool limits_seen;   /* some task had a limit: the timed lane may be used */
+    bool volatile_seen; /* some region was volatile */
     struct calls calls;
 
     /* not state: */
