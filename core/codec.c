@@ -19,7 +19,7 @@ alignment_of(const struct field *f)
         }
         return most;
     default:
-        return f->size <= 8 ? f->size : 8;
+        return f->size == 0 ? 1 : f->size <= 8 ? f->size : 8;
     }
 }
 

@@ -297,6 +297,7 @@ static const struct table resolved_table = TABLE(struct resolved_payload, resolv
 
 /* ---- What every event has ---- */
 
+/* NOLINTBEGIN(bugprone-sizeof-expression): some fields are pointers */
 static const struct field event_fields[] = {
     NUMBER(struct event, seq),     NUMBER(struct event, at),
     NUMBER(struct event, uid),     NUMBER(struct event, region),
@@ -308,6 +309,7 @@ static const struct field event_fields[] = {
     SKIP(struct event, payload),   SKIP(struct event, payload_size),
     BOOL(struct event, call),
 };
+/* NOLINTEND(bugprone-sizeof-expression) */
 const struct table event_table = TABLE(struct event, event_fields);
 
 /* ---- Kinds -------------------------------------------------------------------------------- */

@@ -101,7 +101,7 @@ record_load(struct coder_in *i, const struct section *s, struct arena *a)
 static void
 section_load(struct coder_in *i, const struct section *s)
 {
-    struct arena *a = section_arena(i->kernel, s);
+    struct arena *a = (struct arena *)(void *)((uint8_t *)i->kernel + s->arena_offset);
     uint64_t used = in_number(i);
     uint32_t free_count = 0;
     uint32_t last = NIL;

@@ -72,10 +72,10 @@ extern const struct section sections[];
 extern const size_t section_count;
 extern const struct table kernel_table;
 
-static inline struct arena *
+static inline const struct arena *
 section_arena(const struct kernel *k, const struct section *s)
 {
-    return (struct arena *)(void *)((uintptr_t)k + s->arena_offset);
+    return (const struct arena *)(const void *)((const uint8_t *)k + s->arena_offset);
 }
 
 const struct arena *arena_of(const struct kernel *k, enum arena_name name);
