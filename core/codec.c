@@ -49,6 +49,7 @@ table_uncovered(const struct table *t)
     while ((f = field_from(t, at)) != NULL) {
         size_t alignment = alignment_of(f);
 
+        must(alignment > 0);
         most = alignment > most ? alignment : most;
         if (f->offset != (at + alignment - 1) / alignment * alignment)
             return (long)at;
