@@ -23,6 +23,12 @@ alignment_of(const struct field *f)
     }
 }
 
+static size_t
+rounded(size_t at, size_t alignment)
+{
+    return alignment <= 1 ? at : (at + alignment - 1) / alignment * alignment;
+}
+
 /* The row that begins at or after an offset, first of all; NULL: none. */
 static const struct field *
 field_from(const struct table *t, size_t at)
@@ -49,9 +55,8 @@ table_uncovered(const struct table *t)
     while ((f = field_from(t, at)) != NULL) {
         size_t alignment = alignment_of(f);
 
-        must(alignment > 0);
         most = alignment > most ? alignment : most;
-        if (f->offset != (at + alignment - 1) / alignment * alignment)
+        if (f->offset != rounded(at, alignment))
             return (long)at;
         if (f->code == FIELD_STRUCT && table_uncovered(f->table) >= 0)
             return (long)f->offset + table_uncovered(f->table);
@@ -62,7 +67,7 @@ table_uncovered(const struct table *t)
     }
     if (rows != t->count) /* one of them begins inside another */
         return (long)at;
-    return t->size == (at + most - 1) / most * most ? -1 : (long)at;
+    return t->size == rounded(at, most) ? -1 : (long)at;
 }
 
 /* ---- Writing -------------------------------------------------------------------- */
