@@ -273,6 +273,25 @@ asup_event_fini(struct asup_event *event)
     memset(event, 0, sizeof *event);
 }
 
+static struct asup_ref
+event_subject(const msgpack_object *from)
+{
+    /* A message first: its channel is told besides. */
+    static const struct {
+        const char *key;
+        enum asup_sort sort;
+    } subjects[] = {{"message", ASUP_SORT_MESSAGE},
+                    {"channel", ASUP_SORT_CHANNEL},
+                    {"obligation", ASUP_SORT_OBLIGATION},
+                    {"saga", ASUP_SORT_SAGA},
+                    {"cx", ASUP_SORT_CAPABILITY}};
+    struct asup_ref ref = {0};
+
+    for (size_t i = 0; i < sizeof subjects / sizeof subjects[0] && ref.id == 0; i++)
+        ref = proto_get_ref(from, subjects[i].key, subjects[i].sort);
+    return ref;
+}
+
 int
 info_event(const msgpack_object *from, struct proto_memory *m, struct asup_event *out)
 {
@@ -287,6 +306,8 @@ info_event(const msgpack_object *from, struct proto_memory *m, struct asup_event
     out->region.id = proto_get_ref(from, "region", ASUP_SORT_REGION).id;
     out->task.id = proto_get_ref(from, "task", ASUP_SORT_TASK).id;
     out->session.id = proto_get_ref(from, "session", ASUP_SORT_SESSION).id;
+    out->subject = event_subject(from);
+    out->holder = proto_get_ref(from, "holder", ASUP_SORT_NONE);
     out->value = proto_get_uint(from, "value", 0);
     out->event = info_text(from, "event");
     out->path = info_text(from, "path");

@@ -112,7 +112,7 @@ static const struct proto_reply_field given_fields[] = {
     {"attempt", "uint", "1, and one more each time it is begun again."},
     {"started", "bool", "It has begun; otherwise it is taken, and begins with started."},
     {"key", "text?", "The idempotency key it was submitted under."},
-    {"cx", "bytes", "The call's own capability: for its region and what is in it."},
+    {"cx", "bin16", "The call's own capability: for its region and what is in it."},
     {"budget", "L", "What is left of its budget."},
     END,
 };
@@ -153,10 +153,11 @@ static const struct proto_reply_field event_fields[] = {
     {"session", "id|nil", "The session it happened to."},
     {"saga", "id?", "The saga it happened to; value is then the number of the step."},
     {"obligation", "id?", "The obligation it happened to."},
-    {"holder", "id?", "The task or session that holds it."},
+    {"channel", "id?", "The channel it happened to, or in."},
+    {"message", "id?", "The message it happened to."},
+    {"cx", "id?", "The capability it happened to."},
+    {"holder", "id?", "The task or session that holds the obligation, or did this."},
     {"kind", "text?", "The kind of that obligation; why a message came back, or died."},
-    {"channel", "id?", "The channel it is about, or whose message it is."},
-    {"message", "id?", "The message it is about."},
     {"value", "uint?", "A number, by event."},
     {"text", "text?", "A text, by event."},
     {"reason", "R?", "Why, by event."},
@@ -360,7 +361,7 @@ static const struct proto_reply_field finalizer_defer[] = {
 };
 static const struct proto_reply_field cx_derive[] = {
     {"cx", "id", "The new capability: names it in cx.revoke, in listings and in events."},
-    {"token", "bytes", "16 bytes that show it; whoever has them may use it. Told once."},
+    {"token", "bin16", "16 bytes that show it; whoever has them may use it. Told once."},
     END,
 };
 static const struct proto_reply_field cx_list[] = {

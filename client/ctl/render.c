@@ -181,6 +181,8 @@ event_paint(const char *name, const json_t *event)
 void
 render_event(struct text *out, const struct look *look, const json_t *event)
 {
+    static const char *const subjects[] = {"obligation", "kind", "message",
+                                           "channel",    "saga", "cx"};
     const char *name = get_text(event, "event");
     const char *task = get_text(event, "task");
     const char *region = get_text(event, "region");
@@ -213,13 +215,13 @@ render_event(struct text *out, const struct look *look, const json_t *event)
         text_add(out, " ");
         render_text(out, look, event, "path");
     }
-    if (get_text(event, "obligation")[0] != '\0') {
+    for (size_t i = 0; i < sizeof subjects / sizeof subjects[0]; i++) {
+        if (get_text(event, subjects[i])[0] == '\0')
+            continue;
         text_add(out, " ");
-        render_text(out, look, event, "obligation");
-        if (get_text(event, "kind")[0] != '\0') {
-            text_add(out, " ");
-            render_text(out, look, event, "kind");
-        }
+        render_text(out, look, event, subjects[i]);
+    }
+    if (get_text(event, "holder")[0] != '\0') {
         text_add(out, " of ");
         render_text(out, look, event, "holder");
     }

@@ -32,6 +32,10 @@
 
 /* How long the program is given for tidying its screen after ^Z. */
 #define SUSPEND_AFTER_NS (100 * ASUP_NS_PER_MS)
+/* How often it is looked for while the daemon has not told who it is, and for
+ * how long: then this command stops alone. */
+#define SUSPEND_AGAIN_NS (20 * ASUP_NS_PER_MS)
+#define SUSPEND_LOOK_NS (2 * ASUP_NS_PER_S)
 /* How long to wait for the pty to be let go of after the task is gone. */
 #define DRAIN_OUTPUT_NS (500 * ASUP_NS_PER_MS)
 
@@ -61,6 +65,7 @@ struct run {
     unsigned cancels;
     uint64_t signalled_at_ns; /* 0: none that is not answered yet */
     uint64_t suspend_at_ns;   /* 0: not asked for */
+    uint64_t suspend_by_ns;   /* at the latest */
     uint64_t drain_until_ns;
     bool task_ended;
     bool closing;
@@ -479,8 +484,17 @@ static void
 run_suspend(struct run *run)
 {
     pid_t group = group_to_stop(run);
+    uint64_t now = now_steady_ns();
 
+    /* It may run before its start has been told. */
+    if (run->suspend_by_ns == 0)
+        run->suspend_by_ns = now + SUSPEND_LOOK_NS;
+    if (group <= 0 && !run->task_ended && now < run->suspend_by_ns) {
+        run->suspend_at_ns = now + SUSPEND_AGAIN_NS;
+        return;
+    }
     run->suspend_at_ns = 0;
+    run->suspend_by_ns = 0;
     /* Another user's program (sudo) cannot be stopped, so neither does this. */
     if (group > 0 && kill(-group, SIGSTOP) < 0 && errno != ESRCH)
         return;

@@ -123,17 +123,17 @@ const struct verb_text verb_texts[VERB_COUNT] = {
                    "for run. Without --in it belongs to a region of its own that ends with this\n"
                    "command. Ctrl-C cancels it.\n",
                    "call resize --input photo.png --timeout 30s > small.png\n"
-                   "call charge --in /orders --retry 5 --backoff 1s --input order.json\n"},
+                   "call charge --in /orders --retry 5 --input order.json\n"},
     [VERB_WORKERS] = {"list workers: state, calls that run of how many, what they did",
                       "With NAME only those that offer it.\n", "workers\nworkers resize --json\n"},
     [VERB_WORKER] =
         {"do calls with a command, or drain a worker",
-         "run: each call of NAME, in --in REGION and below (default /), runs CMD with the\n"
-         "input as standard input; its standard output is the result, its exit code that of\n"
-         "the call, and what kills it makes the call panicked. A cancel sends SIGTERM to its\n"
-         "process group. CMD finds ASUPERSYNC_CALL, ASUPERSYNC_ATTEMPT, the call's\n"
-         "ASUPERSYNC_REGION and ASUPERSYNC_IDEMPOTENCY_KEY in its environment. SIGTERM or\n"
-         "Ctrl-C: nothing new, what runs is finished.\n"
+         "run: each call of NAME, in --in REGION and below (default /), runs CMD with\n"
+         "the input as standard input; its standard output is the result, its exit code\n"
+         "that of the call, and what kills it makes the call panicked. A cancel sends\n"
+         "SIGTERM to its process group. CMD finds ASUPERSYNC_CALL, ASUPERSYNC_ATTEMPT,\n"
+         "the call's ASUPERSYNC_REGION and ASUPERSYNC_IDEMPOTENCY_KEY in its\n"
+         "environment. SIGTERM or Ctrl-C: nothing new, what runs is finished.\n"
          "drain: the worker (see workers) gets nothing new and ends when it is done.\n",
          "worker run resize --concurrency 4 -- convert - -resize 50% -\n"
          "worker drain s3\n"},

@@ -173,6 +173,44 @@ body_outcome(struct proto_writer *w, const struct kernel *k, const struct kernel
 
 /* ---- E ----------------------------------------------------------------------------- */
 
+static void
+write_ref(struct proto_writer *w, const char *key, enum asup_sort sort, uint64_t id)
+{
+    pw_key(w, key);
+    pw_id(w, sort, id);
+}
+
+/* What it happened to besides a region, a task and a session. */
+static void
+body_event_subject(struct proto_writer *w, const struct kernel *k, const struct event *ev)
+{
+    switch (ev->kind) {
+    case EV_SAGA_BEGUN ... EV_SAGA_FORGOTTEN:
+        write_ref(w, "saga", ASUP_SORT_SAGA, ev->subject);
+        break;
+    case EV_CHANNEL_OPENED ... EV_MESSAGE_DISCARDED:
+        body_event_channel(w, k, ev);
+        break;
+    case EV_CAPABILITY_GRANTED ... EV_CAPABILITY_DEAD:
+        write_ref(w, "cx", ASUP_SORT_CAPABILITY, ev->subject);
+        break;
+    default:
+        body_event_owed(w, ev);
+        return;
+    }
+    if (ev->holder.id != 0)
+        write_ref(w, "holder", ev->holder.sort, ev->holder.id);
+}
+
+/* A number that another key tells by its name is no value. */
+static bool
+event_has_value(const struct event *ev)
+{
+    return ev->value != 0 && ev->kind != EV_CAPABILITY_GRANTED &&
+           (ev->kind < EV_MESSAGE_SENT || ev->kind >= EV_MESSAGE_DISCARDED) &&
+           (ev->kind < EV_OBLIGATION_RESERVED || ev->kind > EV_OBLIGATION_TRANSFERRED);
+}
+
 void
 body_event(struct proto_writer *w, const struct kernel *k, const struct event *ev, uint64_t wall)
 {
@@ -197,13 +235,8 @@ body_event(struct proto_writer *w, const struct kernel *k, const struct event *e
     pw_id(w, ASUP_SORT_TASK, ev->task);
     pw_key(w, "session");
     pw_id(w, ASUP_SORT_SESSION, ev->session);
-    if (ev->kind >= EV_SAGA_BEGUN && ev->kind <= EV_SAGA_FORGOTTEN) {
-        pw_key(w, "saga");
-        pw_id(w, ASUP_SORT_SAGA, ev->subject);
-    }
-    body_event_owed(w, ev);
-    body_event_channel(w, k, ev);
-    if (ev->value && !(ev->kind >= EV_MESSAGE_SENT && ev->kind <= EV_MESSAGE_RETRIED)) {
+    body_event_subject(w, k, ev);
+    if (event_has_value(ev)) {
         pw_key(w, "value");
         pw_uint(w, ev->value);
     }

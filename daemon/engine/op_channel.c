@@ -251,7 +251,6 @@ body_event_channel(struct proto_writer *w, const struct kernel *k, const struct 
     key_id(w, "message", ASUP_SORT_MESSAGE, ev->subject);
     if (ev->kind != EV_MESSAGE_DISCARDED)
         key_id(w, "channel", ASUP_SORT_CHANNEL, ev->value);
-    key_id(w, "holder", ev->holder.sort, ev->holder.id);
     if (ev->kind == EV_MESSAGE_RETURNED || ev->kind == EV_MESSAGE_DEAD) {
         pw_key(w, "kind");
         pw_str(w, failure_of(k, ev));

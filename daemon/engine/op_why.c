@@ -121,8 +121,10 @@ op_why(struct call *c)
             why_saga(why, ref.id);
         break;
     case ASUP_SORT_OBLIGATION:
-        if ((kernel_obligation(c->engine->kernel, ref.id, &owed) && call_sees(c, owed.region, owed.uid)) ||
-            (kernel_obligation_ended(c->engine->kernel, ref.id, &ended) && call_sees(c, ended.region, ended.uid)))
+        if ((kernel_obligation(c->engine->kernel, ref.id, &owed) &&
+             call_sees(c, owed.region, owed.uid)) ||
+            (kernel_obligation_ended(c->engine->kernel, ref.id, &ended) &&
+             call_sees(c, ended.region, ended.uid)))
             why_obligation(why, ref.id);
         else
             rc = call_fail(c, -ASUP_ENOTFOUND, "id", NULL,

@@ -31,7 +31,7 @@ engine_now(const struct engine *e)
 
 /* ---- Events ---------------------------------------------------------------------- */
 
-/* Volatile ones: so many, and so little in them. */
+/* So many, and so little in them; or what the daemon tells itself. */
 static bool
 event_is_kept(enum event_kind kind)
 {
@@ -44,6 +44,10 @@ event_is_kept(enum event_kind kind)
     case EV_TASK_CHARGED:
     case EV_TASK_WATCHDOG_FED:
     case EV_WORKER_SEEN:
+    case EV_KEY_BOUND:
+    case EV_KEY_COMPLETED:
+    case EV_KEY_FORGOTTEN:
+    case EV_REASON_MADE:
         return false;
     default:
         return true;

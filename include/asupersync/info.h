@@ -234,6 +234,8 @@ struct asup_event {
     struct asup_region region;   /**< {0}: none */
     struct asup_task task;       /**< {0}: none */
     struct asup_session session; /**< {0}: none */
+    struct asup_ref subject;     /**< obligation, channel, message, saga or capability; {0}: none */
+    struct asup_ref holder;      /**< task or session that holds it, or did this; {0}: none */
     char *path;                  /**< of the region; "" when not told */
     char *text;                  /**< name, label or message; "" when not told */
     uint64_t value;              /**< one number, by kind; 0 when not told */

@@ -20,13 +20,10 @@
  *
  * Making things
  *     session S [ttl D]
- *     region R [in R'] [policy P] [quorum N] [drain D] [soft] [volatile] [durable] [strict] [attach]
- *              [named NAME] [tasks N] [children N] [BUDGET] [finalizer F]...
- *     task T in R [running] [delay D] [drain D] [leftover D] [leftover-wait]
- *              [watchdog D] [response D] [mask N] [signal N] [notify]
- *              [as UID] [BUDGET]
- *     defer F to R [same options as a task]
- *     saga G in R [from S] [driven T]
+ *     region R [in R'] [policy P] [quorum N] [drain D] [soft] [volatile] [durable] [strict]
+ * [attach] [named NAME] [tasks N] [children N] [BUDGET] [finalizer F]... task T in R [running]
+ * [delay D] [drain D] [leftover D] [leftover-wait] [watchdog D] [response D] [mask N] [signal N]
+ * [notify] [as UID] [BUDGET] defer F to R [same options as a task] saga G in R [from S] [driven T]
  *     step P of G [action T [same options as a task]] [undo [options of a finalizer]]
  *              [attempts N] [backoff D] [most D] [from S] [driven T]
  *              (the attempts to undo P are tasks called ~P, ~P2, ~P3, ...)

@@ -288,9 +288,10 @@ END_TEST
  * is left. */
 START_TEST(R_TSK_5_a_quiet_task_is_gone_before_the_rerun)
 {
-    given("session w1; session w2; region r2 drain 3s; region r1 in r2; task p in r2 running;"
-          "w1 offers f in r2 quiet 10s holder p; w2 offers f; task t1 in r1 does f retry 2; w1 asks;"
-          "w2 asks");
+    given(
+        "session w1; session w2; region r2 drain 3s; region r1 in r2; task p in r2 running;"
+        "w1 offers f in r2 quiet 10s holder p; w2 offers f; task t1 in r1 does f retry 2; w1 asks;"
+        "w2 asks");
     when("at 10s");
     expect("-- 10s\n"
            "w1 was quiet\n"

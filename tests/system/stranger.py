@@ -50,7 +50,7 @@ class Tables:
             for i, element in enumerate(value):
                 self.value(f"{at}[{i}]", type[len("list of "):], element)
         elif type == "id":
-            assert re.fullmatch(r"[rts][1-9][0-9]*", value), f"{at}: no id: {value!r}"
+            assert re.fullmatch(r"[rtsocmgx][1-9][0-9]*", value), f"{at}: no id: {value!r}"
         else:
             assert isinstance(value, self.PLAIN[type]), f"{at}: not {type}: {value!r}"
             assert type != "uint" or (value >= 0 and value is not True), f"{at}: {value!r}"
@@ -94,6 +94,128 @@ class Stranger(harness.DaemonTest):
     def test_replies_hold_what_the_tables_say(self):
         self.w = wire.connect(self.d, hello=False)
         self.seen = set()
+        self.say_hello_and_run_tasks()
+        region = self.checked("region.open", {"name": "registry", "drain_ns": 0})["region"]
+        for family in (self.obligations, self.channels, self.leases, self.workers, self.sagas,
+                       self.capabilities):
+            family(region)
+        self.checked("events.watch", {"since": 0, "limit": 1000})
+        self.checked("region.close", {"region": region, "mode": "cancel"})
+        self.checked("region.wait", {"region": region})
+        self.checked("session.bye")
+        self.w.close()
+        # Those end the daemon or its engine, which other tests still need.
+        self.assertEqual(set(self.tables.replies) -
+                         {"daemon.drain", "daemon.shutdown", "daemon.upgrade"}, self.seen)
+
+    def obligations(self, region):
+        other = wire.connect(self.d)
+        session = other.ok("session.hello", {"secret": other.secret})["session"]
+        args = {"region": region, "label": "an upload", "timeout_ns": 60 * 10**9}
+        first, second, third = (self.checked("obligation.reserve", args)["obligation"]
+                                for _ in range(3))
+        self.checked("obligation.list", {"region": region})
+        self.checked("why", {"id": first})
+        self.checked("obligation.transfer", {"obligation": second, "to": session})
+        other.ok("obligation.commit", {"obligation": second})
+        self.checked("obligation.commit", {"obligation": first})
+        self.checked("obligation.abort", {"obligation": third, "note": "enough"})
+        other.ok("session.bye")
+        other.close()
+
+    def dead_letter(self, channel):
+        """A message that its receiver refused, as often as the channel lets it."""
+        sent = self.checked("channel.send", {"channel": channel, "data": b"x"})["message"]
+        got = self.checked("channel.receive", {"channel": channel})
+        self.assertEqual(sent, got["message"])
+        self.checked("channel.message", {"message": sent})
+        self.checked("channel.nack", {"obligation": got["obligation"], "note": "not now"})
+        self.checked("channel.message", {"message": sent})
+        return sent
+
+    def channels(self, region):
+        channel = self.checked("channel.open", {"region": region, "name": "box",
+                                                "nacks_max": 1})["channel"]
+        self.checked("why", {"id": channel})
+        permit = self.checked("channel.reserve", {"channel": channel})["obligation"]
+        self.checked("channel.abort", {"obligation": permit})
+        message = self.dead_letter(channel)
+        dead = self.checked("channel.dead", {"channel": "/registry/box"})["messages"]
+        self.assertEqual([message], [m["id"] for m in dead])
+        self.checked("channel.retry", {"message": message})
+        got = self.checked("channel.receive", {"channel": channel})
+        self.checked("channel.extend", {"obligation": got["obligation"]})
+        self.checked("channel.stat", {"channel": channel})
+        self.checked("channel.list", {"region": region})
+        self.checked("channel.ack", {"obligation": got["obligation"]})
+        self.checked("channel.discard", {"message": self.dead_letter(channel)})
+        self.checked("channel.seal", {"channel": channel})
+
+    def leases(self, region):
+        lease = {"region": region, "name": "leader"}
+        held = self.checked("lease.acquire", {**lease, "ttl_ns": 60 * 10**9})["obligation"]
+        self.checked("lease.stat", lease)
+        self.checked("lease.list", {"region": region})
+        self.checked("lease.renew", {"obligation": held})
+        self.checked("lease.release", {"obligation": held})
+
+    def workers(self, region):
+        self.checked("worker.offer", {"names": ["charge"], "region": region, "concurrency": 2})
+        call = {"region": region, "call": "charge", "input": b"7", "retry": {"attempts": 2}}
+        task = self.checked("task.submit", call)["task"]
+        self.checked("task.stat", {"task": task})
+        calls = self.checked("worker.next")["calls"]
+        self.assertEqual([task], [c["task"] for c in calls])
+        self.assertEqual([0], self.checked("worker.next", {"started": [task],
+                                                           "timeout_ns": 0})["started"])
+        self.checked("worker.list")
+        self.checked("why", {"id": task})
+        self.checked("task.complete", {"task": task, "outcome": "ok", "result": b"8"})
+        self.checked("task.wait", {"task": task})
+        task = self.checked("task.submit", call)["task"]
+        self.checked("worker.next")
+        self.checked("worker.next", {"started": [task], "timeout_ns": 0})
+        self.checked("task.cancel", {"task": task})
+        cancels = self.checked("worker.next")["cancels"]
+        self.assertEqual([task], [c["task"] for c in cancels])
+        completed = [{"task": task, "outcome": "cancelled"}]
+        self.checked("worker.next", {"completed": completed, "timeout_ns": 0})
+        self.checked("task.stat", {"task": task})
+        self.checked("worker.drain")
+        self.checked("worker.withdraw")
+
+    def step(self, saga, undo):
+        process = {"env": {harness.MARK: self.d.mark}}
+        body = self.checked("saga.step", {
+            "saga": saga, "name": "charge", "action": {**process, "argv": ["true"]},
+            "undo": {**process, "argv": [undo]}, "retry": {"attempts": 1}})
+        self.checked("task.wait", {"task": body["task"]})
+
+    def sagas(self, region):
+        for undo in ("true", "false"):
+            saga = self.checked("saga.begin", {"region": region, "name": "order"})["saga"]
+            self.step(saga, undo)
+            self.checked("saga.stat", {"saga": saga})
+            self.checked("saga.abort", {"saga": saga, "message": "enough"})
+            if undo == "false":
+                harness.eventually(
+                    lambda: self.checked("saga.stat", {"saga": saga})["state"] == "needs-attention",
+                    "a saga that cannot be undone")
+                self.checked("why", {"id": saga})
+                self.checked("saga.resolve", {"saga": saga, "how": "resolve"})
+            self.checked("saga.wait", {"saga": saga})
+        saga = self.checked("saga.begin", {"region": region})["saga"]
+        self.step(saga, "true")
+        self.checked("saga.complete", {"saga": saga})
+        self.checked("saga.list", {"region": region, "all": True})
+
+    def capabilities(self, region):
+        cx = self.checked("cx.derive", {"region": region, "rights": ["spawn", "observe"],
+                                        "timeout_ns": 60 * 10**9})["cx"]
+        self.checked("cx.list", {"region": region})
+        self.checked("cx.revoke", {"cx": cx})
+
+    def say_hello_and_run_tasks(self):
         budget = {"timeout_ns": 60 * 10**9, "polls": 100, "cost": 10**6, "priority": 7}
         secret = self.checked("session.hello")["secret"]
         self.w.secret = secret
@@ -130,10 +252,6 @@ class Stranger(harness.DaemonTest):
         for op, (code, body) in zip(("task.stat", "why"), batch["results"]):
             self.assertEqual(0, code, body)
             self.tables.reply(op, body)
-        self.checked("session.bye")
-        self.w.close()
-        # Those end the daemon or its engine, which other tests still need.
-        self.assertEqual(set(self.tables.replies) - {"daemon.drain", "daemon.shutdown", "daemon.upgrade"}, self.seen)
 
 
 class LastWords(unittest.TestCase):

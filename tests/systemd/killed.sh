@@ -27,7 +27,7 @@ check "the old engine is gone" gone "$engine"
 equal "the keeper is not" "$keeper 0" "$(property MainPID) $(property NRestarts)"
 refuse "what ran goes on" gone "${stubborn_pids[@]}"
 as alice asupersyncctl cancel --drain 0s "$stubborn_task"
-check "it is ended under the third engine" gone "${stubborn_pids[@]}"
+eventually "it is ended under the third engine" gone "${stubborn_pids[@]}"
 check "nothing survives" nothing_survives
 
 start_stubborn alice

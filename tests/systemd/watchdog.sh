@@ -22,7 +22,7 @@ equal "the unit never went down" "$keeper 0" "$(property MainPID) $(property NRe
 equal "this is its second engine" 2 "$(status_of engine_runs)"
 refuse "what ran goes on" gone "${stubborn_pids[@]}"
 as alice asupersyncctl cancel --drain 0s "$stubborn_task"
-check "until it is ended" gone "${stubborn_pids[@]}"
+eventually "until it is ended" gone "${stubborn_pids[@]}"
 check "nothing survives" nothing_survives
 
 start_stubborn alice
