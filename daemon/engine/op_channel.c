@@ -244,6 +244,8 @@ failure_of(const struct kernel *k, const struct event *ev)
 void
 body_event_channel(struct proto_writer *w, const struct kernel *k, const struct event *ev)
 {
+    const char *why = NULL;
+
     if (ev->kind >= EV_CHANNEL_OPENED && ev->kind <= EV_CHANNEL_CLOSED)
         key_id(w, "channel", ASUP_SORT_CHANNEL, ev->subject);
     if (ev->kind < EV_MESSAGE_SENT || ev->kind > EV_MESSAGE_DISCARDED)
@@ -251,9 +253,11 @@ body_event_channel(struct proto_writer *w, const struct kernel *k, const struct 
     key_id(w, "message", ASUP_SORT_MESSAGE, ev->subject);
     if (ev->kind != EV_MESSAGE_DISCARDED)
         key_id(w, "channel", ASUP_SORT_CHANNEL, ev->value);
-    if (ev->kind == EV_MESSAGE_RETURNED || ev->kind == EV_MESSAGE_DEAD) {
+    if (ev->kind == EV_MESSAGE_RETURNED || ev->kind == EV_MESSAGE_DEAD)
+        why = failure_of(k, ev);
+    if (why) {
         pw_key(w, "kind");
-        pw_str(w, failure_of(k, ev));
+        pw_str(w, why);
     }
 }
 
