@@ -30,7 +30,7 @@ admit_timers(const struct kernel *k)
 {
     return arena_live(&k->tasks) + arena_live(&k->regions) + arena_live(&k->sessions) +
            2 * arena_live(&k->obligations.records) + arena_live(&k->obligations.leases) +
-           saga_timers(k) + arena_live(&k->calls.workers);
+           saga_timers(k) + arena_live(&k->calls.workers) + arena_live(&k->keys.records);
 }
 
 static void

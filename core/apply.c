@@ -246,19 +246,69 @@ prev_of(struct kernel *k, uint32_t link)
     return (link & 1) != 0 ? &region_at(k, link >> 1)->prev : &task_at(k, link >> 1)->prev;
 }
 
+/* Two lists: the retained, forgotten when their time is over or there are too
+ * many; and those that an idempotency key keeps, or that something so kept is
+ * in. What is kept no longer becomes the youngest of the retained, and then
+ * what it was in: so nothing is forgotten before what it holds. */
+struct list_ends {
+    uint32_t *first, *last, *count;
+};
+
+static struct list_ends
+list_of(struct kernel *k, bool kept)
+{
+    if (kept)
+        return (struct list_ends){&k->kept_first, &k->kept_last, &k->kept_count};
+    return (struct list_ends){&k->retained_first, &k->retained_last, &k->retained_count};
+}
+
+static bool
+is_kept(const struct kernel *k, uint32_t index, bool is_region)
+{
+    return is_region ? (region_at(k, index)->flags & REGION_KEPT) != 0
+                     : (task_at(k, index)->flags & TASK_KEPT) != 0;
+}
+
+static bool
+to_be_kept(const struct kernel *k, uint32_t index, bool is_region)
+{
+    if (!is_region)
+        return (task_at(k, index)->flags & TASK_KEYED) != 0;
+    return (region_at(k, index)->flags & REGION_KEYED) != 0 || region_at(k, index)->kept > 0;
+}
+
+/* Mark it, and count it in what it is in. */
+static void
+set_kept(struct kernel *k, uint32_t index, bool is_region, bool kept)
+{
+    uint32_t in = is_region ? region_at(k, index)->parent : task_at(k, index)->region;
+    uint32_t *flags = is_region ? &region_at(k, index)->flags : &task_at(k, index)->flags;
+    uint32_t flag = is_region ? REGION_KEPT : TASK_KEPT;
+
+    *flags = kept ? *flags | flag : *flags & ~flag;
+    if (in != NIL && kept)
+        region_at(k, in)->kept++;
+    else if (in != NIL)
+        region_at(k, in)->kept--;
+}
+
 void
 retained_push(struct kernel *k, uint32_t index, bool is_region)
 {
     uint32_t link = retained_link(index, is_region);
+    bool kept = to_be_kept(k, index, is_region);
+    struct list_ends ends = list_of(k, kept);
 
+    if (kept)
+        set_kept(k, index, is_region, true);
     *next_of(k, link) = NIL;
-    *prev_of(k, link) = k->retained_last;
-    if (k->retained_last != NIL)
-        *next_of(k, k->retained_last) = link;
+    *prev_of(k, link) = *ends.last;
+    if (*ends.last != NIL)
+        *next_of(k, *ends.last) = link;
     else
-        k->retained_first = link;
-    k->retained_last = link;
-    k->retained_count++;
+        *ends.first = link;
+    *ends.last = link;
+    ++*ends.count;
 }
 
 void
@@ -267,16 +317,33 @@ retained_remove(struct kernel *k, uint32_t index, bool is_region)
     uint32_t link = retained_link(index, is_region);
     uint32_t next = *next_of(k, link);
     uint32_t prev = *prev_of(k, link);
+    bool kept = is_kept(k, index, is_region);
+    struct list_ends ends = list_of(k, kept);
 
     if (prev != NIL)
         *next_of(k, prev) = next;
     else
-        k->retained_first = next;
+        *ends.first = next;
     if (next != NIL)
         *prev_of(k, next) = prev;
     else
-        k->retained_last = prev;
-    k->retained_count--;
+        *ends.last = prev;
+    --*ends.count;
+    if (kept)
+        set_kept(k, index, is_region, false);
+}
+
+void
+retained_let_go(struct kernel *k, uint32_t index, bool is_region)
+{
+    while (index != NIL && is_kept(k, index, is_region) && !to_be_kept(k, index, is_region)) {
+        uint32_t in = is_region ? region_at(k, index)->parent : task_at(k, index)->region;
+
+        retained_remove(k, index, is_region);
+        retained_push(k, index, is_region);
+        index = in;
+        is_region = true;
+    }
 }
 
 /* ---- The fold --------------------------------------------------------------------------- */
@@ -364,6 +431,11 @@ kernel_apply(struct kernel *k, const struct event *ev)
     case EV_LEASE_ENDED:
     case EV_LEASE_FREE:
         apply_obligation(k, ev);
+        break;
+    case EV_KEY_BOUND:
+    case EV_KEY_COMPLETED:
+    case EV_KEY_FORGOTTEN:
+        apply_key(k, ev);
         break;
     case EV_CAPABILITY_GRANTED:
     case EV_CAPABILITY_REVOKED:

@@ -125,7 +125,7 @@ region_reset(struct kernel *k, struct region *r)
     k->regions_in[ASUP_REGION_OPEN]++;
     r->state = ASUP_REGION_OPEN;
     r->reason = 0;
-    r->flags &= REGION_VOLATILE | REGION_VOLATILE_TOP | REGION_SOFT | REGION_USED | REGION_LOST |
+    r->flags &= REGION_VOLATILE | REGION_VOLATILE_TOP | REGION_SOFT | REGION_USED | REGION_LOST | REGION_KEYED |
                 REGION_COST_LIMITED;
     r->drain_end = r->drain_pass = r->close_by = r->sweep_at = ASUP_NEVER;
     r->cleanup_ns = r->finalizers_ns = 0;
@@ -172,6 +172,7 @@ volatile_drop(struct kernel *k)
     channels_volatile_drop(k);
     workers_volatile_drop(k);
     capabilities_volatile_drop(k);
+    keys_volatile_drop(k);
     for (uint32_t i = 0; i < k->tasks.used; i++) {
         if (task_at(k, i)->id != 0 && in_volatile(k, task_at(k, i)->region))
             task_drop(k, i);

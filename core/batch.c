@@ -64,6 +64,8 @@ item_check(struct kernel *k, const struct input *in, uint32_t n, struct admissio
 {
     struct input item = item_at(k, in, n);
 
+    if (item.key.size > 0)
+        return REFUSE(why, ASUP_EUNSUPPORTED, "an atomic batch takes no idempotency keys");
     if (is_admission(item.kind) && ended_before(k, item.region, why) != 0)
         return why->code;
     switch (item.kind) {

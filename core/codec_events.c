@@ -226,6 +226,15 @@ static const struct field capability_fields[] = {
 };
 static const struct table capability_table = TABLE(struct capability_payload, capability_fields);
 
+/* ---- Payloads: idempotency keys ------------------------------------------------------------- */
+
+static const struct field key_fields[] = {
+    NUMBER(struct key_payload, digest),          STRUCT(struct key_payload, scope, ref_table),
+    STRUCT(struct key_payload, made, ref_table), NUMBER(struct key_payload, retention_ns),
+    NUMBER(struct key_payload, forget_at),       BOOL(struct key_payload, holds),
+};
+static const struct table key_table = TABLE(struct key_payload, key_fields);
+
 /* ---- Payloads: channels ------------------------------------------------------------------- */
 
 static const struct field channel_fields[] = {
@@ -420,7 +429,7 @@ const struct table event_table = TABLE(struct event, event_fields);
     X(CAPABILITY_REVOKED, 201, NONE, NULL)                                                         \
     X(CAPABILITY_DEAD, 202, NONE, NULL)                                                            \
     /* idempotency keys */                                                                         \
-    X(KEY_BOUND, 210, NONE, NULL)                                                                  \
+    X(KEY_BOUND, 210, NONE, &key_table)                                                            \
     X(KEY_COMPLETED, 211, NONE, NULL)                                                              \
     X(KEY_FORGOTTEN, 212, NONE, NULL)
 

@@ -172,6 +172,7 @@ static const struct field region_fields[] = {
     SKIP(struct region, cascade_stuck),
     INDEX(struct region, capability_first, ARENA_CAPABILITIES),
     INDEX(struct region, capability_last, ARENA_CAPABILITIES),
+    NUMBER(struct region, kept),
 };
 static const struct table region_table = TABLE(struct region, region_fields);
 
@@ -216,6 +217,7 @@ static const struct field user_fields[] = {
     NUMBER(struct user, obligations), NUMBER(struct user, leases),
     NUMBER(struct user, channels),    NUMBER(struct user, dead),
     NUMBER(struct user, offers),      NUMBER(struct user, capabilities),
+    NUMBER(struct user, keys),
 };
 static const struct table user_table = TABLE(struct user, user_fields);
 
@@ -637,6 +639,25 @@ static const struct field capabilities_fields[] = {
 };
 static const struct table capabilities_table = TABLE(struct capabilities, capabilities_fields);
 
+/* ---- Idempotency keys ---------------------------------------------------------------------- */
+
+static const struct field key_fields[] = {
+    NUMBER(struct key_record, id),           NUMBER(struct key_record, hash),
+    NUMBER(struct key_record, made),         NUMBER(struct key_record, digest),
+    NUMBER(struct key_record, scope_id),     NUMBER(struct key_record, made_id),
+    NUMBER(struct key_record, retention_ns), NUMBER(struct key_record, forget_at),
+    NUMBER(struct key_record, uid),          NUMBER(struct key_record, scope_sort),
+    NUMBER(struct key_record, made_sort),    BOOL(struct key_record, holds),
+    BOOL(struct key_record, durable),        TEXT(struct key_record, text),
+    SKIP(struct key_record, timer_place),
+};
+static const struct table key_table = TABLE(struct key_record, key_fields);
+
+static const struct field keys_fields[] = {
+    NUMBER(struct keys, id_next),
+};
+static const struct table keys_table = TABLE(struct keys, keys_fields);
+
 /* ---- Sections ---------------------------------------------------------------------------- */
 
 /* In any order: links are checked when all is there. */
@@ -661,6 +682,7 @@ const struct section sections[] = {
     {40, offsetof(struct kernel, saga.sagas), &saga_table, NULL},
     {41, offsetof(struct kernel, saga.steps), &step_table, NULL},
     {50, offsetof(struct kernel, capabilities.records), &capability_table, NULL},
+    {55, offsetof(struct kernel, keys.records), &key_table, NULL},
 };
 const size_t section_count = sizeof sections / sizeof sections[0];
 
@@ -735,5 +757,9 @@ static const struct field kernel_fields[] = {
     STRUCT(struct kernel, calls, calls_table),
     STRUCT(struct kernel, capabilities, capabilities_table),
     BOOL(struct kernel, volatile_seen),
+    STRUCT(struct kernel, keys, keys_table),
+    NUMBER(struct kernel, kept_first),
+    NUMBER(struct kernel, kept_last),
+    NUMBER(struct kernel, kept_count),
 };
 const struct table kernel_table = TABLE(struct kernel, kernel_fields);

@@ -52,7 +52,8 @@ config_sensible(const struct kernel_config *c)
     return c->fairness > 0 && c->start_window > 0 && c->picks_per_step > 0 && c->id_first >= 2 &&
            c->sample_ns > 0 && c->sample_ns <= MULTIPLIED_MAX && c->ageing_ns <= MULTIPLIED_MAX &&
            c->finalizer_ns > 0 && c->session_ttl_ns > 0 && c->session_ttl_ns_max > 0 &&
-           c->futurelock_ns > 0 && c->lease_ttl_ns_max > 0 && c->limits.requests_per_session > 0;
+           c->futurelock_ns > 0 && c->key_retention_ns > 0 && c->lease_ttl_ns_max > 0 &&
+           c->limits.requests_per_session > 0;
 }
 
 static void
@@ -63,6 +64,29 @@ capabilities_init(struct kernel *k)
     arena_init(&all->records, sizeof(struct capability));
     index_init(&all->ids, &all->records, offsetof(struct capability, id));
     all->revoked_first = all->revoked_last = NIL;
+}
+
+static void
+keys_init(struct kernel *k)
+{
+    struct keys *keys = &k->keys;
+
+    arena_init(&keys->records, sizeof(struct key_record));
+    index_init(&keys->hashes, &keys->records, offsetof(struct key_record, hash));
+    index_init(&keys->made, &keys->records, offsetof(struct key_record, made));
+    index_init(&keys->ids, &keys->records, offsetof(struct key_record, id));
+    k->kept_first = k->kept_last = NIL;
+    k->timers.homes[TIMER_KEY] =
+        (struct timer_home){&keys->records, offsetof(struct key_record, timer_place)};
+}
+
+static void
+keys_fini(struct kernel *k)
+{
+    index_fini(&k->keys.hashes, &k->allocator);
+    index_fini(&k->keys.made, &k->allocator);
+    index_fini(&k->keys.ids, &k->allocator);
+    arena_fini(&k->keys.records, &k->allocator);
 }
 
 static void
@@ -165,6 +189,7 @@ parts_init(struct kernel *k)
     k->timers.homes[TIMER_WORKER] =
         (struct timer_home){&k->calls.workers, offsetof(struct worker, timer_place)};
     capabilities_init(k);
+    keys_init(k);
     k->timers.homes[TIMER_REGION] =
         (struct timer_home){&k->regions, offsetof(struct region, timer_place)};
     k->timers.homes[TIMER_SESSION] =
@@ -244,6 +269,7 @@ kernel_new(const struct kernel_config *config, const struct kernel_allocator *al
     k->saga.id_next = config->id_first;
     k->obligations.id_next = config->id_first;
     k->capabilities.id_next = config->id_first;
+    k->keys.id_next = 1;
     k->channels.id_next = k->channels.message_id_next = config->id_first;
     k->channels.order_next = 1;
     if (!kernel_reserve(k)) {
@@ -265,6 +291,7 @@ kernel_free(struct kernel *k)
     obligations_fini(k);
     channels_fini(k);
     capabilities_fini(k);
+    keys_fini(k);
     heap_fini(&k->heap, &a);
     saga_fini(k);
     calls_fini(&k->calls, &a);

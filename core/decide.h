@@ -84,6 +84,19 @@ void capabilities_die(struct kernel *k, uint32_t region);
 uint64_t digest_capabilities(const struct kernel *k, uint64_t h);
 const char *check_capabilities(const struct kernel *k);
 
+/* key.c: idempotency keys (R-IDM-1). Whether the request was granted before, or is refused for
+ * its key: 1 or a negative code; 0: go on. */
+int key_lookup(const struct kernel *k, const struct input *in, struct asup_ref *made,
+               struct refusal *why);
+bool key_reserve(struct kernel *k, const struct input *in, struct need *need);
+void key_bind(struct kernel *k, const struct input *in, struct asup_ref made);
+/* What was made under a key has ended. */
+void key_done(struct kernel *k, struct asup_ref made);
+void key_fire(struct kernel *k, uint32_t i);
+bool key_make_room(struct kernel *k);
+uint64_t digest_keys(const struct kernel *k, uint64_t h);
+const char *check_keys(const struct kernel *k);
+
 /* limits.c */
 int limit_capabilities(const struct kernel *k, uint32_t uid, struct refusal *why);
 int limit_tasks(const struct kernel *k, uint32_t region, uint32_t uid, bool finalizer, size_t bytes,

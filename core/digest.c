@@ -131,5 +131,6 @@ kernel_digest(const struct kernel *k)
     h = digest_channels(k, h);
     h = calls_digest(k, h);
     h = digest_capabilities(k, h);
+    h = digest_keys(k, h);
     return hash_mix(h, digest_reasons(k));
 }

@@ -140,6 +140,9 @@ volatile_by_kind(const struct kernel *k, const struct event *ev)
                session_at(k, i)->pid == session->pid;
     case EV_TASK_CHARGED:
         return ev->value == 0 || !charge->to_ancestors;
+    case EV_KEY_COMPLETED:
+    case EV_KEY_FORGOTTEN:
+        return !key_durable(k, ev->subject);
     case EV_REQUEST_BOUND:
     case EV_KEY_BOUND:
         return k->durable_seq == k->request_mark; /* of what it led to, nothing is durable */

@@ -84,6 +84,15 @@ struct capability_payload {
     uint8_t priority_ceiling;
 };
 
+/* KEY_BOUND, beside its id (subject), its owner (uid) and itself (text) */
+struct key_payload {
+    uint64_t digest;
+    struct asup_ref scope, made;
+    uint64_t retention_ns;
+    asup_time forget_at; /* ASUP_NEVER: when its work has ended */
+    bool holds;
+};
+
 /* SAGA_RESOLVED */
 struct resolved_payload {
     uint8_t how; /* enum saga_resolution */
@@ -221,6 +230,10 @@ void workers_anew(struct kernel *k, asup_time now);
 void workers_volatile_drop(struct kernel *k);
 void apply_reopened(struct kernel *k, const struct event *ev);
 void apply_capability(struct kernel *k, const struct event *ev);
+void apply_key(struct kernel *k, const struct event *ev);
+void key_forget(struct kernel *k, uint32_t i);
+bool key_durable(const struct kernel *k, uint64_t id);
+void keys_volatile_drop(struct kernel *k);
 void capability_forget(struct kernel *k, uint32_t i);
 /* Leave out what belongs to volatile regions (durable.h). */
 void capabilities_volatile_drop(struct kernel *k);
@@ -250,6 +263,8 @@ struct kernel_outcome task_outcome(const struct task *t);
 struct user *user_get(struct kernel *k, uint32_t uid);
 void retained_push(struct kernel *k, uint32_t index, bool is_region);
 void retained_remove(struct kernel *k, uint32_t index, bool is_region);
+/* A key, or what was kept inside, no longer keeps it; does nothing while one does. */
+void retained_let_go(struct kernel *k, uint32_t index, bool is_region);
 
 void lane_enter(struct kernel *k, uint32_t task, enum lane lane);
 void lane_leave(struct kernel *k, uint32_t task);

@@ -291,7 +291,7 @@ check_totals(const struct kernel *k, const struct tally *tally)
     HOLDS(live == tally->in_lists + tally->undos, "single-owner");
     HOLDS(tally->starting == k->starting, "protocol-order");
     HOLDS(tally->stack_entries == k->stack_entries, "stack-LIFO-once");
-    HOLDS(tally->retained == k->retained_count, "single-owner");
+    HOLDS(tally->retained == k->retained_count + k->kept_count, "single-owner");
     for (unsigned lane = LANE_SIGNAL; lane <= LANE_READY; lane++)
         HOLDS(tally->lanes[lane] == k->lane_count[lane], "lane-unique");
     HOLDS(k->lane_count[LANE_TIMED] == k->timed.count, "lane-unique");
@@ -335,5 +335,7 @@ kernel_check(const struct kernel *k)
         broken = calls_check(k);
     if (broken == NULL)
         broken = check_capabilities(k);
+    if (broken == NULL)
+        broken = check_keys(k);
     return broken != NULL ? broken : check_totals(k, &tally);
 }

@@ -194,7 +194,9 @@ indices_fill(struct kernel *k)
            index_fill(k, &k->channels.names, channel_has_name) &&
            index_fill(k, &k->channels.message_ids, NULL) && saga_indices(k) &&
            index_fill(k, &k->calls.worker_sessions, NULL) &&
-           index_fill(k, &k->calls.service_keys, NULL) && index_fill(k, &k->capabilities.ids, NULL);
+           index_fill(k, &k->calls.service_keys, NULL) &&
+           index_fill(k, &k->capabilities.ids, NULL) && index_fill(k, &k->keys.hashes, NULL) &&
+           index_fill(k, &k->keys.made, NULL) && index_fill(k, &k->keys.ids, NULL);
 }
 
 static bool
@@ -206,9 +208,10 @@ timers_fill(struct kernel *k)
                         arena_live(&k->tasks) + arena_live(&k->regions) + arena_live(&k->sessions) +
                             arena_live(&k->obligations.records) +
                             arena_live(&k->obligations.holders) + arena_live(&k->saga.sagas) +
-                            arena_live(&k->calls.workers)) ||
+                            arena_live(&k->calls.workers) + arena_live(&k->keys.records)) ||
         !timers_reserve(&k->timed, a, k->limits_seen ? k->tasks_in[ASUP_TASK_CREATED] : 0))
         return false;
+    keys_fill(k);
     for (uint32_t i = 0; i < k->regions.used; i++) {
         if (region_at(k, i)->id != 0)
             timer_set(&k->timers, a, TIMER_REGION, i, region_deadline(k, region_at(k, i)));

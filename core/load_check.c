@@ -250,10 +250,10 @@ regions_sound(const struct kernel *k)
  * ------------------------------------------------------------------------------ */
 
 static bool
-retained_sound(const struct kernel *k)
+ended_sound(const struct kernel *k, uint32_t first, uint32_t last, uint32_t total, bool kept)
 {
     uint32_t prev = NIL;
-    uint32_t link = k->retained_first;
+    uint32_t link = first;
     uint32_t count = 0;
 
     for (; link != NIL; count++) {
@@ -265,13 +265,23 @@ retained_sound(const struct kernel *k)
             return false;
         if (is_region ? region_live(region_at(k, i)) || i == k->root : task_live(task_at(k, i)))
             return false;
+        if (kept != (is_region ? (region_at(k, i)->flags & REGION_KEPT) != 0
+                               : (task_at(k, i)->flags & TASK_KEPT) != 0))
+            return false;
         own_prev = is_region ? region_at(k, i)->prev : task_at(k, i)->prev;
         if (own_prev != prev)
             return false;
         prev = link;
         link = is_region ? region_at(k, i)->next : task_at(k, i)->next;
     }
-    return prev == k->retained_last && count == k->retained_count;
+    return prev == last && count == total;
+}
+
+static bool
+retained_sound(const struct kernel *k)
+{
+    return ended_sound(k, k->retained_first, k->retained_last, k->retained_count, false) &&
+           ended_sound(k, k->kept_first, k->kept_last, k->kept_count, true);
 }
 
 /* ---- Lanes
@@ -377,5 +387,5 @@ links_sound(struct kernel *k)
 {
     return sections_sound(k) && reasons_sound(k) && regions_sound(k) && retained_sound(k) &&
            lanes_sound(k) && sessions_sound(k) && obligations_sound(k) && channels_sound(k) &&
-           saga_sound(k) && calls_sound(k) && capabilities_sound(k);
+           saga_sound(k) && calls_sound(k) && capabilities_sound(k) && keys_sound(k);
 }

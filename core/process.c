@@ -117,6 +117,8 @@ task_complete(struct kernel *k, uint32_t i, const struct kernel_outcome *o, stru
                      !task_never_began(region_at(k, region), t));
     }
     saga_driver_ended(k, (struct asup_ref){.id = t->id, .sort = ASUP_SORT_TASK});
+    if ((t->flags & TASK_KEYED) != 0)
+        key_done(k, (struct asup_ref){.id = t->id, .sort = ASUP_SORT_TASK});
     work_region(k, region);
 }
 

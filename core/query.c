@@ -304,12 +304,19 @@ uint64_t
 kernel_retained_next(const struct kernel *k, uint64_t cursor, struct asup_ref *out)
 {
     uint32_t link = k->retained_first;
+    bool kept = false;
 
     if (cursor != 0) {
         uint32_t at = (uint32_t)(cursor - 1);
+        bool is_region = (at & 1) != 0;
 
-        link = (at & 1) != 0 ? region_at(k, at >> 1)->next : task_at(k, at >> 1)->next;
+        link = is_region ? region_at(k, at >> 1)->next : task_at(k, at >> 1)->next;
+        kept = is_region ? (region_at(k, at >> 1)->flags & REGION_KEPT) != 0
+                         : (task_at(k, at >> 1)->flags & TASK_KEPT) != 0;
     }
+    /* Then those that a key keeps. */
+    if (link == NIL && !kept)
+        link = k->kept_first;
     if (link == NIL)
         return 0;
     *out = (link & 1) != 0

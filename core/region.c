@@ -306,6 +306,8 @@ region_close(struct kernel *k, uint32_t i)
     emit(k, ev);
     waits_region(k, i);
     capabilities_die(k, i);
+    if ((r->flags & REGION_KEYED) != 0)
+        key_done(k, (struct asup_ref){.id = r->id, .sort = ASUP_SORT_REGION});
     if (parent == NIL) {
         (void)effect_add(k, FX_QUIESCENT);
         return;

@@ -11,7 +11,9 @@ retention_next(const struct kernel *k)
     asup_time ended;
 
     if (link == NIL)
-        return ASUP_NEVER;
+        return k->calls.result_bytes > k->config.limits.results_per_daemon && k->kept_first != NIL
+                   ? k->now
+                   : ASUP_NEVER;
     if (k->retained_count > k->config.limits.retained ||
         k->calls.result_bytes > k->config.limits.results_per_daemon)
         return k->now;
@@ -27,7 +29,10 @@ retention_fire(struct kernel *k)
     for (unsigned most = RETENTION_MOST; most > 0 && retention_next(k) <= k->now; most--) {
         uint32_t link = k->retained_first;
 
-        if ((link & 1) != 0)
+        if (link == NIL) {
+            if (!key_make_room(k))
+                return;
+        } else if ((link & 1) != 0)
             emit(k, event_of_region(EV_REGION_FORGOTTEN, k, link >> 1));
         else
             emit(k, event_of_task(EV_TASK_FORGOTTEN, k, link >> 1));

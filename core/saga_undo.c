@@ -94,6 +94,7 @@ saga_end(struct kernel *k, uint32_t i, enum saga_state how)
     ev.text = heap_get(&k->heap, saga_at(k, i)->name);
     emit(k, ev);
     waits_saga(k, i);
+    key_done(k, (struct asup_ref){.id = saga_at(k, i)->id, .sort = ASUP_SORT_SAGA});
     work_region(k, region);
 }
 

@@ -234,6 +234,8 @@ request_reserve(struct kernel *k, const struct input *in, struct need *need)
     size_t batch = request_bytes(in);
     struct heap_need texts = {{0}};
 
+    if (!key_reserve(k, in, need))
+        return false;
     if (in->caller.session == 0 || in->request == 0)
         return true;
     need->scratch += sizeof(struct request_payload) + batch;
@@ -251,6 +253,7 @@ request_bind(struct kernel *k, const struct input *in, struct asup_ref made)
     uint32_t i = in->caller.session == 0 ? NIL : session_of_id(k, in->caller.session);
     struct event ev;
 
+    key_bind(k, in, made);
     if (i == NIL || in->request == 0)
         return;
     p = scratch_take(k, size);

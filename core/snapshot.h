@@ -112,4 +112,8 @@ bool channels_fill(struct kernel *k);
 bool capabilities_sound(const struct kernel *k);
 void capabilities_fill(struct kernel *k);
 
+/* load_key.c */
+bool keys_sound(const struct kernel *k);
+void keys_fill(struct kernel *k);
+
 #endif

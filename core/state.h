@@ -23,6 +23,7 @@
 #include "core/heap.h"
 #include "core/state_channel.h"
 #include "core/state_capability.h"
+#include "core/state_key.h"
 #include "core/state_obligation.h"
 #include "core/state_saga.h"
 #include "core/state_call.h"
@@ -53,6 +54,8 @@ enum task_flag {
     TASK_LOST = 1 << 19,      /* outcome: status unknown */
     TASK_DELEGATED = 1 << 20, /* its kill comes with its region's T */
     TASK_SLOW = 1 << 21,      /* its start is not answered, and left the window */
+    TASK_KEYED = 1 << 22,     /* an idempotency key keeps its outcome */
+    TASK_KEPT = 1 << 23,      /* Completed, and not among the retained for that */
     TASK_ACTION = 1 << 28,    /* of a step of a saga */
     TASK_UNDO = 1 << 29,      /* an attempt to compensate one: a finalizer that stands on no
                                  stack itself; its spec and label are the step's */
@@ -156,6 +159,8 @@ enum region_flag {
     REGION_VOLATILE = 1 << 13,     /* it or one above was opened so (R-DUR-1) */
     REGION_VOLATILE_TOP = 1 << 14, /* and what is above is durable */
     REGION_LOST = 1 << 15,         /* volatile, of an engine that is gone */
+    REGION_KEYED = 1 << 16,        /* an idempotency key keeps its outcome */
+    REGION_KEPT = 1 << 17,         /* Closed, and not among the retained for that */
 };
 
 struct region {
@@ -209,6 +214,7 @@ struct region {
     uint32_t lease_first, lease_last;           /* names held or cooling */
     uint32_t leaks;                             /* ever */
     uint32_t capability_first, capability_last; /* derived for it, by id */
+    uint32_t kept;                              /* in it, that a key keeps */
     uint32_t reason;
     uint32_t flags;
     int32_t sweep_error;
@@ -267,7 +273,8 @@ struct user {
     uint32_t channels, dead;      /* likewise; dead letters */
     uint32_t offers;
     uint32_t capabilities; /* derived by it, and not revoked */
-    uint32_t waits;        /* not state */
+    uint32_t keys;
+    uint32_t waits; /* not state */
 };
 
 struct reason {
@@ -343,6 +350,7 @@ struct kernel {
     struct channel_store channels;
     struct saga_part saga;
     struct capabilities capabilities;
+    struct keys keys;
 
     uint64_t event_seq; /* of the last event */
     asup_time event_at;
@@ -355,6 +363,7 @@ struct kernel {
     uint32_t stack_entries;
     uint32_t starting;                                      /* starts in the window */
     uint32_t retained_first, retained_last, retained_count; /* links */
+    uint32_t kept_first, kept_last, kept_count;             /* likewise, kept by a key */
     bool hurry;          /* a second Shutdown came: finalizers get hurry_ns */
     bool journal_failed; /* admission stops */
 

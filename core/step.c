@@ -11,9 +11,10 @@
 #include "core/decide.h"
 
 enum {
-    EVENTS_PER_TASK = 4, /* cancel-requested twice, escalated, completed */
-    EVENTS_PER_REGION = 8,
-    EVENTS_PER_SAGA = 6, /* step-failed, compensating, undoing, undone, ended, cancel-requested */
+    EVENTS_PER_TASK = 5, /* cancel-requested twice, escalated, completed, and its key */
+    EVENTS_PER_REGION = 9,
+    EVENTS_PER_SAGA = 7, /* step-failed, compensating, undoing, undone, ended and its key,
+                            cancel-requested */
     SCRATCH_PER_TASK = 128,
     SCRATCH_PER_REGION = 1024,
     SCRATCH_PER_SAGA = 1536,
@@ -382,6 +383,8 @@ request(struct kernel *k, const struct input *asked)
         (void)REFUSE(&why, ASUP_EUNAVAILABLE, "the daemon is coming back");
     } else if (k->journal_failed && journal_needed(k, in) && !request_known(k, in)) {
         (void)REFUSE(&why, ASUP_EUNAVAILABLE, "the journal cannot be written");
+    } else if (key_lookup(k, in, &made, &why) != 0) {
+        /* as the first time, or refused */
     } else if (in->kind > IN_SESSION_BYE && authorize_shown(k, in, &why) != 0) {
         /* what it shows is no longer good, whatever it asks for */
     } else if (in->kind <= IN_SESSION_BYE) {
@@ -557,6 +560,8 @@ timers_fire(struct kernel *k)
             task_fire(k, due.record);
         else if (due.sort == TIMER_SAGA)
             saga_fire(k, due.record);
+        else if (due.sort == TIMER_KEY)
+            key_fire(k, due.record);
         else if (due.sort == TIMER_OBLIGATION)
             obligation_fire(k, due.record);
         else if (due.sort == TIMER_HOLDER)

@@ -21,6 +21,7 @@ enum timer_sort {
     TIMER_OBLIGATION,
     TIMER_HOLDER,
     TIMER_SAGA,
+    TIMER_KEY,
     TIMER_WAIT,
     TIMER_MESSAGE, /* dead letters; in a heap of their own */
     TIMER_WORKER,

@@ -203,6 +203,13 @@ same_obligation(const struct obligation_payload *a, const struct obligation_payl
 }
 
 static bool
+same_key(const struct pair *p, const struct key_payload *a, const struct key_payload *b)
+{
+    return SAME(digest) && same_ref(p, &a->scope, &b->scope) && same_ref(p, &a->made, &b->made) &&
+           SAME(retention_ns) && SAME(forget_at) && SAME(holds);
+}
+
+static bool
 same_capability(const struct capability_payload *a, const struct capability_payload *b)
 {
     return SAME(parent) && SAME(limit_at) && SAME(cost_ceiling) && SAME(poll_ceiling) &&
@@ -303,6 +310,8 @@ same_payload(const struct pair *p)
     case EV_OBLIGATION_RESERVED:
     case EV_OBLIGATION_RENEWED:
         return same_obligation(a, b);
+    case EV_KEY_BOUND:
+        return same_key(p, a, b);
     case EV_CAPABILITY_GRANTED:
         return same_capability(a, b);
     case EV_OBLIGATION_COMMITTED:

@@ -84,6 +84,8 @@ typedef uint64_t asup_time;
 
 /** Longest name of a region, in bytes. */
 #define ASUP_NAME_MAX 128
+/** Longest idempotency key, in bytes. */
+#define ASUP_KEY_MAX 128
 /** Longest label of a task, in bytes. */
 #define ASUP_LABEL_MAX 128
 /** Longest message in a cancel reason, in bytes. */

@@ -32,7 +32,7 @@
  *             priority N
  *     S|T|X derives X in R [rights A,B] [priority N] [until D] [cost N] [polls N]
  *     Any request: [by UID] [from S] [with|of T|X: showing its capability]
- *                  [request N] [digest N]
+ *                  [request N] [digest N] [key K [retain D]]
  * Asking
  *     close R [drain D] [message W]     finish R [drain D]
  *     cancel R|T [drain D] [message W]

@@ -93,6 +93,11 @@ option_of_request(struct words *w, struct input *in)
         in->caller.session = thing_get(take(w))->id;
     else if (took(w, "with") || took(w, "of"))
         caller_shows(&in->caller, thing_get(take(w)));
+    else if (took(w, "key")) {
+        in->key = take_bytes(w);
+        S.show_answer = true;
+    } else if (took(w, "retain"))
+        in->key_retention_ns = take_duration(w);
     else if (took(w, "digest"))
         in->digest = take_number(w);
     else if (took(w, "request")) {
