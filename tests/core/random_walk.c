@@ -34,6 +34,7 @@ uint64_t now, token;
 static long memory_left;      /* allocations until one is refused; -1: no end */
 static uint64_t saga_last;    /* begun last */
 static uint64_t channel_last; /* opened last */
+static uint64_t cx_last;      /* derived last */
 
 struct process processes[TASKS_MAX];
 bool sweeping[TASKS_MAX];
@@ -145,6 +146,8 @@ take_step(struct input *in)
                    kind == EV_FINALIZER_REGISTERED || kind == EV_SAGA_BEGUN ||
                    kind == EV_SAGA_STEP_BEGUN || kind == EV_SAGA_RESOLVED ||
                    kind == EV_OBLIGATION_RESERVED || kind == EV_CALL_RETRIED;
+        if (kind == EV_CAPABILITY_GRANTED)
+            cx_last = out.events[i].subject;
         if (kind == EV_CHANNEL_OPENED)
             channel_last = out.events[i].subject;
         if (kind == EV_SAGA_BEGUN)
@@ -637,6 +640,50 @@ any_channel(struct input *in)
     }
 }
 
+static void
+any_capability(struct input *in)
+{
+    struct capability_view x;
+    struct region_view region;
+
+    in->kind = dice(4) == 0 ? IN_CX_REVOKE : IN_CX_DERIVE;
+    in->subject = cx_last - dice(4);
+    if (in->kind == IN_CX_REVOKE) {
+        if (kernel_capability(kernel, in->subject, &x) && dice(6) != 0)
+            in->caller.uid = x.uid;
+        return;
+    }
+    if (kernel_region(kernel, in->region, &region) && dice(6) != 0)
+        in->caller.uid = region.uid;
+    in->u.derive = (struct derive_params){
+        .rights = dice(2) == 0 ? ASUP_RIGHTS_TASK : dice(1 << 14),
+        .limit_at = dice(4) == 0 ? now + dice(5000) * ASUP_NS_PER_MS : ASUP_NEVER,
+        .priority_ceiling = dice(3) == 0 ? (uint8_t)dice(256) : 0,
+        .cost_ceiling = dice(4) == 0 ? dice(50) : UINT64_MAX,
+        .poll_ceiling = dice(4) == 0 ? dice(9) : UINT32_MAX,
+    };
+}
+
+/* What any request may show and carry besides. */
+static void
+any_dress(struct input *in)
+{
+    static const char names[] = "abcdefgh";
+    struct capability_view x;
+
+    if (dice(6) == 0) {
+        in->caller.cx = cx_last - dice(4);
+        if (kernel_capability(kernel, in->caller.cx, &x) && dice(3) != 0)
+            in->region = x.region;
+    }
+    if (dice(10) == 0)
+        in->caller.task = any_id();
+    if (dice(4) == 0) {
+        in->key = (struct bytes){&names[dice(6)], 1 + dice(2)};
+        in->key_retention_ns = dice(3) * ASUP_NS_PER_S;
+    }
+}
+
 static struct input
 any_request(void)
 {
@@ -738,10 +785,16 @@ any_request(void)
     case 16:
         any_owed(&in);
         break;
+    case 36:
+    case 37:
+        any_capability(&in);
+        break;
     default:
         any_change(&in, 0);
         break;
     }
+    if (in.kind > IN_SESSION_BYE)
+        any_dress(&in);
     return in;
 }
 
