@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the random walk (random_walk.c) shares with its crashes (walk_crash.c).
+ * What the random walk (random_walk.c) shares with its requests (walk_requests.c)
+ * and its crashes (walk_crash.c).
  *
  * With crashes the shell of the walk has a disk: durable events go into a
  * journal that is committed now and then, effects wait for what they depend on
@@ -26,10 +27,17 @@ extern struct kernel *kernel, *shadow;
 extern uint64_t now, token;
 extern const struct kernel_allocator walk_allocator;
 
+/* What was begun, opened and derived last. */
+extern uint64_t saga_last, channel_last, cx_last;
+
 uint32_t dice(uint32_t sides);
 void fail(const char *what, const char *which);
 int take_step(struct input *in);
 void effect_take(const struct effect *fx);
+
+struct input any_request(void);
+uint64_t any_id(void);
+uint64_t any_duration(void);
 
 /* The journal begins: with a snapshot. */
 void crash_begin(void);
