@@ -73,6 +73,7 @@ admit_want(struct kernel *k, struct admit_need *n, const struct input *in)
     if (in->kind != IN_REGION_OPEN)
         return;
     n->regions++;
+    n->volatile_tops += p->is_volatile;
     n->scratch += sizeof(struct region_payload) + 64;
     want_text(k, n, p->name.size == 0 ? 24 : p->name.size);
     for (uint32_t i = 0; i < p->finalizer_count; i++)
@@ -125,6 +126,7 @@ admit_reserve(struct kernel *k, const struct admit_need *n, const struct need *m
     /* A cancel that is strengthened holds two for a while. */
     need.reasons += 2 * (uint32_t)min_u64(regions, STANDING_REGIONS) + 2 * ASUP_DEPTH_MAX + 8;
     need.events += n->tasks + n->regions + RETENTION_MOST + ASUP_DEPTH_MAX;
+    need.volatile_tops += n->volatile_tops;
     need.scratch += n->scratch;
     return reserve(k, &need);
 }

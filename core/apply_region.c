@@ -188,8 +188,10 @@ region_opened(struct kernel *k, const struct event *ev)
     k->region_id_next = ev->region + 1;
     user_get(k, r->uid)->regions++;
     user_get(k, r->uid)->bytes += ev->text.size;
-    if ((r->flags & REGION_VOLATILE_TOP) != 0)
+    if ((r->flags & REGION_VOLATILE_TOP) != 0) {
+        k->volatile_tops++;
         region_used(k, r->parent); /* whether a start is ordered in it, a journal does not say */
+    }
     region_link_child(k, i);
     region_attach(k, i, ev->session);
     region_rearm(k, i);
@@ -271,6 +273,7 @@ region_closed(struct kernel *k, const struct event *ev, uint32_t i)
     leases_closed(k, i);
     region_move(k, r, ASUP_REGION_CLOSED);
     r->flags |= REGION_SEALED;
+    k->volatile_tops -= (r->flags & REGION_VOLATILE_TOP) != 0;
     r->closed_at = ev->at;
     r->sweep_error = 0;
     outcome_replace(k, &r->acc, &r->has_acc, ev->outcome);

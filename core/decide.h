@@ -38,6 +38,7 @@ struct need {
     uint32_t events;      /* beyond those */
     size_t scratch;
     uint32_t reasons;
+    uint32_t volatile_tops; /* outermost volatile regions that are to be opened */
 };
 bool reserve(struct kernel *k, const struct need *need);
 /* Everything in that subtree may end. */
@@ -121,6 +122,7 @@ struct asup_budget budget_of(const struct budget_request *b, asup_time from);
 /* admit.c: memory for what is admitted */
 struct admit_need {
     uint32_t tasks, regions, sagas, calls;
+    uint32_t volatile_tops; /* of those regions, at most */
     struct heap_need texts;
     size_t scratch;
     bool timed; /* some of them have a limit */

@@ -21,6 +21,7 @@ struct tally {
     uint32_t in_lists; /* tasks found from their regions */
     uint32_t undos;    /* live attempts to compensate: on no list of a region's */
     uint32_t retained;
+    uint32_t volatile_tops;
 };
 
 static const char *
@@ -113,6 +114,7 @@ check_region(const struct kernel *k, uint32_t i, struct tally *tally)
     const char *broken;
 
     tally->regions[r->state]++;
+    tally->volatile_tops += region_live(r) && (r->flags & REGION_VOLATILE_TOP) != 0;
     HOLDS(r->id < k->region_id_next, "ids-never-reused");
     HOLDS(region_of_id(k, r->id) == i, "ids-never-reused");
     HOLDS((r->state == ASUP_REGION_OPEN) == ((r->flags & REGION_SEALED) == 0), "protocol-order");
@@ -292,6 +294,7 @@ check_totals(const struct kernel *k, const struct tally *tally)
     HOLDS(tally->starting == k->starting, "protocol-order");
     HOLDS(tally->stack_entries == k->stack_entries, "stack-LIFO-once");
     HOLDS(tally->retained == k->retained_count + k->kept_count, "single-owner");
+    HOLDS(tally->volatile_tops == k->volatile_tops, "single-owner");
     for (unsigned lane = LANE_SIGNAL; lane <= LANE_READY; lane++)
         HOLDS(tally->lanes[lane] == k->lane_count[lane], "lane-unique");
     HOLDS(k->lane_count[LANE_TIMED] == k->timed.count, "lane-unique");

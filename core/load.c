@@ -182,8 +182,10 @@ indices_fill(struct kernel *k)
     for (uint32_t i = 0; i < k->regions.used; i++) {
         struct region *r = region_at(k, i);
 
-        if (r->id != 0)
-            r->wait_first = r->work_next = NIL;
+        if (r->id == 0)
+            continue;
+        r->wait_first = r->work_next = NIL;
+        k->volatile_tops += region_live(r) && (r->flags & REGION_VOLATILE_TOP) != 0;
     }
     capabilities_fill(k);
     return index_fill(k, &k->task_ids, NULL) && index_fill(k, &k->region_ids, NULL) &&

@@ -385,6 +385,7 @@ struct kernel {
     struct timers timers; /* of regions, sessions and tasks */
     struct timers wait_timers;
     uint64_t wait_id_next;
+    uint32_t volatile_tops; /* outermost volatile regions that are live */
     uint32_t waits_to_bind; /* parked requests that are bound when they are granted */
     uint32_t task_memo, region_memo, user_memo; /* looked up last */
     asup_time now;

@@ -23,6 +23,8 @@ enum {
     EFFECTS_PER_TASK = 2,
     EVENTS_BASE = 64,
     SCRATCH_BASE = 8192,
+    SCRATCH_PER_TELL = ASUP_MESSAGE_MAX + 64,
+    TELLS_STANDING = 16 * (ASUP_DEPTH_MAX + 2),
     CALM_STEPS = 4096,   /* before buffers shrink again */
     CALM_EVENTS = 16384, /* what they may keep */
     CALM_SCRATCH = 1 << 20,
@@ -41,6 +43,20 @@ picks_most(const struct kernel *k, uint64_t tasks)
     return min_u64(waiting, k->config.picks_per_step);
 }
 
+/* Reasons that may be told before outermost volatile regions close, a chain of them each.
+ * None is told twice: where there are many such regions, they share what reasons there are. */
+static uint64_t
+tells_most(const struct kernel *k, const struct need *n, uint64_t regions, uint64_t sagas)
+{
+    uint64_t chains = min_u64(regions, (uint64_t)k->volatile_tops + n->volatile_tops);
+    uint64_t reasons = arena_live(&k->reasons) + (uint64_t)n->reasons + regions + sagas + 4;
+    uint64_t tells = chains * (ASUP_DEPTH_MAX + 2);
+
+    if (tells > TELLS_STANDING && tells > reasons)
+        tells = reasons > TELLS_STANDING ? reasons : TELLS_STANDING;
+    return tells;
+}
+
 /* Events, effects and scratch memory. However much was added up, no more can
  * end than there is. */
 static bool
@@ -50,8 +66,9 @@ buffers_reserve(struct kernel *k, const struct need *n)
     uint64_t tasks = min_u64(n->tasks, (uint64_t)arena_live(&k->tasks) + n->events);
     uint64_t regions = min_u64(n->regions, (uint64_t)arena_live(&k->regions) + n->events);
     uint64_t sagas = min_u64(n->sagas, (uint64_t)k->saga.live + 1);
+    uint64_t tells = tells_most(k, n, regions, sagas);
     uint64_t picks = picks_most(k, tasks + sagas);
-    uint64_t events = EVENTS_BASE + n->events + picks + EVENTS_PER_TASK * tasks +
+    uint64_t events = EVENTS_BASE + n->events + picks + tells + EVENTS_PER_TASK * tasks +
                       EVENTS_PER_REGION * regions + EVENTS_PER_SAGA * sagas +
                       EVENTS_PER_OBLIGATION * n->obligations +
                       (regions > 0 ? arena_live(&k->capabilities.records) : 0);
@@ -59,6 +76,7 @@ buffers_reserve(struct kernel *k, const struct need *n)
         EVENTS_BASE + picks + EFFECTS_PER_TASK * tasks + 2 * regions + arena_live(&k->waits);
     size_t scratch = SCRATCH_BASE + n->scratch + (size_t)tasks * SCRATCH_PER_TASK +
                      (size_t)regions * SCRATCH_PER_REGION + (size_t)sagas * SCRATCH_PER_SAGA +
+                     (size_t)tells * SCRATCH_PER_TELL +
                      (size_t)n->obligations * SCRATCH_PER_OBLIGATION;
     void *items = k->events;
 
@@ -101,10 +119,6 @@ need_follow(const struct kernel *k, uint32_t region, struct need *need)
     for (uint32_t at = region; at != NIL; at = region_at(k, at)->parent) {
         need->regions++;
         need->sagas += region_at(k, at)->sagas;
-        if ((region_at(k, at)->flags & REGION_VOLATILE_TOP) != 0) { /* reasons to tell */
-            need->events += ASUP_DEPTH_MAX + 2;
-            need->scratch += (ASUP_DEPTH_MAX + 2) * (ASUP_MESSAGE_MAX + 64);
-        }
         if (policy_may_cancel(region_at(k, at)))
             top = at;
     }
