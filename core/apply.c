@@ -4,13 +4,14 @@
 #include "core/event.h"
 
 /* A look at what was looked up last spares most walks through the index: the
- * inputs and events about one task come together. */
+ * inputs and events about one task come together. A record that is free has the id
+ * of nothing, 0. */
 uint32_t
 region_of_id(const struct kernel *k, uint64_t id)
 {
     uint32_t memo = k->region_memo;
 
-    if (memo < k->regions.used && region_at(k, memo)->id == id)
+    if (id != 0 && memo < k->regions.used && region_at(k, memo)->id == id)
         return memo;
     return index_find(&k->region_ids, id);
 }
@@ -20,7 +21,7 @@ task_of_id(const struct kernel *k, uint64_t id)
 {
     uint32_t memo = k->task_memo;
 
-    if (memo < k->tasks.used && task_at(k, memo)->id == id)
+    if (id != 0 && memo < k->tasks.used && task_at(k, memo)->id == id)
         return memo;
     return index_find(&k->task_ids, id);
 }

@@ -72,6 +72,16 @@ call_let_go(struct kernel *k, struct task *t)
     worker_settle(k, c->worker);
 }
 
+void
+call_rerun(struct kernel *k, struct task *t)
+{
+    struct call *c = call_of(k, t);
+
+    call_let_go(k, t);
+    if (c->attempt == c->attempts)
+        c->attempts++;
+}
+
 static void
 answer_note(struct worker *w, const struct given_payload *p)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Applying what happens to tasks. Legal moves are a table, and every move goes
  * through one function. */
+#include "core/call.h"
 #include "core/event.h"
 
 /* In units of the time between samples. */
@@ -361,7 +362,8 @@ finalizer_done(struct kernel *k, uint32_t i)
     retained_push(k, i, false);
 }
 
-/* A finalizer that was lost begins anew (R-SAG-3). */
+/* A finalizer that was lost begins anew (R-SAG-3): at once, or when its region
+ * closes again. */
 static void
 task_rerun(struct kernel *k, uint32_t i)
 {
@@ -373,12 +375,17 @@ task_rerun(struct kernel *k, uint32_t i)
     k->tasks_in[t->state]--;
     t->state = ASUP_TASK_CREATED;
     k->tasks_in[t->state]++;
-    t->flags &= TASK_FINALIZER | TASK_BEGUN | TASK_NOTIFY | TASK_LEFTOVER_WAIT;
+    if (task_is_call(t))
+        call_rerun(k, t);
+    t->flags &= TASK_FINALIZER | TASK_BEGUN | TASK_NOTIFY | TASK_LEFTOVER_WAIT | TASK_CALL;
     t->pid = 0;
     t->started_at = 0;
     t->kill_at = ASUP_NEVER;
     t->run.watchdog_at = t->run.response_at = t->run.sample_at = ASUP_NEVER;
-    lane_enter(k, i, LANE_FINALIZER);
+    if (region_at(k, t->region)->state == ASUP_REGION_FINALIZING)
+        lane_enter(k, i, LANE_FINALIZER);
+    else
+        t->flags &= ~(uint32_t)TASK_BEGUN;
 }
 
 static void

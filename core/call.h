@@ -62,6 +62,8 @@ void worker_unsettle(struct kernel *k, uint32_t i);
 asup_time worker_deadline(const struct worker *w);
 void worker_rearm(struct kernel *k, uint32_t i);
 void call_let_go(struct kernel *k, struct task *t);
+/* Likewise; it will be made anew, which is no attempt of those it has. */
+void call_rerun(struct kernel *k, struct task *t);
 
 /* ---- worker.c, call.c, serve.c ------------------------------------------------------------ */
 

@@ -8,6 +8,31 @@
 
 /* ---- What is lost ---------------------------------------------------------------------- */
 
+static void
+finalizer_rerun(struct kernel *k, uint32_t i)
+{
+    struct asup_ref self = {.id = task_at(k, i)->id, .sort = ASUP_SORT_TASK};
+
+    obligations_leak(k, self); /* what the former run held */
+    saga_driver_ended(k, self);
+    emit(k, event_of_task(EV_TASK_RERUN, k, i));
+}
+
+/* "/" opens again. Its finalizer that had begun has not been done: its turn comes
+ * again when "/" closes the next time. One that was killed had its time, one that
+ * ended has its status. */
+static void
+root_reopen(struct kernel *k)
+{
+    const struct region *r = region_at(k, k->root);
+    uint32_t top = r->stack_top;
+
+    emit(k, event_of_region(EV_REGION_REOPENED, k, k->root));
+    if (top != NIL && !stack_is_saga(top) &&
+        (task_at(k, top >> 1)->flags & (TASK_BEGUN | TASK_ENDED | TASK_ESCALATED)) == TASK_BEGUN)
+        finalizer_rerun(k, top >> 1);
+}
+
 /* Nothing of its process is left, and its status is not known. A status is never
  * guessed (R-TSK-4); a finalizer without one has not been done (R-SAG-3), but
  * one that was killed had its time, and of a compensation an attempt is spent. */
@@ -22,11 +47,7 @@ task_lost(struct kernel *k, uint32_t i)
     if (!task_live(t) || (t->flags & TASK_ORDERED) == 0)
         return;
     if (again) {
-        struct asup_ref self = {.id = t->id, .sort = ASUP_SORT_TASK};
-
-        obligations_leak(k, self); /* what the former run held */
-        saga_driver_ended(k, self);
-        emit(k, event_of_task(EV_TASK_RERUN, k, i));
+        finalizer_rerun(k, i);
         return;
     }
     if ((t->flags & TASK_ENDED) == 0) {
@@ -138,7 +159,7 @@ resumed(struct kernel *k, const struct input *in)
     resumed_emit(k, in);
     k->recovering = false;
     if (!in->u.resumed.same_keeper && region_at(k, k->root)->state != ASUP_REGION_OPEN)
-        emit(k, event_of_region(EV_REGION_REOPENED, k, k->root));
+        root_reopen(k);
     for (uint32_t i = 0; i < k->tasks.used; i++) {
         const struct task *t = task_at(k, i);
 

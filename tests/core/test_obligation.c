@@ -82,11 +82,19 @@ END_TEST
 /* R-OBL-2: to a living holder that may, and to nobody else; also while cancelling. */
 START_TEST(R_OBL_2_transfer_needs_a_living_holder_with_rights)
 {
+    struct input in;
+
     given("session s; session e; session u by 2000; region r; shell starts; task t in r;"
           "task done in r; done exits 0; s reserves o in r; e bye");
     when("s passes o to e");
     expect("refused not-found");
     when("s passes o to done");
+    expect("refused not-found");
+    in = scenario_input(IN_OBLIGATION_TRANSFER);
+    in.caller.session = id_of("s");
+    in.subject = id_of("o");
+    in.u.transfer.sort = ASUP_SORT_TASK;
+    ck_assert_int_eq(scenario_step(&in), -ASUP_ENOTFOUND);
     expect("refused not-found");
     when("s passes o to u");
     expect("refused denied");

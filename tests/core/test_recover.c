@@ -429,6 +429,46 @@ START_TEST(R_SAG_3_a_lost_finalizer_runs_again)
 }
 END_TEST
 
+static void
+the_root_opens_again_and_closes(void)
+{
+    struct input in = {.kind = IN_SHUTDOWN, .token = 1, .u.shutdown.within_ns = ASUP_NEVER};
+    struct region_view root;
+
+    crash();
+    resume(false, false, "1s");
+    ck_assert(kernel_region(back, ASUP_ROOT_ID, &root));
+    ck_assert_int_eq(root.state, ASUP_REGION_OPEN);
+    ck_assert_uint_eq(root.finalizer_top, id_of("f1"));
+    ck_assert_int_eq(orders(FX_START, "f1"), 0);
+    ck_assert_int_eq(tell(in, "2s"), 0);
+    ck_assert_ptr_null(kernel_check(back));
+    ck_assert(kernel_region(back, ASUP_ROOT_ID, &root));
+    ck_assert_int_eq(root.state, ASUP_REGION_FINALIZING);
+}
+
+/* R-SAG-3: one of "/" that was lost in a shutdown is not done, but "/" is open: its
+ * turn comes in the next shutdown. */
+START_TEST(R_SAG_3_a_lost_finalizer_of_the_root_waits_for_the_next_shutdown)
+{
+    given("defer f1 to / by 0; shutdown; f1 starts");
+    the_root_opens_again_and_closes();
+    ck_assert_int_eq(orders(FX_START, "f1"), 1);
+}
+END_TEST
+
+START_TEST(R_SAG_3_so_does_one_that_is_a_call)
+{
+    struct call_view call;
+
+    given("session w by 0; w offers f; w asks; defer f1 to / does f by 0; shutdown");
+    ck_assert(kernel_call(the_kernel(), id_of("f1"), &call) && call.started);
+    the_root_opens_again_and_closes();
+    ck_assert(kernel_call(back, id_of("f1"), &call) && call.worker == 0);
+    ck_assert_uint_le(call.attempt, call.attempts);
+}
+END_TEST
+
 /* ---- Time (§1) --------------------------------------------------------------------------------
  */
 
@@ -588,6 +628,8 @@ static const struct rule rules[] = {
     RULE(R_EVT_1_numbers_of_events_go_on),
     RULE(R_TSK_5_a_task_without_a_row_is_lost),
     RULE(R_SAG_3_a_lost_finalizer_runs_again),
+    RULE(R_SAG_3_a_lost_finalizer_of_the_root_waits_for_the_next_shutdown),
+    RULE(R_SAG_3_so_does_one_that_is_a_call),
     RULE(R_SES_1_sessions_are_lost_until_they_attach),
     RULE(R_SES_1_another_boot_has_no_sessions),
     RULE(limits_go_on_and_watchdogs_start_anew),
