@@ -1,118 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The library against the real daemon: one of its own for each test, in user
- * mode, found through $ASUPERSYNCD. Every test ends with a structured shutdown
- * and insists that the daemon exits 0.
- */
+/* The library against the real daemon. */
 #include <check.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "asupersync/channel.h"
-#include "asupersync/asupersync.h"
+#include "real.h"
 #include "rules.h"
 
-static char directory[64], url[128];
-static pid_t keeper;
-static struct asup_client *client;
-static struct asup_error_info err;
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        int ok_code = (call);                                                                      \
-        ck_assert_msg(ok_code == 0, #call ": %s (%s)", asup_error_name(ok_code), err.message);     \
-    } while (0)
-
-/* ---- The daemon ------------------------------------------------------------------ */
-
-static int
-remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static struct asup_client *
-connect_client(void)
-{
-    struct asup_client_options options;
-    struct asup_client *c = NULL;
-
-    asup_client_options_init(&options);
-    options.url = url;
-    options.connect_timeout_ms = 20000;
-    OK(asup_client_connect(&options, &c, &err));
-    return c;
-}
-
-static void
-daemon_run(void)
-{
-    const char *program = getenv("ASUPERSYNCD");
-    char log[96];
-
-    prctl(PR_SET_PDEATHSIG, SIGTERM); /* when the test fails */
-    snprintf(log, sizeof log, "%s/log", directory);
-    (void)!freopen(log, "w", stderr);
-    (void)!freopen("/dev/null", "r", stdin);
-    unsetenv("NOTIFY_SOCKET");
-    if (program == NULL)
-        _exit(127);
-    execlp(program, program, "--user", "--runtime-dir", directory, "--foreground", (char *)NULL);
-    _exit(127);
-}
-
-static void
-begin(void)
-{
-    strcpy(directory, "/tmp/asup-real-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(directory));
-    snprintf(url, sizeof url, "ipc://%s/asupersyncd.sock", directory);
-    keeper = fork();
-    ck_assert_int_ge(keeper, 0);
-    if (keeper == 0)
-        daemon_run();
-    client = connect_client();
-}
-
-static void
-end(void)
-{
-    int status = -1;
-
-    OK(asup_client_daemon_shutdown(client, ASUP_NEVER, &err));
-    ck_assert_int_eq(waitpid(keeper, &status, 0), keeper);
-    ck_assert_int_eq(status, 0);
-    asup_client_free(client);
-    nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 /* ---- Short words -------------------------------------------------------------------- */
-
-static struct asup_region
-open_region(const char *name)
-{
-    struct asup_region_options options;
-    struct asup_region region;
-
-    asup_region_options_init(&options);
-    options.name = name;
-    OK(asup_client_region_open(client, &options, &region, &err));
-    return region;
-}
 
 static struct asup_process
 shell(const char *script)
@@ -153,13 +57,6 @@ submit_ready(struct asup_region region, const char *script)
     ck_assert_mem_eq(chunk.data, "ready", 5);
     asup_log_chunk_fini(&chunk);
     return task;
-}
-
-static void
-close_region(struct asup_region region)
-{
-    OK(asup_client_region_end(client, region, ASUP_END_CLOSE, ASUP_NEVER, NULL, &err));
-    OK(asup_client_region_wait(client, region, -1, NULL, &err));
 }
 
 /* ---- Tasks ------------------------------------------------------------------------------ */
@@ -715,4 +612,4 @@ static const struct rule rules[] = {
     RULE(a_hanging_engine_is_ridden_out),
 };
 
-RULES_MAIN("client real", rules, begin, end)
+RULES_MAIN("client real", rules, real_begin, real_end)

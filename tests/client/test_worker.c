@@ -1,37 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The worker loop of the library, with a real daemon of its own for each test
- * ($ASUPERSYNCD): one client submits calls, another one, on threads of its own,
- * does them. Every test ends with a structured shutdown.
+ * The worker loop of the library, with a real daemon: one client submits calls,
+ * another one, on threads of its own, does them.
  */
 #include <check.h>
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "asupersync/asupersync.h"
+#include "real.h"
 #include "rules.h"
 
-static char directory[64], url[128];
-static pid_t keeper;
-static struct asup_client *client;
 static struct asup_region region;
-static struct asup_error_info err;
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        int ok_code = (call);                                                                      \
-        ck_assert_msg(ok_code == 0, #call ": %s (%s)", asup_error_name(ok_code), err.message);     \
-    } while (0)
 
 /* ---- A worker on threads of its own ------------------------------------------------- */
 
@@ -114,19 +100,6 @@ bench_main(void *arg)
     return NULL;
 }
 
-static struct asup_client *
-connect_client(void)
-{
-    struct asup_client_options options;
-    struct asup_client *c = NULL;
-
-    asup_client_options_init(&options);
-    options.url = url;
-    options.connect_timeout_ms = 20000;
-    OK(asup_client_connect(&options, &c, &err));
-    return c;
-}
-
 static void
 bench_begin(struct bench *b, uint32_t threads, uint32_t prefetch)
 {
@@ -152,60 +125,15 @@ bench_end(struct bench *b, int result)
 
 /* ---- The daemon ---------------------------------------------------------------------- */
 
-static int
-remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static void
-daemon_run(void)
-{
-    const char *program = getenv("ASUPERSYNCD");
-    char log[96];
-
-    prctl(PR_SET_PDEATHSIG, SIGTERM); /* when the test fails */
-    (void)snprintf(log, sizeof log, "%s/log", directory);
-    (void)!freopen(log, "w", stderr);
-    (void)!freopen("/dev/null", "r", stdin);
-    unsetenv("NOTIFY_SOCKET");
-    if (program == NULL)
-        _exit(127);
-    execlp(program, program, "--user", "--runtime-dir", directory, "--foreground", (char *)NULL);
-    _exit(127);
-}
-
 static void
 begin(void)
 {
-    strcpy(directory, "/tmp/asup-work-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(directory));
-    (void)snprintf(url, sizeof url, "ipc://%s/asupersyncd.sock", directory);
-    keeper = fork();
-    ck_assert_int_ge(keeper, 0);
-    if (keeper == 0)
-        daemon_run();
-    client = connect_client();
+    real_begin();
     OK(asup_client_region_open(client, NULL, &region, &err));
     atomic_store(&running, 0);
     atomic_store(&most_running, 0);
     atomic_store(&ended, 0);
     atomic_store(&opened, 0);
-}
-
-static void
-end(void)
-{
-    int status = -1;
-
-    OK(asup_client_daemon_shutdown(client, ASUP_NEVER, &err));
-    ck_assert_int_eq(waitpid(keeper, &status, 0), keeper);
-    ck_assert_int_eq(status, 0);
-    asup_client_free(client);
-    nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static struct asup_task
@@ -389,4 +317,4 @@ static const struct rule rules[] = {
     RULE(senseless_arguments_are_refused),
 };
 
-RULES_MAIN("client.worker", rules, begin, end)
+RULES_MAIN("client.worker", rules, begin, real_end)
