@@ -98,11 +98,16 @@ ack_gone(struct kernel *k, const struct obligation_gone *g)
     must(i != NIL);
     if (silent != NULL)
         *silent = true;
-    if (g->end == END_COMMITTED)
+    if (g->end == END_COMMITTED) {
+        struct event ev = event_of_message(EV_MESSAGE_CONSUMED, k, i);
+
+        ev.holder = g->holder;
+        emit(k, ev);
         work_channel(k, g->thing);
-    else
+    } else {
         message_return(k, i, g->holder, ends[g->why],
                        g->why == OBLIGATION_ASKED ? g->text : no_note);
+    }
 }
 
 /* ---- Handing over -------------------------------------------------------------------------------
@@ -179,22 +184,15 @@ ack(struct kernel *k, const struct input *in, struct refusal *why, struct asup_r
 {
     uint32_t o = held_as(k, in, ASUP_OBLIGATION_ACK, why);
     struct need need = {.events = 4, .scratch = 256};
-    struct event ev;
-    uint32_t channel;
 
     if (o == NIL)
         return why->code;
-    channel = obligation_at(k, o)->thing;
     need_obligation(k, o, &need);
     if (!request_reserve(k, in, &need) || !reserve(k, &need))
         return REFUSE(why, ASUP_ENOMEM, "no memory for this request");
-    ev = event_of_message(EV_MESSAGE_CONSUMED, k, message_of_id(k, obligation_at(k, o)->number));
-    ev.holder = caller_holder(&in->caller);
-    *made = (struct asup_ref){.id = ev.subject, .sort = ASUP_SORT_MESSAGE};
+    *made = (struct asup_ref){.id = obligation_at(k, o)->number, .sort = ASUP_SORT_MESSAGE};
     obligation_finish(k, o, END_COMMITTED, OBLIGATION_ASKED, no_note);
-    emit(k, ev);
     request_bind(k, in, *made);
-    work_channel(k, channel);
     return 0;
 }
 

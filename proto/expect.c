@@ -75,6 +75,8 @@ sort_words(char sort)
         return "a task";
     case ASUP_SORT_OBLIGATION:
         return "an obligation";
+    case ASUP_SORT_CHANNEL:
+        return "a channel";
     case ASUP_SORT_MESSAGE:
         return "a message";
     case ASUP_SORT_SAGA:
@@ -215,12 +217,7 @@ put_text(struct out *out, const msgpack_object_str *str)
     char quoted[SHOWN_MAX + 16];
 
     if (asup_ref_parse(str->ptr, str->size, &ref) == 0) {
-        put(out, "the %s id \"%.*s\"",
-            ref.sort == ASUP_SORT_REGION ? "region"
-            : ref.sort == ASUP_SORT_TASK ? "task"
-            : ref.sort == ASUP_SORT_SAGA ? "saga"
-                                         : "session",
-            (int)str->size, str->ptr);
+        put(out, "the id of %s, \"%.*s\"", sort_words((char)ref.sort), (int)str->size, str->ptr);
     } else if (str->size == 0) {
         put(out, "empty text");
     } else if (str->size <= SHOWN_MAX) {

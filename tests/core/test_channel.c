@@ -64,6 +64,19 @@ START_TEST(R_OBL_2_only_the_holder_settles)
 }
 END_TEST
 
+/* R-OBL-1: an ack is an obligation: committed as one, its message is consumed. */
+START_TEST(R_OBL_1_an_ack_committed_as_obligation_consumes)
+{
+    given(SETUP "channel c1 in r1; m1 sent to c1 from s1; a1 receives c1 from s2");
+    when("s2 commits a1");
+    expect("m1 consumed");
+    ck_assert_uint_eq(channel_of("c1").consumed, 1);
+    ck_assert_uint_eq(channel_of("c1").unacked, 0);
+    when("close r1");
+    expect_line("r1 closed ok");
+}
+END_TEST
+
 /* R-OBL-1: an ack is no permit, and a permit no ack. */
 START_TEST(R_OBL_1_each_is_settled_by_its_kind)
 {
@@ -686,6 +699,7 @@ static const struct rule rules[] = {
     RULE(R_OBL_1_a_second_resolve_is_refused),
     RULE(R_OBL_2_only_the_holder_settles),
     RULE(R_OBL_1_each_is_settled_by_its_kind),
+    RULE(R_OBL_1_an_ack_committed_as_obligation_consumes),
     RULE(R_OBL_3_the_end_of_a_holder),
     RULE(R_OBL_3_a_broken_connection_is_no_leak),
     RULE(channel_order_returns_to_the_original_place),

@@ -292,16 +292,16 @@ START_TEST(ids_of_another_sort_and_ids_that_are_none_are_refused)
     char text[128];
 
     args_refused("task.stat", "{\"task\": \"r12\"}", ASUP_EINVALID,
-                 "field \"task\" must be the id of a task such as \"t12\", got the region id "
+                 "field \"task\" must be the id of a task such as \"t12\", got the id of a region, "
                  "\"r12\"");
     args_refused("task.stat", "{\"task\": \"s3\"}", ASUP_EINVALID,
-                 "field \"task\" must be the id of a task such as \"t12\", got the session id "
+                 "field \"task\" must be the id of a task such as \"t12\", got the id of a session, "
                  "\"s3\"");
     args_refused("task.stat", "{\"task\": 12}", ASUP_EINVALID,
                  "field \"task\" must be the id of a task such as \"t12\", got the number 12");
     args_refused("region.stat", "{\"region\": \"t12\"}", ASUP_EINVALID,
                  "field \"region\" must be a region: an id such as \"r12\" or a path such as "
-                 "\"/web/api\", got the task id \"t12\"");
+                 "\"/web/api\", got the id of a task, \"t12\"");
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
         char args[64];
         (void)snprintf(args, sizeof args, "{\"task\": %s}", none[i]);
@@ -453,7 +453,7 @@ START_TEST(what_is_wrong_with_one_operation_stays_with_it)
     ck_assert_int_eq(batch->ops[1].code, -ASUP_EINVALID);
     ck_assert_str_eq(batch->ops[1].error->message,
                      "task.cancel: field \"task\" must be the id of a task such as \"t12\", got "
-                     "the region id \"r1\"");
+                     "the id of a region, \"r1\"");
     ck_assert_int_eq(batch->ops[2].code, -ASUP_EUNSUPPORTED);
     ck_assert_ptr_null(batch->ops[2].op);
     ck_assert_int_eq(batch->ops[3].code, -ASUP_EUNSUPPORTED);
