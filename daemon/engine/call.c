@@ -29,8 +29,21 @@ call_fail(struct call *c, int code, const char *field, const char *hint, const c
     return code;
 }
 
+/* What ended, when it was not the caller's session. */
 static const char *
-refusal_hint(int code)
+expired_hint(const struct call *c)
+{
+    struct session_view session;
+
+    if (c->caller.session == 0 || !kernel_session(c->engine->kernel, c->caller.session, &session))
+        return "begin a new session with session.hello";
+    if (c->op->id == PROTO_CHANNEL_ACK || c->op->id == PROTO_CHANNEL_EXTEND)
+        return "an ack gives its message back at the end of its time: receive it again";
+    return "";
+}
+
+static const char *
+refusal_hint(const struct call *c, int code)
 {
     switch (-code) {
     case ASUP_ECLOSED:
@@ -40,7 +53,7 @@ refusal_hint(int code)
     case ASUP_ECONFLICT:
         return "use a new request id for a new request";
     case ASUP_EEXPIRED:
-        return "begin a new session with session.hello";
+        return expired_hint(c);
     default:
         return "";
     }
@@ -69,7 +82,7 @@ call_refused(struct call *c, const struct answer *a)
     else
         proto_error_set(&c->error, a->code, "%s",
                         a->detail[0] ? a->detail : asup_error_text(a->code));
-    snprintf(c->error.hint, sizeof c->error.hint, "%s", refusal_hint(a->code));
+    snprintf(c->error.hint, sizeof c->error.hint, "%s", refusal_hint(c, a->code));
     if (a->limit) {
         snprintf(c->error.limit, sizeof c->error.limit, "%s", a->limit);
         if (strcmp(a->limit, "channel-capacity") == 0)
