@@ -37,6 +37,36 @@ typed_call_raw(struct asup_client *c, enum proto_op_id op, const void *args, siz
     return rc;
 }
 
+/* ---- Idempotency keys -------------------------------------------------------------- */
+
+static _Thread_local char key_text[ASUP_KEY_MAX + 1];
+static _Thread_local struct proto_key key_next;
+
+int
+asup_client_next_key(const char *key, uint64_t retention_ns)
+{
+    size_t size = key != NULL ? strlen(key) : 0;
+
+    key_next = (struct proto_key){0};
+    if (key == NULL)
+        return 0;
+    if (size == 0 || size > ASUP_KEY_MAX)
+        return -ASUP_EINVALID;
+    memcpy(key_text, key, size + 1);
+    key_next.key = (struct proto_text){key_text, size};
+    key_next.retention_ns = retention_ns;
+    return 0;
+}
+
+/* Whether the operation takes a key: what changes something, and has not to be
+ * held. */
+static bool
+takes_key(enum proto_op_id op)
+{
+    return (proto_ops[op].flags & (PROTO_MUTATES | PROTO_PARKS)) == PROTO_MUTATES &&
+           op != PROTO_BATCH;
+}
+
 int
 typed_call(struct asup_client *c, enum proto_op_id op, const union proto_args *args,
            int64_t timeout_ms, struct typed *out, struct asup_error_info *err)
@@ -45,7 +75,12 @@ typed_call(struct asup_client *c, enum proto_op_id op, const union proto_args *a
     int rc;
 
     proto_writer_init(&w);
-    proto_args_encode(&w, &proto_ops[op], args);
+    if (takes_key(op) && key_next.key.data != NULL) {
+        proto_args_encode_keyed(&w, &proto_ops[op], args, &key_next);
+        key_next = (struct proto_key){0};
+    } else {
+        proto_args_encode(&w, &proto_ops[op], args);
+    }
     if (w.failed)
         rc = error_memory(err);
     else

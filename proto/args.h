@@ -153,6 +153,12 @@ struct proto_processes {
     uint32_t count;
 };
 
+/* What every operation that changes something may carry besides (R-IDM-1). */
+struct proto_key {
+    struct proto_text key; /* absent: none */
+    uint64_t retention_ns; /* 0: the configured one */
+};
+
 /* ---- One struct an operation --------------------------------------------------- */
 
 struct args_none {

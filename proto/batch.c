@@ -46,7 +46,8 @@ item_decode(struct decoder *d, const msgpack_object *item, struct proto_call *ca
     rc = pack_again(d, &part[2], &call->raw);
     if (rc < 0)
         return proto_error_set(d->err, rc, "%s: found no memory", d->op);
-    return args_decode(d, call->op, &part[2], call->raw, &call->args);
+    call->digest = call_digest(call->op, call->raw);
+    return args_decode(d, call->op, &part[2], call->raw, &call->key, &call->args);
 }
 
 /* Keep what an operation is refused with beside it. */

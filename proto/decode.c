@@ -285,7 +285,7 @@ record_decode(const struct decoder *d, const struct proto_record *record, const 
 
 int
 args_decode(const struct decoder *d, const struct proto_op *op, const msgpack_object *map,
-            struct proto_bytes raw, const union proto_args **out)
+            struct proto_bytes raw, struct proto_key *key, const union proto_args **out)
 {
     if (map->type != MSGPACK_OBJECT_MAP)
         return proto_error_set(d->err, -ASUP_EMALFORMED, "%s: the arguments must be a map", d->op);
@@ -294,6 +294,9 @@ args_decode(const struct decoder *d, const struct proto_op *op, const msgpack_ob
         return proto_error_set(d->err, -ASUP_ENOMEM, "%s: found no memory", d->op);
     proto_args_init(op, args);
     int rc = record_decode(d, op->args, map, NULL, raw, args);
+    record_init(&proto_key_record, key);
+    if (rc == 0 && op->flags & PROTO_MUTATES)
+        rc = record_decode(d, &proto_key_record, map, NULL, raw, key);
     if (rc == 0 && op->id == PROTO_BATCH)
         rc = batch_check(d, &args->batch);
     if (rc == 0)

@@ -36,9 +36,13 @@ record_decode(const struct decoder *d, const struct proto_record *record, const 
 /* The same map once more as bytes, to be kept. Returns 0 or -ASUP_ENOMEM. */
 int pack_again(const struct decoder *d, const msgpack_object *object, struct proto_bytes *out);
 
+/* What tells a repeat of an operation from another one (R-IDM-1): the same in
+ * every version. */
+uint64_t call_digest(const struct proto_op *op, struct proto_bytes raw);
+
 /* Decode an operation's args map into fresh memory. */
 int args_decode(const struct decoder *d, const struct proto_op *op, const msgpack_object *map,
-                struct proto_bytes raw, const union proto_args **out);
+                struct proto_bytes raw, struct proto_key *key, const union proto_args **out);
 
 /* ---- value.c -------------------------------------------------------------------- */
 

@@ -302,8 +302,17 @@ proto_budget_init(struct proto_budget *budget)
 void
 proto_args_encode(struct proto_writer *w, const struct proto_op *op, const union proto_args *args)
 {
+    proto_args_encode_keyed(w, op, args, NULL);
+}
+
+void
+proto_args_encode_keyed(struct proto_writer *w, const struct proto_op *op,
+                        const union proto_args *args, const struct proto_key *key)
+{
     pw_map(w);
     record_encode(w, op->args, args);
+    if (key)
+        record_encode(w, &proto_key_record, key);
     pw_end(w);
 }
 

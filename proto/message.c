@@ -114,8 +114,17 @@ digest(const uint8_t *data, size_t size)
     return hash ^ hash >> 32;
 }
 
-/* The encoded arguments, which end the message; and the digest of these, the
- * operation and the capability. */
+uint64_t
+call_digest(const struct proto_op *op, struct proto_bytes raw)
+{
+    uint64_t name = digest((const uint8_t *)op->name, strlen(op->name));
+
+    return digest(raw.data, raw.size) ^ (name << 1 | name >> 63);
+}
+
+/* The encoded arguments, which end the message; and the digest of these and the
+ * operation. Who asks, and with which capability, is no part of it: what is
+ * asked again after a restart is asked by another task. */
 static int
 request_keep(const uint8_t *data, size_t size, size_t offset, struct proto_memory *m,
              struct proto_request *out)
@@ -123,7 +132,6 @@ request_keep(const uint8_t *data, size_t size, size_t offset, struct proto_memor
     const struct proto_bounds bounds = PROTO_REPLY_BOUNDS; /* checked before */
 
     must(wire_skip(data, size, &offset, &bounds) == WIRE_OK); /* session */
-    out->digest = digest(data + offset, size - offset);
     must(wire_skip(data, size, &offset, &bounds) == WIRE_OK); /* cx */
     must(wire_skip(data, size, &offset, &bounds) == WIRE_OK); /* op */
     void *copy = proto_memory_take(m, size - offset);
@@ -131,6 +139,7 @@ request_keep(const uint8_t *data, size_t size, size_t offset, struct proto_memor
         return -ASUP_ENOMEM;
     memcpy(copy, data + offset, size - offset);
     out->call.raw = (struct proto_bytes){copy, size - offset};
+    out->call.digest = call_digest(out->call.op, out->call.raw);
     return 0;
 }
 
@@ -165,7 +174,7 @@ proto_request_decode(const void *data, size_t size, const struct proto_bounds *b
     d.op = out->call.op->name;
     if (request_keep(data, size, envelope.rest, m, out) < 0)
         return proto_error_set(err, -ASUP_ENOMEM, "%s: found no memory", d.op);
-    return args_decode(&d, out->call.op, &part[5], out->call.raw, &out->call.args);
+    return args_decode(&d, out->call.op, &part[5], out->call.raw, &out->call.key, &out->call.args);
 }
 
 int

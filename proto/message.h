@@ -66,6 +66,8 @@ struct proto_call {
     bool has_cx;
     uint8_t cx[16];
     const union proto_args *args;    /* the member that belongs to op; NULL when code is not 0 */
+    struct proto_key key;            /* of what changes something */
+    uint64_t digest;                 /* of op and args, to tell a repeat from another request */
     struct proto_bytes raw;          /* the args map, to keep and to decode again */
     int code;                        /* of a batch: what this one is refused with; else 0 */
     const struct proto_error *error; /* and why; NULL when code is 0 */
@@ -77,7 +79,6 @@ struct proto_request {
     bool has_session;
     uint8_t session[16]; /* the session's secret */
     struct proto_call call;
-    uint64_t digest; /* of cx, op and args: the same request again has the same (R-IDM-1) */
 };
 
 /*
@@ -129,6 +130,9 @@ proto_request_encode_raw(struct proto_writer *w, uint64_t id, const uint8_t *ses
 /* Only the args map, and only the map of P. */
 void
 proto_args_encode(struct proto_writer *w, const struct proto_op *op, const union proto_args *args);
+/* The same with an idempotency key, which the operation takes; NULL: none. */
+void proto_args_encode_keyed(struct proto_writer *w, const struct proto_op *op,
+                             const union proto_args *args, const struct proto_key *key);
 void proto_process_encode(struct proto_writer *w, const struct proto_process *process);
 
 /* ---- Replies: the client's side --------------------------------------------------------- */

@@ -75,6 +75,18 @@ static const struct proto_field completion_fields[] = {
 const struct proto_record proto_completion_record =
     RECORD_OF("C", "How a call ended.", proto_completion, completion_fields);
 
+static const struct proto_field key_fields[] = {
+    TEXT(proto_key, key, "key",
+         "Idempotency key: the same request again is answered as the first was, another one is a "
+         "conflict.",
+         RANGE(1, ASUP_KEY_MAX)),
+    DURATION(proto_key, retention_ns, "key_retention_ns",
+             "How long the key lives after what it started has ended; absent: the configured time.",
+             RANGE(1, PROTO_DURATION_MAX), PRESET(0)),
+};
+const struct proto_record proto_key_record = RECORD_OF(
+    "", "What every operation that changes something takes besides.", proto_key, key_fields);
+
 static const struct proto_field process_fields[] = {
     TEXTS(proto_process, argv, "argv",
           "Program and arguments; the program is looked up in PATH. Required, unless there is a "

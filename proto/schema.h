@@ -212,6 +212,7 @@ extern const struct proto_op proto_ops[PROTO_OP_COUNT]; /* by enum proto_op_id *
 extern const struct proto_reply_field *const proto_replies[PROTO_OP_COUNT];
 extern const struct proto_record proto_process_record;    /* P */
 extern const struct proto_record proto_budget_record;     /* B */
+extern const struct proto_record proto_key_record;        /* beside what changes something */
 extern const struct proto_record proto_retry_record;      /* Y */
 extern const struct proto_record proto_completion_record; /* C */
 extern const struct proto_shape proto_shapes[];           /* ends with a NULL name */

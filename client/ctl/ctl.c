@@ -180,6 +180,34 @@ ctl_answer(int code, const void *bytes, size_t size, json_t **body, struct asup_
     return code;
 }
 
+/* --key goes with every request of the verb that changes something and takes one. */
+static void
+add_key(const struct ctl *ctl, const char *op, json_t *args)
+{
+    static const char *const keyed[] = {
+        "region.open",       "region.close",     "task.submit",         "task.cancel",
+        "finalizer.defer",   "channel.open",     "channel.seal",        "channel.send",
+        "channel.retry",     "channel.discard",  "saga.begin",          "saga.step",
+        "saga.complete",     "saga.abort",       "saga.resolve",        "obligation.reserve",
+        "obligation.commit", "obligation.abort", "obligation.transfer", "cx.revoke",
+    };
+
+    for (size_t i = 0; ctl->key != NULL && i < sizeof keyed / sizeof keyed[0]; i++) {
+        if (strcmp(op, keyed[i]) != 0)
+            continue;
+        json_object_set_new(args, "key", json_string_nocheck(ctl->key));
+        if (ctl->key_retention_ns != 0)
+            json_object_set_new(args, "key_retention_ns",
+                                json_integer((json_int_t)ctl->key_retention_ns));
+    }
+}
+
+int
+ctl_next_key(struct ctl *ctl)
+{
+    return ctl->key == NULL ? 0 : asup_client_next_key(ctl->key, ctl->key_retention_ns);
+}
+
 int
 ctl_call(struct ctl *ctl, const char *op, json_t *args, int64_t timeout_ms, json_t **body,
          struct asup_error_info *error)
@@ -191,6 +219,7 @@ ctl_call(struct ctl *ctl, const char *op, json_t *args, int64_t timeout_ms, json
 
     if (args == NULL)
         args = json_object();
+    add_key(ctl, op, args);
     void *args_bytes = json_to_wire(args, &args_size);
     json_decref(args);
     *error = (struct asup_error_info){0};

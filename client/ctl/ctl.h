@@ -38,6 +38,8 @@ struct ctl {
     bool quiet;
     uint8_t session[ASUP_SECRET_SIZE]; /* $ASUPERSYNC_SESSION */
     bool has_cx;                       /* --cx */
+    const char *key;                   /* --key; NULL: none */
+    uint64_t key_retention_ns;
     uint8_t cx[ASUP_CX_SIZE];
     bool raw;          /* the terminal is raw: lines end in \r\n */
     bool stream;       /* many objects: one a line */
@@ -55,6 +57,9 @@ int ctl_failf(struct ctl *ctl, int code, const char *hint, const char *format, .
     __attribute__((format(printf, 4, 5)));
 /* A value that could not be understood; says what is accepted. */
 int ctl_bad_value(struct ctl *ctl, enum option_id id, const char *value, const char *accepted);
+
+/* Give --key to the next typed call of the library. */
+int ctl_next_key(struct ctl *ctl);
 
 /* A line to standard error, unless --quiet. */
 void ctl_remark(struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -268,6 +268,25 @@ take_capability(struct ctl *ctl)
     return 0;
 }
 
+/* --key, for whatever the verb asks. */
+static int
+take_key(struct ctl *ctl)
+{
+    const char *key = args_value(&ctl->args, OPTION_KEY);
+    const char *retention = args_value(&ctl->args, OPTION_KEY_RETENTION);
+
+    if (key != NULL && (key[0] == '\0' || strlen(key) > ASUP_KEY_MAX))
+        return ctl_bad_value(ctl, OPTION_KEY, key, "1 to 128 bytes");
+    if (key != NULL && args_have(&ctl->args, OPTION_EACH))
+        return ctl_usage(ctl, "--key and --each do not go together",
+                         "submit each command with a key of its own");
+    if (retention != NULL &&
+        (!parse_duration(retention, &ctl->key_retention_ns) || ctl->key_retention_ns == 0))
+        return ctl_bad_value(ctl, OPTION_KEY_RETENTION, retention, DURATION_FORMS);
+    ctl->key = key;
+    return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -299,6 +318,8 @@ main(int argc, char **argv)
     } else {
         ctl.json = args_have(&ctl.args, OPTION_JSON);
         exit_code = take_capability(&ctl);
+        if (exit_code == 0)
+            exit_code = take_key(&ctl);
         if (exit_code == 0)
             exit_code = verb_functions[ctl.args.verb->id](&ctl);
     }

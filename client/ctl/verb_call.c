@@ -150,6 +150,7 @@ call_make(struct ctl *ctl, const struct asup_call_options *options)
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     struct asup_task task;
+    (void)ctl_next_key(ctl);
     rc = asup_client_call_submit(ctl->client, region, options, &task, &error);
     if (rc == 0 && own)
         rc = asup_client_region_end(ctl->client, region, ASUP_END_FINISH, ASUP_NEVER, NULL, &error);

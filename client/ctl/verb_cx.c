@@ -78,6 +78,7 @@ cx_derive(struct ctl *ctl)
         rc = take_region(ctl, &options.region);
     if (rc != 0)
         return rc;
+    (void)ctl_next_key(ctl);
     if (asup_client_cx_derive(ctl->client, &options, &made, token, &error) != 0)
         return ctl_fail(ctl, &error);
     asup_cx_format(token, hex);

@@ -27,7 +27,8 @@
 
 /* ---- send -------------------------------------------------------------------------- */
 
-/* One message: a permit, then the data into it. */
+/* One message: a permit, then the data into it. With --key it is one request:
+ * asked again, it must not need another permit first. */
 static int
 send_one(struct ctl *ctl, const char *channel, const char *data, size_t size, uint64_t deadline)
 {
@@ -36,10 +37,13 @@ send_one(struct ctl *ctl, const char *channel, const char *data, size_t size, ui
     json_t *body = NULL;
     json_t *args = json_pack("{s:o}", "channel", json_string_nocheck(channel));
 
-    if (ctl_call(ctl, "channel.reserve", args, wait_left_ms(deadline), &permit, &error) != 0)
+    if (ctl->key != NULL)
+        json_object_set_new(args, "data", json_wire_bytes(data, size));
+    else if (ctl_call(ctl, "channel.reserve", args, wait_left_ms(deadline), &permit, &error) != 0)
         return ctl_fail(ctl, &error);
-    args = json_pack("{s:s, s:o}", "obligation", get_text(permit, "obligation"), "data",
-                     json_wire_bytes(data, size));
+    if (ctl->key == NULL)
+        args = json_pack("{s:s, s:o}", "obligation", get_text(permit, "obligation"), "data",
+                         json_wire_bytes(data, size));
     int rc = ctl_ask(ctl, "channel.send", args, &body);
     json_decref(permit);
     if (rc != 0)
@@ -120,6 +124,8 @@ verb_send(struct ctl *ctl)
     if (rc == 0 && ctl->args.operand_count > 1 &&
         (path != NULL || args_have(&ctl->args, OPTION_LINES)))
         rc = ctl_usage(ctl, "a message is given as text or as input, not both", "");
+    if (rc == 0 && ctl->key != NULL && args_have(&ctl->args, OPTION_LINES))
+        rc = ctl_usage(ctl, "--key is for one message, --lines for many", "");
     if (rc == 0)
         rc = ctl_connect(ctl, NULL);
     if (rc != 0)

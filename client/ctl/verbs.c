@@ -75,7 +75,8 @@ const struct verb_text verb_texts[VERB_COUNT] = {
          "channel seal /web/orders\n"},
     [VERB_SEND] = {"send a message to a channel",
                    "The message is the text, or --input, or else standard input. Waits while the\n"
-                   "channel is full. Prints the id of the message.\n",
+                   "channel is full, but with --key it is refused then. Prints the id of the\n"
+                   "message.\n",
                    "send /web/orders 'order 17'\n"
                    "send --input order.json --timeout 5s /web/orders\n"
                    "send --lines --input orders.txt /web/orders\n"},

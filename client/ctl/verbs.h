@@ -111,6 +111,9 @@ enum value_kind {
 #define ON_PROCESS (ON(RUN) | ON(SUBMIT) | ON(DEFER) | ON(LEASE))
 #define ON_BUDGET (ON(RUN) | ON(SUBMIT) | ON(OPEN) | ON(CALL))
 #define ON_REGION (ON(RUN) | ON(OPEN))
+#define ON_KEYED                                                                                   \
+    (ON(SUBMIT) | ON(OPEN) | ON(DEFER) | ON(CLOSE) | ON(CANCEL) | ON(CALL) | ON(CHANNEL) |         \
+     ON(SEND) | ON(DEAD) | ON(SAGA) | ON(OBLIGATION) | ON(CX))
 
 /* X(NAME, "name", letter or 0, "METAVAR", value kind, verbs, "help")
  * Two rows may share a name when no verb has both. */
@@ -142,6 +145,10 @@ enum value_kind {
     X(CX_POLLS, "polls", 0, "N", VALUE_ANY, ON(CX),                                                \
       "derive: the most checkpoints that anything made with it may spend")                         \
     X(ID, "id", 0, NULL, VALUE_NONE, ON(CX), "derive: print the id before the token")              \
+    X(KEY, "key", 0, "KEY", VALUE_ANY, ON_KEYED,                                                   \
+      "idempotency key: asked again with it, the answer is that of the first time")                \
+    X(KEY_RETENTION, "key-retention", 0, "DUR", VALUE_ANY, ON_KEYED,                               \
+      "how long the key lives after what it started has ended (default 24h)")                      \
     X(NAME, "name", 0, "NAME", VALUE_ANY, ON_REGION, "name of the region, part of its path")       \
     X(CALL_RETRY, "retry", 0, "N", VALUE_ANY, ON(CALL),                                            \
       "attempts in all, when one fails or its worker is lost (default 1)")                         \

@@ -51,7 +51,7 @@ refusal_hint(const struct call *c, int code)
     case ASUP_EEXISTS:
         return "choose another name, or wait until that region is closed";
     case ASUP_ECONFLICT:
-        return "use a new request id for a new request";
+        return "use a new request id, or another idempotency key, for a new request";
     case ASUP_EEXPIRED:
         return expired_hint(c);
     default:
@@ -102,11 +102,21 @@ call_ask(struct call *c, struct input *in, struct answer *a)
     if (c->op->flags & PROTO_MUTATES) {
         in->request = c->repeat_id;
         in->digest = c->digest;
+        in->key = (struct bytes){.data = c->key->key.data, .size = c->key->key.size};
+        in->key_retention_ns = c->key->retention_ns;
     }
     engine_ask(c->engine, in, a);
     c->asked = true;
     if (a->after > c->after)
         c->after = a->after;
+}
+
+static bool
+call_key_known(const struct call *c, struct asup_ref scope)
+{
+    return c->key && c->key->key.data && (c->op->flags & PROTO_MUTATES) &&
+           kernel_key_known(c->engine->kernel, c->caller.uid, scope,
+                            (struct bytes){c->key->key.data, c->key->key.size});
 }
 
 /* "/web/api" as this caller sees it: 0 when there is no such region. */
@@ -146,6 +156,12 @@ call_region(struct call *c, const struct proto_target *target, const char *field
                 "there is no live region \"%.*s\"", (int)target->path.size, target->path.data);
     } else if (!id) {
         id = call_region_default(c);
+    }
+    /* R-IDM-1: also after the region closed, was forgotten, and the capability died with it. */
+    if (call_key_known(c, (struct asup_ref){.id = id, .sort = ASUP_SORT_REGION})) {
+        if (!kernel_region(c->engine->kernel, id, out))
+            *out = (struct region_view){.id = id};
+        return 0;
     }
     if (kernel_region(c->engine->kernel, id, out)) {
         /* "/" is everybody's, but for who shows that it is not. */

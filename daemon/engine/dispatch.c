@@ -204,7 +204,8 @@ dispatch_request(void *engine, struct exchange *x, const void *data, size_t size
     c.request_id = request.has_id ? request.id : 0;
     c.op = request.call.op;
     c.args = request.call.args;
-    c.digest = request.digest;
+    c.digest = request.call.digest;
+    c.key = &request.call.key;
     if (rc == 0)
         rc = check_call(&c, &request);
     proto_writer_clear(c.w);

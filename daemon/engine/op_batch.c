@@ -75,6 +75,8 @@ item_call(const struct call *batch, const struct proto_call *op)
     item.op = op->op;
     item.args = op->args;
     item.repeat_id = 0;
+    item.digest = op->digest;
+    item.key = &op->key;
     item.asked = false;
     item.after = 0;
     item.error = (struct proto_error){0};
@@ -92,6 +94,9 @@ check_item(struct call *c, const struct proto_call *op, bool atomic)
     int shown = call_show_cx(c, op->has_cx, op->cx);
     if (shown != 0)
         return shown;
+    if (atomic && op->key.key.data)
+        return call_fail(c, -ASUP_EUNSUPPORTED, "key", "send it as a request of its own",
+                         "an atomic batch takes no idempotency keys");
     if (!(op->op->flags & (atomic ? PROTO_ATOMIC : PROTO_BATCHED)))
         return call_fail(c, -ASUP_EUNSUPPORTED, "op", "send it as a request of its own",
                          "%s cannot stand in %s batch", op->op->name, atomic ? "an atomic" : "a");
@@ -256,6 +261,9 @@ op_batch(struct call *c)
     bool repeatable = c->session && c->repeat_id;
     const struct kept_batch *kept = repeatable ? session_batch(c->session, c->repeat_id) : NULL;
 
+    if (c->key->key.data)
+        return call_fail(c, -ASUP_EUNSUPPORTED, "key", "give each operation its own",
+                         "a batch as a whole takes no idempotency key");
     if (kept && kept->digest != c->digest)
         return call_fail(c, -ASUP_ECONFLICT, "id", "use a new request id for a new request",
                          "the same request id was used for another batch");

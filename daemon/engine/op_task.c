@@ -20,7 +20,10 @@ input_submit(struct call *c, enum input_kind kind, struct input *in)
     if ((rc = call_region(c, &a->region, "region", &region)) != 0)
         return rc;
     *in = (struct input){.kind = kind, .region = region.id};
-    return call_process(c, &a->process, "", &in->u.submit);
+    rc = call_process(c, &a->process, "", &in->u.submit);
+    if (in->u.submit.call.size > 0) /* its worker is told */
+        in->u.submit.key = (struct bytes){c->key->key.data, c->key->key.size};
+    return rc;
 }
 
 int

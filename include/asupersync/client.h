@@ -190,6 +190,30 @@ ASUP_API int asup_cx_parse(const char *text, uint8_t token[ASUP_CX_SIZE]);
 /** The text form of a token. It is a secret: whoever has it has its rights. */
 ASUP_API void asup_cx_format(const uint8_t token[ASUP_CX_SIZE], char text[ASUP_CX_TEXT_SIZE]);
 
+/* ---- Idempotency keys (R-IDM-1) ------------------------------------------------------- */
+
+/**
+ * Give the next request of this thread that changes something an idempotency
+ * key. Made again with that key, by whatever process of this user, the same
+ * request is answered as it was the first time: a task that was submitted is
+ * the same task, running or done, also when its region has closed meanwhile.
+ * Another request with the key is -ASUP_ECONFLICT.
+ *
+ * A key counts for this user and for what the request names: the region, or
+ * the channel, saga, obligation or task. It is used up by the next such call on
+ * this thread, whatever becomes of that. Calls that take what has to be held
+ * (leases, permits, messages) and batches take none; asup_client_call() takes
+ * it as `key` among its arguments.
+ *
+ * Say the same again: relative time limits, not instants that were computed.
+ *
+ * @param key           1 to ASUP_KEY_MAX bytes; copied. NULL: none after all.
+ * @param retention_ns  How long it lives after what it started has ended; 0: the
+ *                      daemon's default (24 h).
+ * @return 0 or -ASUP_EINVALID.
+ */
+ASUP_API int asup_client_next_key(const char *key, uint64_t retention_ns);
+
 /* ---- Regions --------------------------------------------------------------------- */
 
 /**

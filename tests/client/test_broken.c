@@ -28,7 +28,7 @@ remember(struct fake *f, const struct fake_request *r)
         return;
     seen->ids[seen->count] = r->decoded.id;
     seen->sessions[seen->count] = r->session;
-    seen->digests[seen->count] = r->decoded.digest;
+    seen->digests[seen->count] = r->decoded.call.digest;
     seen->count++;
 }
 

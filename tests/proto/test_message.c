@@ -212,7 +212,7 @@ digest_of(const char *message)
     struct proto_error err;
 
     ck_assert_int_eq(message_from(message, memory, &request, &err), 0);
-    return request.digest;
+    return request.call.digest;
 }
 
 START_TEST(R_IDM_1_digest_tells_a_repeat_from_another_request)
@@ -222,9 +222,33 @@ START_TEST(R_IDM_1_digest_tells_a_repeat_from_another_request)
     ck_assert_uint_eq(first, digest_of("[1, 8, nil, nil, \"task.cancel\", {\"task\": \"t1\"}]"));
     ck_assert_uint_ne(first, digest_of("[1, 7, #16, nil, \"task.cancel\", {\"task\": \"t2\"}]"));
     ck_assert_uint_ne(first, digest_of("[1, 7, #16, nil, \"task.stat\", {\"task\": \"t1\"}]"));
-    ck_assert_uint_ne(first, digest_of("[1, 7, #16, #16, \"task.cancel\", {\"task\": \"t1\"}]"));
+    /* Asked again after a restart, it is asked by another task. */
+    ck_assert_uint_eq(first, digest_of("[1, 7, #16, #16, \"task.cancel\", {\"task\": \"t1\"}]"));
     ck_assert_uint_ne(
         first, digest_of("[1, 7, #16, nil, \"task.cancel\", {\"task\": \"t1\", \"x\": nil}]"));
+}
+END_TEST
+
+START_TEST(R_IDM_1_what_changes_something_takes_a_key)
+{
+    struct proto_request request;
+    struct proto_error err;
+
+    ck_assert_int_eq(message_from("[1, 7, nil, nil, \"task.cancel\", {\"task\": \"t1\", \"key\": "
+                                  "\"once\", \"key_retention_ns\": 5}]",
+                                  memory, &request, &err),
+                     0);
+    ck_assert_str_eq(request.call.key.key.data, "once");
+    ck_assert_uint_eq(request.call.key.retention_ns, 5);
+    ck_assert_int_eq(message_from("[1, 7, nil, nil, \"task.stat\", {\"task\": \"t1\", \"key\": 5}]",
+                                  memory, &request, &err),
+                     0);
+    ck_assert_ptr_null(request.call.key.key.data);
+    ck_assert_int_eq(message_from("[1, 7, nil, nil, \"task.cancel\", {\"task\": \"t1\", \"key\": "
+                                  "\"\"}]",
+                                  memory, &request, &err),
+                     -ASUP_EINVALID);
+    ck_assert_str_eq(err.field, "key");
 }
 END_TEST
 
@@ -532,6 +556,7 @@ static const struct rule rules[] = {
     RULE(maps_and_lists_count_themselves),
     RULE(lists_may_have_very_many_values),
     RULE(R_IDM_1_digest_tells_a_repeat_from_another_request),
+    RULE(R_IDM_1_what_changes_something_takes_a_key),
     RULE(kept_arguments_decode_again),
     RULE(replies_carry_code_and_body),
     RULE(errors_come_back_as_they_were_sent),
