@@ -26,12 +26,11 @@
 
 static uint64_t seed_now;
 static uint64_t state;
-static bool crashes; /* see walk.h */
+bool crashes; /* see walk.h */
 struct kernel *kernel, *shadow;
 uint64_t now, token;
 static long memory_left; /* allocations until one is refused; -1: no end */
 
-uint64_t saga_last, channel_last, cx_last;
 struct process processes[TASKS_MAX];
 bool sweeping[TASKS_MAX];
 static struct trace_log recorded;
@@ -112,10 +111,10 @@ effect_take(const struct effect *fx)
 }
 
 static void
-effects_take(const struct step *out)
+effects_take(const struct input *in, const struct step *out)
 {
     if (crashes) {
-        crash_step(out);
+        crash_step(in, out);
         return;
     }
     for (size_t i = 0; i < out->effect_count; i++)
@@ -133,6 +132,8 @@ take_step(struct input *in)
     int rc;
 
     in->now = now;
+    if (crashes)
+        told_ask(in);
     rc = kernel_step(kernel, in, &out);
     memory_left = -1; /* the second kernel and the checks have enough */
     for (size_t i = 0; i < out.event_count; i++) {
@@ -142,12 +143,6 @@ take_step(struct input *in)
                    kind == EV_FINALIZER_REGISTERED || kind == EV_SAGA_BEGUN ||
                    kind == EV_SAGA_STEP_BEGUN || kind == EV_SAGA_RESOLVED ||
                    kind == EV_OBLIGATION_RESERVED || kind == EV_CALL_RETRIED;
-        if (kind == EV_CAPABILITY_GRANTED)
-            cx_last = out.events[i].subject;
-        if (kind == EV_CHANNEL_OPENED)
-            channel_last = out.events[i].subject;
-        if (kind == EV_SAGA_BEGUN)
-            saga_last = out.events[i].subject;
         apply_durably(shadow, &out.events[i]);
         if (!crashes)
             trace_log_add(&recorded, &out.events[i]);
@@ -163,7 +158,7 @@ take_step(struct input *in)
     admitted = admitted || in->kind == IN_RESUMED; /* finalizers may run again */
     if (!admitted && kernel_potential(kernel) > potential)
         fail("R-SCH-3:", "the potential rose");
-    effects_take(&out);
+    effects_take(in, &out);
     return rc;
 }
 
@@ -220,7 +215,7 @@ any_fact(struct input *in)
     memset(in, 0, sizeof *in);
     in->task = any_id();
     in->region = any_id();
-    in->session = 2 + dice(6);
+    in->session = any_session();
     switch (dice(16)) {
     case 0:
         in->kind = IN_SESSION_LOST;
@@ -293,7 +288,6 @@ walk_begin(uint64_t seed)
     memory_left = -1;
     now = 1000;
     token = 0;
-    saga_last = channel_last = 0;
     memset(processes, 0, sizeof processes);
     memset(sweeping, 0, sizeof sweeping);
     kernel_config_init(&config);
@@ -507,6 +501,10 @@ main(int argc, char **argv)
         printf("%llu walks of %d steps, %llu crashes, %llu orders given again\n",
                (unsigned long long)count, steps, (unsigned long long)crash_count,
                (unsigned long long)crash_reordered);
+        printf("owed: %llu starts, %llu signals, %llu kills, %llu sweeps\n",
+               (unsigned long long)crash_owed[FX_START], (unsigned long long)crash_owed[FX_SIGNAL],
+               (unsigned long long)crash_owed[FX_KILL], (unsigned long long)crash_owed[FX_SWEEP]);
+        told_print();
         return crash_count == 0 || crash_reordered == 0;
     }
     printf("%llu walks of %d steps, %llu pairs of events that changed places\n",

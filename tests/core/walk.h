@@ -27,8 +27,7 @@ extern struct kernel *kernel, *shadow;
 extern uint64_t now, token;
 extern const struct kernel_allocator walk_allocator;
 
-/* What was begun, opened and derived last. */
-extern uint64_t saga_last, channel_last, cx_last;
+extern bool crashes;
 
 uint32_t dice(uint32_t sides);
 void fail(const char *what, const char *which);
@@ -37,18 +36,34 @@ void effect_take(const struct effect *fx);
 
 struct input any_request(void);
 uint64_t any_id(void);
+uint64_t any_session(void);
 uint64_t any_duration(void);
 
 /* The journal begins: with a snapshot. */
 void crash_begin(void);
 void crash_end(void);
 /* After a step: its events are written, its effects go out when they may. */
-void crash_step(const struct step *out);
+void crash_step(const struct input *in, const struct step *out);
 /* Some of what waits is committed; now and then everything dies and comes back. */
 void crash_perhaps(void);
 /* All that waits is committed. */
 void crash_settle(void);
-/* How many there were, and how often something owed went out again. */
+/* How many there were, how often something went out twice, and what was found to be owed. */
 extern uint64_t crash_count, crash_reordered;
+extern uint64_t crash_owed[FX_QUIESCENT + 1];
+
+/* What was acknowledged (walk_told.c). */
+void told_begin(void);
+void told_end(void);
+/* A request is about to be decided. */
+void told_ask(const struct input *in);
+/* Or one of the last again, as by a client that had no answer; false: there is none. */
+bool told_again(struct input *in);
+void told_step(const struct input *in, const struct step *out);
+/* The journal is on disk up to there: answers go out. */
+void told_tell(uint64_t committed);
+/* What came back knows all that was told; what was not told is forgotten. */
+void told_check(const struct kernel *before, const struct kernel *after);
+void told_print(void);
 
 #endif

@@ -26,6 +26,69 @@ any_id(void)
     }
 }
 
+/* Down the tree from "/", and stop somewhere. */
+static uint64_t
+live_region(void)
+{
+    uint64_t at = ASUP_ROOT_ID;
+    struct region_view r;
+
+    while (kernel_region(kernel, at, &r) && r.child_first != 0 && dice(4) != 0) {
+        at = r.child_first;
+        for (uint32_t n = dice(5); n > 0 && kernel_region(kernel, at, &r); n--)
+            at = r.sibling_next != 0 ? r.sibling_next : at;
+    }
+    return at;
+}
+
+static uint64_t
+live_task(void)
+{
+    struct region_view r;
+    struct task_view t;
+    uint64_t id = 0;
+
+    for (int tries = 0; tries < 6 && id == 0; tries++) {
+        if (kernel_region(kernel, live_region(), &r))
+            id = r.task_first;
+    }
+    for (uint32_t n = dice(4); n > 0 && kernel_task(kernel, id, &t) && t.next != 0; n--)
+        id = t.next;
+    return id;
+}
+
+/* One of those that regions own. */
+static uint64_t
+owned(uint64_t (*next)(const struct kernel *, uint64_t region, uint64_t after))
+{
+    for (int tries = 0; tries < 8; tries++) {
+        uint64_t region = live_region();
+        uint64_t id = next(kernel, region, 0);
+
+        for (uint32_t n = dice(3); n > 0 && id != 0; n--) {
+            uint64_t more = next(kernel, region, id);
+
+            id = more != 0 ? more : id;
+        }
+        if (id != 0)
+            return id;
+    }
+    return any_id();
+}
+
+/* Mostly one that lives. */
+uint64_t
+any_session(void)
+{
+    uint64_t id = 0;
+
+    for (uint32_t n = 1 + dice(6); n > 0; n--)
+        id = kernel_session_next(kernel, id);
+    if (id == 0)
+        id = kernel_session_next(kernel, 0);
+    return id == 0 || dice(12) == 0 ? any_id() : id;
+}
+
 uint64_t
 any_duration(void)
 {
@@ -174,12 +237,7 @@ any_worker(struct input *in)
     uint64_t task = 0;
     unsigned turn = dice(12);
 
-    in->caller.session = 2 + dice(40);
-    for (unsigned tries = 0; tries < 40; tries++) {
-        if (kernel_session(kernel, in->caller.session, &session))
-            break;
-        in->caller.session = 2 + (in->caller.session - 1) % 40;
-    }
+    in->caller.session = any_session();
     in->caller.task = dice(4) == 0 ? in->task : 0;
     if (kernel_session(kernel, in->caller.session, &session) && dice(20) != 0)
         in->caller.uid = session.uid;
@@ -214,7 +272,7 @@ any_worker(struct input *in)
         break;
     case 2:
         in->kind = dice(2) == 0 ? IN_WORKER_WITHDRAW : IN_WORKER_DRAIN;
-        in->session = dice(3) == 0 ? 2 + dice(6) : 0;
+        in->session = dice(3) == 0 ? any_session() : 0;
         in->u.withdraw.name = dice(2) == 0 ? computations[dice(3)] : (struct bytes){"", 0};
         break;
     case 3:
@@ -265,7 +323,7 @@ any_saga(struct input *in)
 
     /* Mostly somebody who may, from a session that lives, or a task. */
     in->caller.task = dice(3) == 0 ? in->task : 0;
-    in->subject = dice(9) == 0 ? any_id() : saga_last - dice(3);
+    in->subject = dice(9) == 0 ? any_id() : owned(kernel_saga_next);
     if (kernel_saga(kernel, in->subject, &saga) && dice(20) != 0)
         in->caller.uid = saga.uid;
     if (!kernel_session(kernel, in->caller.session, &session) || session.uid != in->caller.uid) {
@@ -320,7 +378,7 @@ aim_holder(struct input *in)
     struct session_view session;
 
     for (int n = 0; n < 6; n++) {
-        in->region = any_id();
+        in->region = n == 5 ? any_id() : live_region();
         if (kernel_region(kernel, in->region, &region) && region.state == ASUP_REGION_OPEN)
             break;
     }
@@ -329,7 +387,7 @@ aim_holder(struct input *in)
     in->caller.uid = region.uid;
     in->caller.task = 0;
     for (int n = 0; n < 6; n++) {
-        in->caller.session = 2 + dice(6);
+        in->caller.session = any_session();
         if (kernel_session(kernel, in->caller.session, &session) && session.uid == region.uid)
             break;
         in->caller.session = 0;
@@ -350,7 +408,7 @@ aim_obligation(struct input *in)
     uint64_t id = 0;
 
     for (int n = 0; n < 20 && id == 0; n++)
-        id = kernel_obligation_next(kernel, any_id(), 0);
+        id = kernel_obligation_next(kernel, live_region(), 0);
     in->subject = id != 0 ? id : any_id();
     if (dice(8) == 0 || !kernel_obligation(kernel, in->subject, &o))
         return;
@@ -385,7 +443,7 @@ any_owed(struct input *in)
         return;
     case 4:
         in->kind = IN_OBLIGATION_TRANSFER;
-        in->u.transfer.id = dice(2) == 0 ? any_id() : 2 + dice(6);
+        in->u.transfer.id = dice(2) == 0 ? any_id() : any_session();
         in->u.transfer.sort = dice(2) == 0 ? ASUP_SORT_TASK : ASUP_SORT_SESSION;
         break;
     case 5:
@@ -421,11 +479,11 @@ any_channel(struct input *in)
         in->kind = dice(2) == 0 ? IN_CHANNEL_SEND : IN_CHANNEL_RECEIVE;
     if (in->kind == IN_CHANNEL_SEAL && dice(4) != 0)
         in->kind = IN_CHANNEL_RESERVE;
-    in->subject = dice(9) == 0 ? any_id() : channel_last - dice(3);
+    in->subject = dice(9) == 0 ? any_id() : owned(kernel_channel_next);
     if (kernel_channel(kernel, in->subject, &channel) && dice(20) != 0)
         in->caller.uid = channel.uid;
     if (dice(4) != 0 && in->caller.session == 0)
-        in->caller.session = 2 + dice(6);
+        in->caller.session = any_session();
     switch (in->kind) {
     case IN_CHANNEL_OPEN:
         in->u.channel_open = (struct channel_params){
@@ -470,7 +528,7 @@ any_channel(struct input *in)
         if (kernel_message(kernel, in->subject, &message))
             in->caller.uid = message.uid;
         if (in->kind == IN_DEAD_RETRY && dice(2) == 0)
-            in->u.dead_retry.channel = channel_last - dice(3);
+            in->u.dead_retry.channel = owned(kernel_channel_next);
         break;
     default:
         break;
@@ -484,7 +542,7 @@ any_capability(struct input *in)
     struct region_view region;
 
     in->kind = dice(4) == 0 ? IN_CX_REVOKE : IN_CX_DERIVE;
-    in->subject = cx_last - dice(4);
+    in->subject = dice(9) == 0 ? any_id() : owned(kernel_capability_next);
     if (in->kind == IN_CX_REVOKE) {
         if (kernel_capability(kernel, in->subject, &x) && dice(6) != 0)
             in->caller.uid = x.uid;
@@ -501,6 +559,51 @@ any_capability(struct input *in)
     };
 }
 
+/* Whether it can be answered again by its idempotency key. */
+static bool
+keeps(enum input_kind kind)
+{
+    switch (kind) {
+    case IN_REGION_OPEN:
+    case IN_REGION_END:
+    case IN_TASK_SUBMIT:
+    case IN_TASK_CANCEL:
+    case IN_FINALIZER_DEFER:
+    case IN_OBLIGATION_RESERVE:
+    case IN_CHANNEL_OPEN:
+    case IN_CHANNEL_SEND:
+    case IN_DEAD_RETRY:
+    case IN_SAGA_BEGIN:
+    case IN_SAGA_STEP:
+    case IN_CX_DERIVE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Who asks is mostly who may: the region's owner, from a session of that user. */
+static void
+any_caller(struct input *in)
+{
+    struct region_view region;
+    struct session_view session;
+    uint64_t id = 0;
+
+    if (dice(8) == 0)
+        return;
+    if (in->region != 0 && in->region != ASUP_ROOT_ID && in->caller.uid != 0 &&
+        kernel_region(kernel, in->region, &region))
+        in->caller.uid = region.uid;
+    if (kernel_session(kernel, in->caller.session, &session) && session.uid == in->caller.uid)
+        return;
+    while ((id = kernel_session_next(kernel, id)) != 0) {
+        if (kernel_session(kernel, id, &session) && session.uid == in->caller.uid)
+            break;
+    }
+    in->caller.session = id;
+}
+
 /* What any request may show and carry besides. */
 static void
 any_dress(struct input *in)
@@ -509,16 +612,58 @@ any_dress(struct input *in)
     struct capability_view x;
 
     if (dice(6) == 0) {
-        in->caller.cx = cx_last - dice(4);
+        in->caller.cx = dice(6) == 0 ? any_id() : owned(kernel_capability_next);
         if (kernel_capability(kernel, in->caller.cx, &x) && dice(3) != 0)
             in->region = x.region;
     }
     if (dice(10) == 0)
-        in->caller.task = any_id();
-    if (dice(4) == 0) {
+        in->caller.task = dice(6) == 0 ? any_id() : live_task();
+    if (dice(4) == 0 && (keeps(in->kind) || dice(20) == 0)) {
         in->key = (struct bytes){&names[dice(6)], 1 + dice(2)};
         in->key_retention_ns = dice(3) * ASUP_NS_PER_S;
     }
+}
+
+/* What is about a subject names nothing else, as the shell has it. */
+static void
+names_subject(struct input *in)
+{
+    switch (in->kind) {
+    case IN_REGION_OPEN:
+    case IN_REGION_END:
+    case IN_TASK_SUBMIT:
+    case IN_FINALIZER_DEFER:
+    case IN_OBLIGATION_RESERVE:
+    case IN_CHANNEL_OPEN:
+    case IN_LEASE_ACQUIRE:
+    case IN_WORKER_OFFER:
+    case IN_SAGA_BEGIN:
+    case IN_CX_DERIVE:
+        in->task = in->subject = 0;
+        break;
+    case IN_TASK_CANCEL:
+    case IN_TASK_CHECKPOINT:
+    case IN_TASK_PROGRESS:
+        in->region = in->subject = 0;
+        break;
+    case IN_WAIT:
+        break;
+    default:
+        in->region = in->task = 0;
+        break;
+    }
+}
+
+/* Of a request's content: enough to tell those of a walk from each other. */
+static uint64_t
+content_of(const struct input *in)
+{
+    uint64_t h = in->kind;
+    const uint64_t parts[] = {in->region, in->task, in->session, in->subject, in->token};
+
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        h = (h ^ parts[i]) * UINT64_C(0x100000001b3);
+    return h;
 }
 
 struct input
@@ -528,17 +673,24 @@ any_request(void)
     static struct asup_ref made[ITEMS_MAX];
     static int codes[ITEMS_MAX];
     struct input in;
+    struct session_view session;
+    uint32_t turn = dice(50);
 
+    /* Without sessions little can be asked. */
+    if (kernel_session_next(kernel, 0) == 0 && dice(6) == 0)
+        turn = 0;
     memset(&in, 0, sizeof in);
     in.token = ++token;
     in.caller.uid = dice(4) == 0 ? 0 : 1000 + (dice(8) == 0);
-    in.caller.session = dice(2) == 0 ? 2 + dice(6) : 0;
+    in.caller.session = dice(2) == 0 ? any_session() : 0;
+    if (kernel_session(kernel, in.caller.session, &session) && dice(12) != 0)
+        in.caller.uid = session.uid;
     in.request = dice(2) == 0 ? 1 + dice(60) : 0;
     in.digest = dice(2);
-    in.region = any_id();
-    in.task = any_id();
-    in.session = 2 + dice(6);
-    switch (dice(50)) {
+    in.region = dice(5) == 0 ? any_id() : live_region();
+    in.task = dice(5) == 0 ? any_id() : live_task();
+    in.session = any_session();
+    switch (turn) {
     case 40:
     case 41:
     case 42:
@@ -591,7 +743,7 @@ any_request(void)
         in.u.wait.timeout_ns = any_duration();
         in.u.wait.on_region = dice(2) == 0;
         in.u.wait.until = in.u.wait.on_region ? WAIT_FINISHED : (uint8_t)dice(3);
-        in.subject = dice(5) == 0 ? 2 + dice(12) : 0;
+        in.subject = dice(5) == 0 ? owned(kernel_saga_next) : 0;
         break;
     case 7:
         in.kind = dice(40) == 0 ? IN_SHUTDOWN : IN_TASK_CHECKPOINT;
@@ -608,8 +760,8 @@ any_request(void)
         for (unsigned i = 0; i < in.u.batch.count; i++) {
             memset(&items[i], 0, sizeof items[i]);
             items[i].caller = in.caller;
-            items[i].region = any_id();
-            items[i].task = any_id();
+            items[i].region = dice(3) == 0 ? any_id() : live_region();
+            items[i].task = dice(3) == 0 ? any_id() : live_task();
             any_change(&items[i], i);
         }
         break;
@@ -632,5 +784,11 @@ any_request(void)
     }
     if (in.kind > IN_SESSION_BYE)
         any_dress(&in);
+    names_subject(&in);
+    any_caller(&in);
+    if (crashes && dice(12) == 0)
+        (void)told_again(&in);
+    else if (crashes && dice(9) != 0)
+        in.digest = content_of(&in);
     return in;
 }
