@@ -11,13 +11,14 @@
 
 enum { EXIT_CANNOT = 73 };
 
-/* The keeper holds this lock as long as it lives. */
+/* The keeper holds these locks as long as it lives: of a file in its runtime
+ * directory, and of the state directory itself. */
 static int
-daemon_runs(const char *runtime_dir)
+is_locked(const char *directory, const char *name)
 {
     char path[512];
 
-    (void)snprintf(path, sizeof path, "%s/lock", runtime_dir);
+    (void)snprintf(path, sizeof path, "%s/%s", directory, name);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return 0;
@@ -36,8 +37,9 @@ aside_journal(const char *runtime_dir, const char *state_dir)
     time_t now = time(NULL);
     struct tm utc;
 
-    if (daemon_runs(runtime_dir)) {
-        (void)fprintf(stderr, "asupersyncd: a daemon runs in %s: stop it first\n", runtime_dir);
+    if (is_locked(runtime_dir, "lock") || is_locked(state_dir, ".")) {
+        (void)fprintf(stderr, "asupersyncd: a daemon runs with %s or %s: stop it first\n",
+                      runtime_dir, state_dir);
         return EXIT_CANNOT;
     }
     (void)gmtime_r(&now, &utc);

@@ -57,10 +57,11 @@ peer_is_right(const struct call *c, enum cx_sort sort, uint64_t id)
                                           : peer_may_use(c, x.uid, x.uid);
 }
 
-/* R-CAP-4: giving back what one holds needs no right, only being the holder. */
-static bool
-gives_back(enum proto_op_id op)
+bool
+call_gives_back(const struct call *c)
 {
+    const enum proto_op_id op = c->op->id;
+
     return op == PROTO_OBLIGATION_ABORT || op == PROTO_LEASE_RELEASE || op == PROTO_CHANNEL_NACK ||
            op == PROTO_CHANNEL_ABORT;
 }
@@ -156,7 +157,7 @@ call_may_begin(struct call *c)
                              c->op->name);
         return code == 0 ? 0 : fail_right(c, code, detail);
     }
-    if (!call_shows_cx(c) || gives_back(c->op->id))
+    if (!call_shows_cx(c) || call_gives_back(c))
         return 0;
     if (!(c->op->flags & PROTO_MUTATES))
         right = right_named(c->op->right, strlen(c->op->right));

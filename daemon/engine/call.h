@@ -81,6 +81,8 @@ int call_show_cx(struct call *c, bool has_cx, const uint8_t cx[16]);
 bool call_shows_cx(const struct call *c);
 /* Whether what is shown is still good, and good for this operation. 0 or a code. */
 int call_may_begin(struct call *c);
+/* R-CAP-4: giving back what one holds needs no right, only being the holder. */
+bool call_gives_back(const struct call *c);
 /* Rights by their names. 0 or a code. */
 int call_rights(struct call *c, const struct proto_texts *names, const char *field, uint32_t *out);
 /* Whether the caller may know of a thing of that region (0: of none) and user. */

@@ -49,6 +49,7 @@ struct journal_db {
     sqlite3_stmt *statements[ST_COUNT];
     uint64_t wal_pages;
     uint64_t page_size;
+    ino_t log_inode; /* 0: nothing was written yet */
     char path[512];
 };
 
@@ -84,7 +85,9 @@ journal_db_error(struct journal_db *db, int code, char *out, size_t size)
         what = "the disk is full";
         break;
     case SQLITE_READONLY:
-        what = "it is read-only";
+        what = code == SQLITE_READONLY_DBMOVED
+                   ? "its file was moved, removed or replaced under a running daemon: put it back"
+                   : "it is read-only";
         break;
     case SQLITE_NOMEM:
         what = "no memory";
@@ -546,6 +549,26 @@ write_meta(struct journal_db *db, const char *key, const char *value)
     return step(db, ST_META);
 }
 
+/* Whether what is written goes into files that nobody finds any more. SQLite
+ * looks at the database's name, not at its log's. */
+static bool
+files_moved(struct journal_db *db)
+{
+    char log[sizeof db->path + 8];
+    struct stat now;
+    int moved = 0;
+
+    if (sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+        moved)
+        return true;
+    snprintf(log, sizeof log, "%s-wal", db->path);
+    if (stat(log, &now) != 0)
+        return errno == ENOENT;
+    if (db->log_inode == 0)
+        db->log_inode = now.st_ino;
+    return now.st_ino != db->log_inode;
+}
+
 int
 journal_db_write(struct journal_db *db, const struct journal_batch *batch)
 {
@@ -557,6 +580,8 @@ journal_db_write(struct journal_db *db, const struct journal_batch *batch)
     while (rc == 0 && journal_batch_next(batch, &cursor, &record, &value))
         rc = value ? write_meta(db, record.kind, value) : write_event(db, &record);
     crash_point("before-commit");
+    if (rc == 0 && files_moved(db))
+        rc = SQLITE_READONLY_DBMOVED;
     if (rc == 0)
         rc = step(db, ST_COMMIT);
     return rc == 0 ? 0 : give_up(db, rc);

@@ -67,7 +67,8 @@ resolve(struct call *c, struct input *in)
     struct obligation_view o;
     struct answer answer;
 
-    if (kernel_obligation(c->engine->kernel, in->subject, &o) && !call_sees(c, o.region, o.uid))
+    if (kernel_obligation(c->engine->kernel, in->subject, &o) && !call_sees(c, o.region, o.uid) &&
+        !(call_gives_back(c) && c->caller.uid == o.uid))
         return call_fail(c, -ASUP_ENOTFOUND, "obligation", NULL,
                          "there is no obligation o%" PRIu64 " of yours", in->subject);
     call_ask(c, in, &answer);

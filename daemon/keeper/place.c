@@ -147,6 +147,22 @@ take_lock(struct keeper *k)
     return 0;
 }
 
+/* Nor may two write one journal. The directory itself is locked: that takes no
+ * room on a full disk. */
+static int
+lock_state(struct keeper *k)
+{
+    k->state_lock_fd = openat(k->state_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (k->state_lock_fd >= 0 && flock(k->state_lock_fd, LOCK_EX | LOCK_NB) < 0 &&
+        errno == EWOULDBLOCK) {
+        log_error("another asupersyncd, with another runtime directory, uses the state directory "
+                  "'%s': shut it down first, or name another one with --state-dir",
+                  k->options->state_dir);
+        return KEEPER_EXIT_RUNNING;
+    }
+    return 0;
+}
+
 int
 place_directories(struct keeper *k)
 {
@@ -191,6 +207,9 @@ place_directories(struct keeper *k)
                                  system ? 01775 : 0700);
     if (k->state_fd < 0)
         return KEEPER_EXIT_CANTCREAT;
+    rc = lock_state(k);
+    if (rc != 0)
+        return rc;
     k->work_fd =
         take_directory(k, k->state_fd, "work", k->own_uid, getegid(), system ? 0711 : 0700);
     logs_fd = take_directory(k, k->state_fd, "logs", k->engine_uid, k->engine_gid, 0700);

@@ -151,7 +151,7 @@ struct keeper {
     char boot[40];     /* boot_id */
 
     int epoll_fd, signal_fd, inotify_fd, null_fd;
-    int runtime_fd, state_fd, work_fd, lock_fd;
+    int runtime_fd, state_fd, work_fd, lock_fd, state_lock_fd;
     uint64_t nofile_soft; /* as the keeper found it: tasks get it back */
     uint64_t nofile_hard;
     bool nice_adjusted;

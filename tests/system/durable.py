@@ -375,6 +375,20 @@ class Trouble(Case):
     def test_a_file_system_become_read_only(self):
         self.rides_out("fail write 1 ever readonly", "read-only")
 
+    def test_a_journal_taken_from_under_a_running_daemon(self):
+        """Nothing is acknowledged that is written where nobody finds it."""
+        for suffix in ("", "-wal"):
+            path = os.path.join(self.d.state, "journal.db") + suffix
+            os.rename(path, path + ".away")
+            w = wire.connect(self.d, hello=False)
+            held = w.request("session.hello", session=False)
+            journal = eventually(lambda: self.d.json("status")["journal"]["failing"] and
+                                 self.d.json("status")["journal"], "it is said to fail")
+            self.assertIn("put it back", journal["reason"])
+            os.rename(path + ".away", path)
+            self.assertEqual((held, 0), w.reply()[:2])
+            w.close()
+
     def test_what_was_not_told_may_be_gone(self):
         """Killed while the disk fails: what was acknowledged is there, the rest was never said."""
         self.d.open("--name", "told")

@@ -8,7 +8,10 @@ import os
 import signal
 import time
 
+import msgpack
+
 import harness
+import wire
 from harness import CTL, eventually
 
 
@@ -174,6 +177,29 @@ class Futurelock(harness.DaemonTest):
         self.assertIn(tasks[1], [link["id"] for link in why["chain"]])
         self.assertIn("FuturelockViolation", [t["name"] for t in why["trouble"]])
         self.assertEqual(2, d.json("status")["stuck"])
+
+
+class Revoked(harness.DaemonTest):
+    def test_R_CAP_4_what_is_held_is_given_back_with_a_revoked_capability(self):
+        w = wire.connect(self.d)
+        region = w.ok("region.open")["region"]
+        cx = w.ok("cx.derive", {"region": region, "rights": ["lease", "io"]})
+
+        def shown(op, args):
+            number = next(w.ids)
+            w.send_raw(msgpack.packb([1, number, w.secret, cx["token"], op, args]), number)
+            return w.reply()[1:]
+
+        lease = shown("lease.acquire", {"region": region, "name": "n", "ttl_ns": 10**12})[1]["obligation"]
+        io = shown("obligation.reserve", {"region": region})[1]["obligation"]
+        w.ok("cx.revoke", {"cx": cx["cx"]})
+        self.assertEqual(-20, shown("lease.renew", {"obligation": lease})[0])
+        self.assertEqual(-20, shown("obligation.commit", {"obligation": io})[0])
+        self.assertEqual((0, {}), shown("lease.release", {"obligation": lease}))
+        self.assertEqual((0, {}), shown("obligation.abort", {"obligation": io}))
+        self.assertEqual([], w.ok("obligation.list")["obligations"])
+        w.ok("region.close", {"region": region})
+        w.close()
 
 
 if __name__ == "__main__":

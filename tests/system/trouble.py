@@ -515,6 +515,18 @@ class Starting(unittest.TestCase):
         finally:
             d.close()
 
+    def test_a_second_daemon_on_the_same_state_directory(self):
+        d = harness.Daemon()
+        try:
+            argv = list(d.argv)
+            argv[argv.index("--runtime-dir") + 1] = os.path.join(d.dir, "other")
+            p = subprocess.run(argv, env=d.env, capture_output=True, text=True, timeout=30)
+            self.assertNotEqual(0, p.returncode)
+            self.assertIn("uses the state directory", p.stderr)
+            d.json("status")
+        finally:
+            d.close()
+
     def test_a_stale_socket_is_replaced(self):
         d = harness.Daemon()
         try:
