@@ -125,8 +125,8 @@ region_reset(struct kernel *k, struct region *r)
     k->regions_in[ASUP_REGION_OPEN]++;
     r->state = ASUP_REGION_OPEN;
     r->reason = 0;
-    r->flags &= REGION_VOLATILE | REGION_VOLATILE_TOP | REGION_SOFT | REGION_USED | REGION_LOST | REGION_KEYED |
-                REGION_COST_LIMITED;
+    r->flags &= REGION_VOLATILE | REGION_VOLATILE_TOP | REGION_SOFT | REGION_USED | REGION_LOST |
+                REGION_KEYED | REGION_COST_LIMITED;
     r->drain_end = r->drain_pass = r->close_by = r->sweep_at = ASUP_NEVER;
     r->cleanup_ns = r->finalizers_ns = 0;
     r->child_first = r->child_last = r->task_first = r->task_last = r->stack_top = NIL;

@@ -191,19 +191,31 @@ resumed(struct kernel *k, const struct input *in)
 
 /* ---- What waits for the journal ------------------------------------------------------------- */
 
+static bool
+task_id_volatile(const struct kernel *k, uint64_t id)
+{
+    uint32_t i = id == 0 ? NIL : task_of_id(k, id);
+
+    return i != NIL && (region_at(k, task_at(k, i)->region)->flags & REGION_VOLATILE) != 0;
+}
+
 /* Whether what the request is about is volatile. A family adds what its subjects
  * belong to. */
 static bool
 about_volatile(const struct kernel *k, const struct input *in)
 {
-    uint32_t i;
-
     if (in->kind > IN_CHANNEL_OPEN && in->kind <= IN_DEAD_DISCARD)
         return channel_request_volatile(k, in);
-    if (in->region != 0)
-        return region_id_volatile(k, in->region);
-    i = in->task == 0 ? NIL : task_of_id(k, in->task);
-    return i != NIL && (region_at(k, task_at(k, i)->region)->flags & REGION_VOLATILE) != 0;
+    if (in->kind == IN_CALL_COMPLETE)
+        return task_id_volatile(k, in->u.complete.task);
+    if (in->kind == IN_WORKER_START) {
+        for (uint32_t n = 0; n < in->u.start.count; n++) {
+            if (!task_id_volatile(k, in->u.start.tasks[n]))
+                return false;
+        }
+        return in->u.start.count > 0;
+    }
+    return in->region != 0 ? region_id_volatile(k, in->region) : task_id_volatile(k, in->task);
 }
 
 bool
@@ -249,9 +261,7 @@ answer_after(const struct kernel *k, const struct input *in)
     case IN_SESSION_KEEPALIVE:
     case IN_TASK_CHECKPOINT:
     case IN_TASK_PROGRESS:
-    case IN_WORKER_START:
     case IN_WORKER_NEXT:
-    case IN_CALL_COMPLETE:
         return 0; /* they tell nothing but what they did */
     case IN_WAIT:
         return in->u.wait.on_region || !about_volatile(k, in) ? k->durable_seq : 0;

@@ -429,6 +429,18 @@ START_TEST(R_SAG_3_a_lost_finalizer_runs_again)
 }
 END_TEST
 
+/* R-IDM-1: its idempotency key keeps its outcome all the same. */
+START_TEST(R_IDM_1_a_finalizer_that_runs_again_keeps_its_key)
+{
+    given("region r; defer f to r key job digest 9; task t in r running; t exits 0; close r;"
+          "f starts");
+    crash();
+    resume(false, false, "1s");
+    ck_assert_int_eq(orders(FX_START, "f"), 1);
+    ck_assert_ptr_null(kernel_check(back));
+}
+END_TEST
+
 static void
 the_root_opens_again_and_closes(void)
 {
@@ -585,6 +597,32 @@ START_TEST(R_DUR_1_effects_name_what_they_wait_for)
 }
 END_TEST
 
+/* R-DUR-1: who asks again is told what is on disk, not what may still be lost: what a worker
+ * completed or began is not done again. Of volatile calls nothing is awaited. */
+START_TEST(R_DUR_1_a_repeated_completion_waits_as_the_first)
+{
+    struct input in = scenario_input(IN_CALL_COMPLETE);
+    uint64_t done;
+
+    given("session w; region r; region v volatile; task t in r does f; task u in v does f;"
+          "w offers f concurrency 2; w asks 2");
+    back = load_of(the_kernel(), &plain, instant("0"), LOAD_EXACT);
+    in.caller.session = id_of("w");
+    in.u.complete = (struct completion){.task = id_of("t"), .severity = ASUP_OK, .code = -1};
+    ck_assert_int_eq(tell(in, "0"), 0);
+    done = kernel_durable_seq(back);
+    ck_assert_uint_eq(step.effects[0].after, done);
+    in.token++;
+    ck_assert_int_eq(tell(in, "0"), 0);
+    ck_assert_uint_eq(kernel_durable_seq(back), done);
+    ck_assert_uint_eq(step.effects[0].after, done);
+    in.token++;
+    in.u.complete.task = id_of("u");
+    ck_assert_int_eq(tell(in, "0"), 0);
+    ck_assert_uint_eq(step.effects[0].after, 0);
+}
+END_TEST
+
 /* R-SCH-4: while the journal fails nothing new is admitted; what runs goes on,
  * ends and cancels are taken, volatile regions serve; then all is as before. */
 START_TEST(R_DUR_1_a_failed_journal_stops_admission)
@@ -628,6 +666,7 @@ static const struct rule rules[] = {
     RULE(R_EVT_1_numbers_of_events_go_on),
     RULE(R_TSK_5_a_task_without_a_row_is_lost),
     RULE(R_SAG_3_a_lost_finalizer_runs_again),
+    RULE(R_IDM_1_a_finalizer_that_runs_again_keeps_its_key),
     RULE(R_SAG_3_a_lost_finalizer_of_the_root_waits_for_the_next_shutdown),
     RULE(R_SAG_3_so_does_one_that_is_a_call),
     RULE(R_SES_1_sessions_are_lost_until_they_attach),
@@ -635,6 +674,7 @@ static const struct rule rules[] = {
     RULE(limits_go_on_and_watchdogs_start_anew),
     RULE(R_EVT_1_ids_go_on),
     RULE(R_DUR_1_effects_name_what_they_wait_for),
+    RULE(R_DUR_1_a_repeated_completion_waits_as_the_first),
     RULE(R_DUR_1_a_failed_journal_stops_admission),
 };
 
