@@ -225,6 +225,8 @@ answer_facts(const struct asked *a, const struct effect *fx)
         fact_of((struct fact){.kind = FACT_MADE, .what = fx->made}, fx);
     if (in->kind != IN_BATCH)
         fact_of((struct fact){.kind = FACT_ANSWERED, .what = fx->made, .number = fx->token}, fx);
+    if (in->digest < 2)
+        return; /* perhaps the answer to another request, which looked the same */
     switch (in->kind) {
     case IN_CHANNEL_ACK:
     case IN_DEAD_DISCARD:
