@@ -11,23 +11,52 @@
 #include "daemon/engine/logs_private.h"
 #include "daemon/engine/report.h"
 
+static void
+send_take(struct logs *l, struct order *o_take)
+{
+    uint64_t one = 1;
+
+    o_take->next = NULL;
+    pthread_mutex_lock(&l->lock);
+    bool first = l->orders == NULL;
+    *l->orders_tail = o_take;
+    l->orders_tail = &o_take->next;
+    pthread_mutex_unlock(&l->lock);
+    if (!first)
+        return; /* it has been woken, and takes them together */
+    /* Only a full counter can refuse, and then it is readable anyway. */
+    ssize_t n = write(l->event_fd, &one, sizeof one);
+    (void)n;
+}
+
+void
+logs_turn(struct logs *l)
+{
+    struct order *o;
+
+    if (l->forget_count == 0)
+        return;
+    o = malloc(sizeof *o + l->forget_count * sizeof o->tasks[0]);
+    if (o) {
+        *o = (struct order){.kind = ORDER_FORGET, .size_max = l->forget_count};
+        memcpy(o->tasks, l->forgets, l->forget_count * sizeof o->tasks[0]);
+        send_take(l, o);
+    }
+    /* Without memory the files stay until the next start. */
+    l->forget_count = 0;
+}
+
+/* What was said before comes first. */
 static bool
 send_order(struct logs *l, const struct order *order)
 {
     struct order *o = malloc(sizeof *o);
-    uint64_t one = 1;
 
     if (!o)
         return false;
     *o = *order;
-    o->next = NULL;
-    pthread_mutex_lock(&l->lock);
-    *l->orders_tail = o;
-    l->orders_tail = &o->next;
-    pthread_mutex_unlock(&l->lock);
-    /* Only a full counter can refuse, and then it is readable anyway. */
-    ssize_t n = write(l->event_fd, &one, sizeof one);
-    (void)n;
+    logs_turn(l);
+    send_take(l, o);
     return true;
 }
 
@@ -54,8 +83,9 @@ logs_add(struct logs *l, uint64_t task, int fd_take)
 void
 logs_forget(struct logs *l, uint64_t task)
 {
-    /* Without memory the file stays until the next start. */
-    (void)send_order(l, &(struct order){.kind = ORDER_FORGET, .task = task});
+    l->forgets[l->forget_count++] = task;
+    if (l->forget_count == FORGETS_MAX)
+        logs_turn(l);
 }
 
 void

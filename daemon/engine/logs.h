@@ -68,6 +68,8 @@ void logs_resume(struct logs *l, struct logs_known *known_take, size_t count);
 void logs_add(struct logs *l, uint64_t task, int fd_take);
 /* The task's retention is over: remove its file. */
 void logs_forget(struct logs *l, uint64_t task);
+/* Once a second: what is to be removed is told in heaps, since few have a file. */
+void logs_turn(struct logs *l);
 /* Read some; `chunk` is called with that request number, not 0. With `wait`
  * and nothing new, `changed` follows once there is. */
 void logs_read(struct logs *l, uint64_t request, uint64_t task, uint64_t offset, size_t size_max,

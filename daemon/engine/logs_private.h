@@ -16,6 +16,7 @@ enum {
     FILES_OPEN_MAX = 128, /* more logs than that are opened for each write */
     ROUND = 64,           /* pipes served before orders are looked at again */
     TELL_MS = 1000,       /* a growing loss is told that often */
+    FORGETS_MAX = 256,    /* more are told at once */
 };
 
 enum order_kind {
@@ -36,6 +37,7 @@ struct order {
     bool wait;
     uint64_t request, offset, size_max; /* READ; LIMITS: offset per task, size_max total */
     struct logs_known *known;           /* RESUME: size_max of them */
+    uint64_t tasks[];                   /* FORGET: size_max of them */
 };
 
 enum news_kind { NEWS_LOST, NEWS_CHUNK, NEWS_CHANGED };
@@ -54,6 +56,10 @@ struct logs {
     pthread_t thread;
     int epoll_fd, event_fd;
     char directory[512];
+
+    /* the loop's own */
+    uint64_t forgets[FORGETS_MAX]; /* still to be told */
+    size_t forget_count;
 
     pthread_mutex_t lock;
     struct order *orders, **orders_tail; /* loop -> thread */

@@ -509,7 +509,8 @@ obey(struct logs *l, const struct order *o)
         do_add(l, o);
         return;
     case ORDER_FORGET:
-        do_forget(l, o->task);
+        for (uint64_t i = 0; i < o->size_max; i++)
+            do_forget(l, o->tasks[i]);
         return;
     case ORDER_READ:
         do_read(l, o);

@@ -60,6 +60,7 @@ on_second(struct ev_loop *loop, struct ev_timer *w, int revents)
     (void)loop;
     (void)revents;
     handover_expire(e->handover, now);
+    logs_turn(e->logs);
     (void)ids_extend(&e->ids, kernel_id_last(e->kernel));
     keeper_status(e);
     keeper_send_owed(e);
