@@ -211,6 +211,14 @@ event_has_value(const struct event *ev)
            (ev->kind < EV_OBLIGATION_RESERVED || ev->kind > EV_OBLIGATION_TRANSFERRED);
 }
 
+bool
+body_event_is_whole(const struct event *ev)
+{
+    return ev->reason == 0 && (!ev->outcome || ev->outcome->reason == 0) &&
+           ev->kind != EV_REGION_OPENED && ev->kind != EV_REGION_CLOSED &&
+           (ev->kind < EV_CHANNEL_OPENED || ev->kind > EV_MESSAGE_DISCARDED);
+}
+
 void
 body_event(struct proto_writer *w, const struct kernel *k, const struct event *ev, uint64_t wall)
 {

@@ -21,6 +21,9 @@ void body_outcome(struct proto_writer *w, const struct kernel *k, const struct k
 /* `wall` is when it was, in Unix time. */
 void
 body_event(struct proto_writer *w, const struct kernel *k, const struct event *ev, uint64_t wall);
+/* Whether it tells nothing for which the kernel must be as it was then: a path, a
+ * chain of reasons, the channel of a message. */
+bool body_event_is_whole(const struct event *ev);
 
 /* The head of N: every key but tasks and children; the map stays open. */
 void body_region_open(struct proto_writer *w, struct engine *e, const struct region_view *r);

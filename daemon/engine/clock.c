@@ -5,6 +5,9 @@
 #include <string.h>
 #include <time.h>
 
+/* The clock of the day is looked at that often. */
+#define LOOK_NS (10 * ASUP_NS_PER_MS)
+
 static int64_t offset;
 
 static uint64_t
@@ -37,10 +40,15 @@ clock_kernel(void)
 uint64_t
 clock_wall(asup_time at)
 {
-    uint64_t wall = clock_ns(CLOCK_REALTIME);
-    uint64_t now = clock_kernel();
+    /* How far the two are apart changes when somebody sets the clock. */
+    static asup_time looked_at;
+    static uint64_t ahead;
 
-    return at <= now ? wall - (now - at) : wall + (at - now);
+    if (looked_at == 0 || at < looked_at || at - looked_at > LOOK_NS) {
+        looked_at = clock_kernel();
+        ahead = clock_ns(CLOCK_REALTIME) - looked_at;
+    }
+    return at + ahead;
 }
 
 void

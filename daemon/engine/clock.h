@@ -17,7 +17,8 @@ uint64_t clock_boot(void);
 /* Before any thread begins: kernel time = clock_boot() + offset. */
 void clock_set_offset(int64_t offset_ns);
 asup_time clock_kernel(void);
-/* Unix time in nanoseconds for an instant of kernel time, for display. */
+/* Unix time in nanoseconds for an instant of kernel time, for display. For the
+ * loop's thread alone. */
 uint64_t clock_wall(asup_time at);
 /* The id of this boot of the machine, at most `size` bytes with the NUL. */
 void clock_boot_id(char *out, uint32_t size);

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "daemon/engine/call.h"
+#include "daemon/engine/kept.h"
 #include "daemon/engine/output.h"
 #include "daemon/engine/waits.h"
 #include "daemon/engine/watch.h"
@@ -32,7 +33,7 @@ write_events(struct engine *e, struct watch *watch, struct proto_writer *w, bool
     struct window_cursor cursor;
     struct window_event ev;
     uint64_t count = 0;
-    size_t bytes = 0;
+    const size_t began = w->size;
     bool full = false;
     const uint64_t visible = output_visible(e);
 
@@ -46,9 +47,8 @@ write_events(struct engine *e, struct watch *watch, struct proto_writer *w, bool
             pw_key(w, "events");
             pw_list(w);
         }
-        pw_raw(w, ev.data, ev.size);
-        bytes += ev.size;
-        full = count >= watch->limit || bytes >= ANSWER_BYTES_MAX;
+        kept_write(w, e, &ev);
+        full = count >= watch->limit || w->size - began >= ANSWER_BYTES_MAX;
     }
     if (!full && visible >= e->window.next)
         watch->since = e->window.next;

@@ -12,6 +12,7 @@
 #include "daemon/engine/commit.h"
 #include "daemon/engine/crash.h"
 #include "daemon/engine/journal.h"
+#include "daemon/engine/kept.h"
 #include "daemon/engine/keeper_link.h"
 #include "daemon/engine/report.h"
 #include "daemon/engine/sessions.h"

@@ -44,6 +44,13 @@ struct handover;
 struct held;
 struct journal;
 
+/* Where the last event was: a region and those above it, innermost first. */
+struct above {
+    uint64_t region; /* 0: not known */
+    uint32_t count;
+    uint64_t ids[ASUP_DEPTH_MAX + 2];
+};
+
 enum engine_phase { PHASE_RUNNING, PHASE_DRAINING, PHASE_SHUTTING_DOWN };
 
 /* What waits for the journal, in order (output.c). */
@@ -109,6 +116,7 @@ struct engine {
     struct proto_writer event_writer;
 
     struct window window;
+    struct above above;
     struct logs *logs;
 
     struct keeper_link *keeper;
@@ -165,8 +173,6 @@ void engine_ask(struct engine *e, struct input *in, struct answer *answer);
 /* Step what waits in the inbox. Called at the end of every callback. */
 void engine_settle(struct engine *e);
 void engine_step_init(struct engine *e);
-/* Into the window of those that can be watched; `wall` is its Unix time. */
-void engine_keep_event(struct engine *e, const struct event *ev, uint64_t wall);
 
 /* ---- hooks.c: what follows from events besides the window ------------------------- */
 

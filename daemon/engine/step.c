@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/engine/bodies.h"
 #include "daemon/engine/clock.h"
 #include "daemon/engine/commit.h"
+#include "daemon/engine/kept.h"
 #include "daemon/engine/output.h"
 #include "daemon/engine/replace.h"
 #include "daemon/engine/report.h"
@@ -27,57 +27,6 @@ engine_now(const struct engine *e)
 {
     (void)e;
     return clock_kernel();
-}
-
-/* ---- Events ---------------------------------------------------------------------- */
-
-/* So many, and so little in them; or what the daemon tells itself. */
-static bool
-event_is_kept(enum event_kind kind)
-{
-    switch (kind) {
-    case EV_TICK:
-    case EV_REQUEST_BOUND:
-    case EV_TASK_CHECKPOINTED:
-    case EV_TASK_MASKED:
-    case EV_TASK_SAMPLE_ORDERED:
-    case EV_TASK_CHARGED:
-    case EV_TASK_WATCHDOG_FED:
-    case EV_WORKER_SEEN:
-    case EV_KEY_BOUND:
-    case EV_KEY_COMPLETED:
-    case EV_KEY_FORGOTTEN:
-    case EV_REASON_MADE:
-        return false;
-    default:
-        return true;
-    }
-}
-
-void
-engine_keep_event(struct engine *e, const struct event *ev, uint64_t wall)
-{
-    uint64_t above[ASUP_DEPTH_MAX + 2];
-    struct window_place place = {.uid = ev->uid, .regions = above};
-    struct region_view r;
-
-    if (!event_is_kept(ev->kind)) {
-        window_skip(&e->window, ev->seq);
-        return;
-    }
-    for (uint64_t id = ev->region; id && place.region_count < ASUP_DEPTH_MAX + 2; id = r.parent) {
-        above[place.region_count++] = id;
-        if (!kernel_region(e->kernel, id, &r))
-            break;
-    }
-    proto_writer_clear(&e->event_writer);
-    body_event(&e->event_writer, e->kernel, ev, wall);
-    if (e->event_writer.failed) {
-        report(REPORT_ERROR, "no memory: events are lost to those who watch");
-        proto_writer_fini(&e->event_writer);
-        proto_writer_init(&e->event_writer);
-    }
-    window_push(&e->window, ev->seq, &place, e->event_writer.data, e->event_writer.size);
 }
 
 /* ---- Effects ---------------------------------------------------------------------- */

@@ -21,7 +21,8 @@ struct record {
     uint64_t seq;
     uint32_t size; /* of the data */
     uint32_t uid;
-    uint32_t region_count;
+    uint32_t region_count : 31;
+    uint32_t raw : 1;
     uint32_t total; /* of the record, padded */
     /* uint64_t regions[region_count], then data */
 };
@@ -128,7 +129,8 @@ window_push(struct window *w, uint64_t seq, const struct window_place *place, co
     *r = (struct record){.seq = seq,
                          .size = (uint32_t)size,
                          .uid = place->uid,
-                         .region_count = place->region_count,
+                         .region_count = place->region_count & 0x7fffffff,
+                         .raw = place->raw,
                          .total = (uint32_t)total};
     if (regions_size)
         memcpy(r + 1, place->regions, regions_size);
@@ -174,6 +176,7 @@ window_read(const struct window *w, struct window_cursor *cursor, struct window_
         .seq = r->seq,
         .place = {.uid = r->uid,
                   .region_count = r->region_count,
+                  .raw = r->raw,
                   .regions = (const uint64_t *)(const void *)(r + 1)},
         .data = (const char *)(r + 1) + r->region_count * sizeof(uint64_t),
         .size = r->size,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The window of events that can still be watched. An event is kept as the
- * msgpack map that goes out (E in asupersync-protocol(7)), encoded once when
- * it happens, together with what decides who may see it: the owner's uid and
- * the regions above it. The window is bounded by count and by bytes; what
- * falls out at the old end is gone, and who asks for it is told so (gap).
+ * bytes that kept.h makes of it, together with what decides who may see it: the
+ * owner's uid and the regions above it. The window is bounded by count and by
+ * bytes; what falls out at the old end is gone, and who asks for it is told so
+ * (gap).
  * Ticks, checkpoints, masks, charges and watchdog feeds are volatile and not
  * kept.
  */
@@ -32,6 +32,7 @@ struct window_place {
     uint32_t uid;
     uint32_t region_count;
     const uint64_t *regions;
+    bool raw; /* how it is kept: kept.h */
 };
 
 struct window_cursor {
