@@ -16,6 +16,10 @@
 #include "daemon/engine/report.h"
 #include "daemon/engine/waits.h"
 
+/* A snapshot of up to so many bytes is cheap; a larger one waits, but not for
+ * more than so many times journal.snapshot-events. */
+enum { SNAPSHOT_SMALL = 1 << 20, SNAPSHOT_PATIENCE = 10 };
+
 /* ---- Events ---------------------------------------------------------------------- */
 
 static _Noreturn void
@@ -123,14 +127,26 @@ commit_snapshot(struct engine *e, size_t *size_out)
     return g.data;
 }
 
+/* A large one is not taken before more has happened than it would hold, or a
+ * daemon that remembers much would write little else. */
+static bool
+snapshot_is_due(const struct engine *e)
+{
+    uint64_t events = journal_since_events(e->journal);
+    uint64_t bytes = journal_since_bytes(e->journal);
+
+    if (events < e->config.journal_events && bytes < e->config.journal_bytes)
+        return false;
+    return e->snapshot_size <= SNAPSHOT_SMALL || bytes >= 2 * e->snapshot_size ||
+           events / SNAPSHOT_PATIENCE >= e->config.journal_events;
+}
+
 static void
 snapshot_when_due(struct engine *e)
 {
     size_t size;
 
-    if (journal_snapshot_busy(e->journal) || e->journal_failing ||
-        (journal_since_events(e->journal) < e->config.journal_events &&
-         journal_since_bytes(e->journal) < e->config.journal_bytes))
+    if (journal_snapshot_busy(e->journal) || e->journal_failing || !snapshot_is_due(e))
         return;
     char *data = commit_snapshot(e, &size);
     if (!data) {
@@ -140,6 +156,7 @@ snapshot_when_due(struct engine *e)
         return;
     }
     e->snapshot_starved = false;
+    e->snapshot_size = size;
     e->trim_due = true;
     journal_snapshot_take(e->journal, kernel_event_seq(e->kernel), engine_now(e), data, size);
 }

@@ -91,6 +91,7 @@ struct engine {
     bool journal_failing;
     bool same_boot, same_keeper; /* as those the journal was written under */
     bool snapshot_starved;
+    size_t snapshot_size; /* of the last one; 0: not known */
     asup_time started_at; /* kernel time */
     int exit_code;
 
