@@ -203,7 +203,8 @@ field_find(const struct proto_record *record, const msgpack_object_str *key, uin
             }
             continue;
         }
-        if (strlen(field->name) == key->size && memcmp(field->name, key->ptr, key->size) == 0) {
+        if (key->size > 0 && field->name[0] == key->ptr[0] &&
+            strncmp(field->name, key->ptr, key->size) == 0 && field->name[key->size] == '\0') {
             *offset += field->offset;
             return field;
         }
@@ -227,9 +228,10 @@ record_finish(const struct decoder *d, const struct proto_record *record, uint64
                 return rc;
             continue;
         }
-        struct place here = {.up = at, .key = field->name, .key_size = strlen(field->name)};
-        if (field->required && !(seen & (uint64_t)1 << *index))
+        if (field->required && !(seen & (uint64_t)1 << *index)) {
+            struct place here = {.up = at, .key = field->name, .key_size = strlen(field->name)};
             return field_wrong(d, field, &here, NULL, -ASUP_EINVALID);
+        }
         (*index)++;
     }
     if (record == &proto_process_record) {
