@@ -43,11 +43,15 @@ item_decode(struct decoder *d, const msgpack_object *item, struct proto_call *ca
     if (call->op->id == PROTO_BATCH)
         return proto_error_set(d->err, -ASUP_EUNSUPPORTED, "a batch may not hold a batch");
     d->op = call->op->name;
+    rc = args_decode(d, call->op, &part[2], (struct proto_bytes){0}, &call->key, &call->args);
+    /* What must be kept of it as bytes, a process, is packed again by itself. */
+    if (rc < 0 || !call->key.key.data)
+        return rc;
     rc = pack_again(d, &part[2], &call->raw);
     if (rc < 0)
         return proto_error_set(d->err, rc, "%s: found no memory", d->op);
     call->digest = call_digest(call->op, call->raw);
-    return args_decode(d, call->op, &part[2], call->raw, &call->key, &call->args);
+    return 0;
 }
 
 /* Keep what an operation is refused with beside it. */

@@ -22,6 +22,8 @@
 /* Enough for a usual request, its objects and its structs. */
 #define CHUNK_SIZE ((size_t)8192)
 #endif
+/* Chunks grow up to that; one of them is kept. */
+#define CHUNK_SIZE_MAX ((size_t)64 << 10)
 
 struct chunk {
     struct chunk *next;
@@ -40,19 +42,23 @@ proto_memory_new(void)
     return calloc(1, sizeof(struct proto_memory));
 }
 
-/* Frees all chunks but, where it is of the usual size, the oldest: the next
- * message will want just that. */
+/* Frees all chunks but the newest that is not too large: the next message will
+ * want as much. */
 void
 proto_memory_clear(struct proto_memory *m)
 {
-    struct chunk *c = m->newest;
+    struct chunk *kept = NULL;
 
-    while (c && (c->next || c->size != CHUNK_SIZE || CHUNK_SIZE == 0)) {
-        struct chunk *next = c->next;
-        free(c);
-        c = next;
+    for (struct chunk *c = m->newest, *next; c; c = next) {
+        next = c->next;
+        if (!kept && CHUNK_SIZE > 0 && c->size <= CHUNK_SIZE_MAX) {
+            kept = c;
+            kept->next = NULL;
+        } else {
+            free(c);
+        }
     }
-    m->newest = c;
+    m->newest = kept;
     m->used = 0;
 }
 
@@ -81,7 +87,11 @@ proto_memory_take(struct proto_memory *m, size_t size)
     if (CHUNK_SIZE > 0 || size == 0)
         size = (size + !size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
     if (!c || c->size - m->used < size) {
-        size_t chunk_size = size > CHUNK_SIZE ? size : CHUNK_SIZE;
+        size_t chunk_size = c && c->size < CHUNK_SIZE_MAX ? 2 * c->size : CHUNK_SIZE;
+        if (chunk_size > CHUNK_SIZE_MAX)
+            chunk_size = CHUNK_SIZE_MAX;
+        if (chunk_size < size || CHUNK_SIZE == 0)
+            chunk_size = size;
         c = malloc(sizeof *c + chunk_size);
         if (!c)
             return NULL;

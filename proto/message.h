@@ -67,8 +67,9 @@ struct proto_call {
     uint8_t cx[16];
     const union proto_args *args;    /* the member that belongs to op; NULL when code is not 0 */
     struct proto_key key;            /* of what changes something */
-    uint64_t digest;                 /* of op and args, to tell a repeat from another request */
-    struct proto_bytes raw;          /* the args map, to keep and to decode again */
+    uint64_t digest;                 /* of op and args, to tell a repeat from another request; in
+                                        a batch only with a key */
+    struct proto_bytes raw;          /* the args map, to keep and to decode again; likewise */
     int code;                        /* of a batch: what this one is refused with; else 0 */
     const struct proto_error *error; /* and why; NULL when code is 0 */
 };

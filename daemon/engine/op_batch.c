@@ -10,6 +10,7 @@
  * knows a repeated atomic batch, but not all that it made, and the others are
  * many steps with one request id.
  */
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -65,22 +66,24 @@ write_result_error(struct proto_writer *w, const struct proto_error *error)
     pw_end(w);
 }
 
-/* The call of one operation: same caller, nothing to park. */
-static struct call
-item_call(const struct call *batch, const struct proto_call *op)
+/* The call of one operation: same caller, nothing to park. Its error is large, and
+ * empty all the same when its texts are. */
+static void
+item_begin(struct call *item, const struct call *batch, const struct proto_call *op)
 {
-    struct call item = *batch;
-
-    item.exchange = NULL;
-    item.op = op->op;
-    item.args = op->args;
-    item.repeat_id = 0;
-    item.digest = op->digest;
-    item.key = &op->key;
-    item.asked = false;
-    item.after = 0;
-    item.error = (struct proto_error){0};
-    return item;
+    memcpy(item, batch, offsetof(struct call, error));
+    item->exchange = NULL;
+    item->op = op->op;
+    item->args = op->args;
+    item->repeat_id = 0;
+    item->digest = op->digest;
+    item->key = &op->key;
+    item->asked = false;
+    item->after = 0;
+    item->error.code = 0;
+    item->error.field[0] = item->error.message[0] = item->error.hint[0] = '\0';
+    item->error.limit[0] = '\0';
+    item->error.has_oldest = false;
 }
 
 /* What can be said about an operation before it is tried. */
@@ -153,12 +156,13 @@ batch_atomic(struct call *c, const struct args_batch *a)
     struct asup_ref *made = proto_memory_take(m, a->count * sizeof *made);
     struct proto_error *errors = proto_memory_take(m, a->count * sizeof *errors);
     int *codes = proto_memory_take(m, a->count * sizeof *codes);
+    struct call item;
     bool good = true;
 
     if (!items || !made || !errors || !codes)
         return call_fail(c, -ASUP_ENOMEM, NULL, NULL, "no memory for the batch");
     for (uint32_t i = 0; i < a->count; i++) {
-        struct call item = item_call(c, &a->ops[i]);
+        item_begin(&item, c, &a->ops[i]);
         made[i] = (struct asup_ref){0};
         codes[i] = 0;
         int rc = check_item(&item, &a->ops[i], true);
@@ -195,7 +199,7 @@ batch_atomic(struct call *c, const struct args_batch *a)
     pw_key(c->w, "results");
     pw_list(c->w);
     for (uint32_t i = 0; i < a->count; i++) {
-        struct call item = item_call(c, &a->ops[i]);
+        item_begin(&item, c, &a->ops[i]);
         pw_list(c->w);
         pw_int(c->w, 0);
         body_of(&item, made[i].id);
@@ -222,11 +226,13 @@ batch_after(struct call *c, const struct call *item)
 static int
 batch_plain(struct call *c, const struct args_batch *a)
 {
+    struct call item;
+
     pw_map(c->w);
     pw_key(c->w, "results");
     pw_list(c->w);
     for (uint32_t i = 0; i < a->count; i++) {
-        struct call item = item_call(c, &a->ops[i]);
+        item_begin(&item, c, &a->ops[i]);
         int rc = check_item(&item, &a->ops[i], false);
         pw_list(c->w);
         if (rc == 0) {
