@@ -216,11 +216,44 @@ waits_saga(struct kernel *k, uint32_t saga)
         wait_end(k, saga_at(k, saga)->wait_first, 0, NULL, made);
 }
 
+/* What had not happened when the time to wait for it was over. */
+static const char *
+not_yet(uint32_t kind)
+{
+    switch (kind) {
+    case IN_CHANNEL_RESERVE:
+    case IN_CHANNEL_SEND:
+        return "the channel is full still";
+    case IN_CHANNEL_RECEIVE:
+        return "no message has come";
+    case IN_LEASE_ACQUIRE:
+        return "another holds the lease";
+    default:
+        return "it has not happened yet";
+    }
+}
+
+static uint32_t
+kind_of(enum wait_on on)
+{
+    switch (on) {
+    case WAIT_ON_CHANNEL_SEND:
+        return IN_CHANNEL_SEND;
+    case WAIT_ON_CHANNEL_RECEIVE:
+        return IN_CHANNEL_RECEIVE;
+    case WAIT_ON_LEASE:
+        return IN_LEASE_ACQUIRE;
+    default:
+        return IN_WAIT_DROPPED;
+    }
+}
+
 void
 wait_fire(struct kernel *k)
 {
     while (timers_next(&k->wait_timers) <= k->now)
-        wait_end(k, k->wait_timers.items[0].record, -ASUP_ETIMEDOUT, "it has not happened yet",
+        wait_end(k, k->wait_timers.items[0].record, -ASUP_ETIMEDOUT,
+                 not_yet(kind_of((enum wait_on)wait_at(k, k->wait_timers.items[0].record)->on)),
                  (struct asup_ref){0});
 }
 
@@ -249,7 +282,7 @@ int
 wait_admit(struct kernel *k, const struct input *in, uint64_t timeout_ns, struct refusal *why)
 {
     if (timeout_ns == 0)
-        return REFUSE(why, ASUP_ETIMEDOUT, "it has not happened yet");
+        return REFUSE(why, ASUP_ETIMEDOUT, not_yet(in->kind));
     if (limit_waits(k, in->caller.uid, why) != 0)
         return why->code;
     if (!wait_reserve(k))

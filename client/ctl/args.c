@@ -173,7 +173,7 @@ operands_check(struct args *args, struct usage_error *error)
         [OPERANDS_REGIONS] = "a region: an id such as r3, or a path such as /web",
         [OPERANDS_IDS] = "an id such as t7 or r3, or a region's path such as /web",
         [OPERANDS_WORD] = "a word",
-        [OPERANDS_WORDS] = "a word that says what",
+        [OPERANDS_WORDS] = "to be told what to do",
         [OPERANDS_CHANNEL_COMMAND] = "a channel: an id such as c4, or a path such as /web/orders",
         [OPERANDS_WORDS_COMMAND] = "to be told what to do",
     };
@@ -209,7 +209,11 @@ operands_check(struct args *args, struct usage_error *error)
         break;
     }
     if (missing) {
-        text_addf(&error->message, "%s needs %s", verb->name, wanted[verb->operands]);
+        text_addf(&error->message, "%s needs %s", verb->name,
+                  verb->id == VERB_ACK || verb->id == VERB_NACK ? "an obligation such as o9"
+                  : verb->id == VERB_SEND                       ? wanted[OPERANDS_CHANNEL_COMMAND]
+                  : verb->id == VERB_CALL                       ? "the name of what a worker offers"
+                                                                : wanted[verb->operands]);
         text_addf(&error->hint, "asupersyncctl %s [OPTION...] %s", verb->name, verb->synopsis);
         return -1;
     }

@@ -29,6 +29,24 @@ ctl_secret_parse(const char *text, uint8_t secret[ASUP_SECRET_SIZE])
     return true;
 }
 
+bool
+ctl_in_task(const struct ctl *ctl)
+{
+    const char *cx = getenv("ASUPERSYNC_CX");
+
+    if (ctl->has_cx)
+        return true;
+    return cx != NULL && cx[0] != '\0' && !args_have(&ctl->args, OPTION_NO_CX);
+}
+
+bool
+ctl_in_session(void)
+{
+    uint8_t secret[ASUP_SECRET_SIZE];
+
+    return ctl_secret_parse(getenv("ASUPERSYNC_SESSION"), secret);
+}
+
 void
 ctl_client_options(struct ctl *ctl, struct asup_client_options *how)
 {

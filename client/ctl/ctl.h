@@ -62,6 +62,11 @@ int ctl_bad_value(struct ctl *ctl, enum option_id id, const char *value, const c
 int ctl_next_key(struct ctl *ctl);
 
 /* A line to standard error, unless --quiet. */
+/* Is there something that holds what this command asks for when it has ended: a
+ * task that it shows the capability of; a session in $ASUPERSYNC_SESSION. */
+bool ctl_in_task(const struct ctl *ctl);
+bool ctl_in_session(void);
+
 void ctl_remark(struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- Printing ---------------------------------------------------------------- */

@@ -116,9 +116,10 @@ key(struct text *out, const struct look *look, const char *title)
     size_t start = out->size;
     struct text words = {0};
 
-    text_addf(&words, "%s:", title);
+    text_addf(&words, "%s%s", title, title[0] != '\0' ? ":" : "");
     text_add(out, "  ");
-    text_paint(out, look, PAINT_FAINT, words.data);
+    if (title[0] != '\0')
+        text_paint(out, look, PAINT_FAINT, words.data);
     text_pad(out, start, 18);
     text_free(&words);
 }

@@ -55,13 +55,20 @@ render_table(struct text *out, const struct look *look, const struct table *t, c
     }
 }
 
+enum { HOLDER_SHOWN = 32 }; /* bytes of its label */
+
 static void
 put_holder(struct text *cell, const struct look *look, const json_t *item)
 {
     render_text(cell, look, item, "holder");
     if (get_text(item, "holder_label")[0] != '\0') {
+        const char *label = get_text(item, "holder_label");
+        size_t size = strlen(label);
+
         text_add(cell, " ");
-        render_text(cell, look, item, "holder_label");
+        text_safe(cell, look, label, size > HOLDER_SHOWN ? HOLDER_SHOWN : size);
+        if (size > HOLDER_SHOWN)
+            text_add(cell, "...");
     }
 }
 

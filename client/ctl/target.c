@@ -32,6 +32,35 @@ target_of(const char *operand)
     }
 }
 
+/* What tells of a thing that is neither a task nor a region. */
+static void
+hint_of_sort(struct text *hint, const char *operand)
+{
+    struct asup_ref ref;
+
+    if (asup_ref_parse(operand, strlen(operand), &ref) != 0)
+        return;
+    switch (ref.sort) {
+    case ASUP_SORT_SAGA:
+        text_addf(hint, "; asupersyncctl saga show %s tells of the saga", operand);
+        break;
+    case ASUP_SORT_CHANNEL:
+        text_addf(hint, "; asupersyncctl channel stat %s tells of the channel", operand);
+        break;
+    case ASUP_SORT_OBLIGATION:
+        text_addf(hint, "; asupersyncctl why %s tells of the obligation", operand);
+        break;
+    case ASUP_SORT_MESSAGE:
+        text_addf(hint, "; asupersyncctl dead show %s tells of a message", operand);
+        break;
+    case ASUP_SORT_CAPABILITY:
+        text_add(hint, "; asupersyncctl cx list tells of capabilities");
+        break;
+    default:
+        break;
+    }
+}
+
 int
 targets_check(struct ctl *ctl, bool tasks, bool regions, bool others)
 {
@@ -53,13 +82,19 @@ targets_check(struct ctl *ctl, bool tasks, bool regions, bool others)
                         target == TARGET_OBLIGATION || target == TARGET_CHANNEL)))
             continue;
         if (target == TARGET_NONE)
-            text_addf(&message, "'%s' is no id", operand);
+            text_addf(&message, "'%s' is no %s", operand,
+                      tasks && regions ? "task or region"
+                      : tasks          ? "task"
+                                       : "region");
         else
             text_addf(&message, "%s is %s; %s takes %s%s%s", operand, sorts[target], verb,
                       tasks ? "a task" : "", tasks && regions ? " or " : "",
                       regions ? "a region" : "");
         text_addf(&hint, "%s%s%s", tasks ? "tasks are named t7" : "", tasks && regions ? ", " : "",
                   regions ? "regions r3 or by path: /web" : "");
+        if (others)
+            text_add(&hint, ", obligations o9, channels c4, sagas g2, sessions s3");
+        hint_of_sort(&hint, operand);
         if (target == TARGET_TASK && strcmp(verb, "close") == 0)
             text_addf(&hint, "; to end a task: asupersyncctl cancel %s", operand);
         int exit_code = ctl_usage(ctl, message.data, hint.data);

@@ -127,9 +127,19 @@ call_print(struct ctl *ctl, const struct asup_call_result *result)
         ctl_remark(ctl, "cannot write the result: %s", strerror(errno));
     if (result->outcome.key.severity != ASUP_OK) {
         struct text out = {0};
-        text_safe(&out, &ctl->err, result->message, strlen(result->message));
-        ctl_remark(ctl, "the call ended %s%s%s", asup_severity_name(result->outcome.key.severity),
-                   out.size > 0 ? ": " : "", out.data != NULL ? out.data : "");
+        const struct asup_reason *reason = result->outcome.reason;
+        const char *stage = result->outcome.stage;
+
+        asup_ref_format((struct asup_ref){result->task.id, ASUP_SORT_TASK}, id, sizeof id);
+        text_addf(&out, "%s: the call ended %s", id,
+                  asup_severity_name(result->outcome.key.severity));
+        if (reason != NULL || stage != NULL)
+            text_addf(&out, " (%s)", reason != NULL ? asup_cancel_kind_name(reason->key.kind) : stage);
+        if (result->message[0] != '\0') {
+            text_add(&out, ": ");
+            text_safe(&out, &ctl->err, result->message, strlen(result->message));
+        }
+        ctl_remark(ctl, "%s", out.data);
         text_free(&out);
     }
 }

@@ -51,7 +51,7 @@ connect_to_look(struct ctl *ctl)
 static int
 need_operands(struct ctl *ctl, size_t count, const char *what)
 {
-    return count > 0 ? 0 : ctl_usage(ctl, "something is missing", what);
+    return count > 0 ? 0 : ctl_usage(ctl, "an argument is missing", what);
 }
 
 /* ---- channels --------------------------------------------------------------------- */
@@ -354,7 +354,7 @@ static int
 dead_settle(struct ctl *ctl, const char *op, const json_t *common, char *const *operands,
             size_t count)
 {
-    bool all = args_have(&ctl->args, OPTION_ALL);
+    bool all = args_have(&ctl->args, OPTION_DEAD_ALL);
     json_t *messages = json_array();
     int worst = 0;
     int rc = 0;

@@ -376,6 +376,10 @@ verb_receive(struct ctl *ctl)
         rc = ctl_bad_value(ctl, OPTION_MESSAGES, text, "a number; 0 is all");
     if (rc == 0 && args_have(&ctl->args, OPTION_NO_ACK) && ctl->args.command != NULL)
         rc = ctl_usage(ctl, "--no-ack: a command's end acks its message", "leave one of them out");
+    if (rc == 0 && args_have(&ctl->args, OPTION_NO_ACK) && !ctl_in_session() && !ctl_in_task(ctl))
+        rc = ctl_usage(ctl, "--no-ack: nobody would hold the ack when this command has ended",
+                       "say it in a task, or in a session: "
+                       "export ASUPERSYNC_SESSION=$(asupersyncctl session)");
     if (rc == 0)
         rc = request_duration(ctl, args, OPTION_ACK_TIMEOUT, "ack_timeout_ns");
     ctl_client_options(ctl, &how);

@@ -22,7 +22,7 @@ connect_plainly(struct ctl *ctl)
     struct asup_client_options how;
 
     ctl_client_options(ctl, &how);
-    how.without_session = true;
+    how.without_session = how.session_secret == NULL;
     return ctl_connect(ctl, &how);
 }
 
@@ -107,21 +107,11 @@ verb_leases(struct ctl *ctl)
 
 /* ---- Who holds ------------------------------------------------------------------------- */
 
-/* A task shows its capability. Elsewhere nothing would be left to hold it when
- * this command has ended. */
-static bool
-in_task(const struct ctl *ctl)
-{
-    const char *cx = getenv("ASUPERSYNC_CX");
-
-    if (ctl->has_cx)
-        return true;
-    return cx != NULL && cx[0] != '\0' && !args_have(&ctl->args, OPTION_NO_CX);
-}
-
 static int
-needs_task(struct ctl *ctl, const char *hint)
+needs_holder(struct ctl *ctl, const char *hint)
 {
+    if (ctl_in_task(ctl) || ctl_in_session())
+        return 0;
     return ctl_usage(ctl, "nobody would hold it when this command has ended", hint);
 }
 
@@ -135,8 +125,8 @@ words_check(struct ctl *ctl, int least, int most)
 
     if (count >= least && count <= most)
         return 0;
-    text_addf(&message, "%s %s takes %s operands", ctl->args.verb->name, ctl->args.operands[0],
-              count < least ? "more" : "fewer");
+    text_addf(&message, "%s %s: %s", ctl->args.verb->name, ctl->args.operands[0],
+              count < least ? "an argument is missing" : "there are too many arguments");
     text_addf(&hint, "asupersyncctl %s %s", ctl->args.verb->name, ctl->args.verb->synopsis);
     exit_code = ctl_usage(ctl, message.data, hint.data);
     text_free(&message);
@@ -197,8 +187,9 @@ obligation_reserve(struct ctl *ctl)
     struct text out = {0};
     int rc = words_check(ctl, 0, 0);
 
-    if (rc == 0 && !in_task(ctl))
-        rc = needs_task(ctl, "the daemon's tasks can; a program may hold a session by the library");
+    if (rc == 0)
+        rc = needs_holder(ctl, "say it in a task, or in a session: "
+                               "export ASUPERSYNC_SESSION=$(asupersyncctl session)");
     json_object_set_new(args, "region", json_string_nocheck(request_region(ctl)));
     if (label != NULL)
         json_object_set_new(args, "label", json_string_nocheck(label));
@@ -321,8 +312,9 @@ lease_acquire(struct ctl *ctl)
     json_t *body = NULL;
     int rc = words_check(ctl, 1, 1);
 
-    if (rc == 0 && !in_task(ctl))
-        rc = needs_task(ctl, "asupersyncctl lease run NAME -- CMD holds it while a command runs");
+    if (rc == 0)
+        rc = needs_holder(ctl, "asupersyncctl lease run NAME -- CMD holds it while a command runs; "
+                               "in $ASUPERSYNC_SESSION the session does");
     if (rc == 0)
         rc = lease_wish(ctl, &wish);
     if (rc == 0)
@@ -431,7 +423,7 @@ verb_lease(struct ctl *ctl)
             rc = lease_wish(ctl, &wish);
         if (rc != 0)
             return rc;
-        return in_task(ctl) ? lease_run_inside(ctl, &wish) : lease_run_outside(ctl);
+        return ctl_in_task(ctl) ? lease_run_inside(ctl, &wish) : lease_run_outside(ctl);
     }
     if (ctl->args.command != NULL)
         return ctl_usage(ctl, "only lease run runs a command",

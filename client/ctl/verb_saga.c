@@ -54,9 +54,9 @@ check_count(struct ctl *ctl, int least, int most, const char *synopsis)
     if (count >= least && (most < 0 || count <= most))
         return 0;
     text_addf(&hint, "asupersyncctl saga %s", synopsis);
-    int exit_code =
-        ctl_usage(ctl, count < least ? "saga: something is missing" : "saga: one operand too many",
-                  hint.data);
+    int exit_code = ctl_usage(
+        ctl, count < least ? "saga: an argument is missing" : "saga: there are too many arguments",
+        hint.data);
     text_free(&hint);
     return exit_code;
 }

@@ -116,15 +116,18 @@ const struct verb_text verb_texts[VERB_COUNT] = {
          "Commands that find it in $ASUPERSYNC_SESSION act in that session: what one\n"
          "holds, such as an ack that receive --no-ack left open, another may settle.\n"
          "It ends when no command was run with it for its time to live (30s, or --ttl).\n"
+         "Say export ASUPERSYNC_SESSION=$(asupersyncctl session), or with a --ttl.\n"
          "A task needs none: what its commands hold is the task's.\n",
          "session --ttl 10m\n"},
-    [VERB_CALL] = {"have a worker do a computation, and print its result",
-                   "The call waits until a worker that offers NAME takes it. Its result goes to\n"
-                   "standard output; the exit code is the worker's, or that of the outcome as\n"
-                   "for run. Without --in it belongs to a region of its own that ends with this\n"
-                   "command. Ctrl-C cancels it.\n",
-                   "call resize --input photo.png --timeout 30s > small.png\n"
-                   "call charge --in /orders --retry 5 --input order.json\n"},
+    [VERB_CALL] =
+        {"have a worker do a computation, and print its result",
+         "The call waits until a worker that offers NAME in its region or above takes it.\n"
+         "Without --input the worker gets nothing to read. The result goes to\n"
+         "standard output; the exit code is the worker's, or that of the outcome as\n"
+         "for run. Without --in it belongs to a region of its own that ends with this\n"
+         "command. Ctrl-C cancels it.\n",
+         "call resize --input photo.png --timeout 30s > small.png\n"
+         "call charge --in /orders --retry 5 --input order.json\n"},
     [VERB_WORKERS] = {"list workers: state, calls that run of how many, what they did",
                       "With NAME only those that offer it.\n", "workers\nworkers resize --json\n"},
     [VERB_WORKER] =
@@ -189,11 +192,12 @@ const struct verb_text verb_texts[VERB_COUNT] = {
          "obligations\nobligations --kind lease /web\nobligations --holder t12\n"},
     [VERB_OBLIGATION] =
         {"register an effect outside the daemon, and tell how it ended",
-         "For scripts that the daemon runs: what they reserve, their task holds. The\n"
-         "region (--in, else that of the task) waits for the end of it; a task that ends\n"
-         "without leaks it, which counts in the region's outcome. reserve prints an id;\n"
-         "commit ID... says that it was done, abort ID... that it was not, transfer ID\n"
-         "HOLDER gives it to another task or session.\n",
+         "For scripts that the daemon runs: what they reserve, their task holds; elsewhere\n"
+         "the session in $ASUPERSYNC_SESSION does (see session). The region (--in, else\n"
+         "that of the task) waits for the end of it; a task that ends without leaks it,\n"
+         "which counts in the region's outcome. reserve prints an id; commit ID... says\n"
+         "that it was done, abort ID... that it was not, transfer ID HOLDER gives it to\n"
+         "another task or session.\n",
          "obligation reserve --label upload --timeout 10m\n"
          "obligation commit o9\n"
          "obligation transfer o9 t12\n"},
@@ -209,8 +213,9 @@ const struct verb_text verb_texts[VERB_COUNT] = {
          "the lease is lost the command is cancelled, and nobody else gets the name before\n"
          "all of it is gone. Within a task the command is a child of this one, and the\n"
          "task holds the lease. Exits like the command; 75 another holds it, 74 it was\n"
-         "lost. Within a task, acquire NAME holds a name for the task and prints ID and\n"
-         "token; renew ID... and release ID... take the ID.\n",
+         "lost. Within a task, or in $ASUPERSYNC_SESSION (see session), acquire NAME holds\n"
+         "a name for the task or session and prints ID and token; renew ID... and\n"
+         "release ID... take the ID. $ASUPERSYNC_LEASE is the ID under lease run.\n",
          "lease run --in /web leader -- ./serve\n"
          "lease run --in /web --nonblock nightly -- ./backup\n"
          "lease acquire --ttl 1m leader\n"

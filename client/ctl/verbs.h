@@ -191,7 +191,7 @@ enum value_kind {
     X(ATTACH, "attach", 0, NULL, VALUE_NONE, ON(OPEN),                                             \
       "stay, and cancel the region when this command ends")                                        \
     X(LABEL, "label", 0, "TEXT", VALUE_ANY, ON_PROCESS | ON(CALL) | ON(OBLIGATION),                \
-      "what listings show (default CMD)")                                                          \
+      "what listings show (default CMD or NAME)")                                                  \
     X(ENV, "env", 'e', "NAME[=VALUE]", VALUE_ANY, ON_PROCESS | ON(SAGA),                           \
       "set a variable; without =VALUE pass the current one; repeatable")                           \
     X(CLEAR_ENV, "clear-env", 0, NULL, VALUE_NONE, ON_PROCESS | ON(SAGA),                          \
@@ -213,7 +213,7 @@ enum value_kind {
       "time for what outlives its main process (default 2s)")                                      \
     X(NOTIFY, "notify", 0, NULL, VALUE_NONE, ON_PROCESS, "it speaks sd_notify (READY=1)")          \
     X(WATCHDOG, "watchdog", 0, "DUR", VALUE_ANY, ON_PROCESS,                                       \
-      "kill it when WATCHDOG=1 is silent that long; implies --notify")                             \
+      "kill it when WATCHDOG=1 is silent that long (and --notify)")                                \
     X(DELAY, "delay", 0, "DUR", VALUE_ANY, ON(SUBMIT), "start it that much later")                 \
     X(STDIN, "stdin", 0, "PATH", VALUE_FILE, ON_PROCESS, "read standard input from a file")        \
     X(STDOUT, "stdout", 0, "PATH", VALUE_FILE, ON_PROCESS, "write standard output to a file")      \
@@ -274,11 +274,13 @@ enum value_kind {
     X(NOTE, "note", 'm', "TEXT", VALUE_ANY, ON(NACK), "why, kept with the message")                \
     X(DEAD_IN, "in", 0, "REGION", VALUE_REGION, ON(DEAD), "only of that region's channels")        \
     X(DEAD_CHANNEL, "channel", 0, "CHANNEL", VALUE_ANY, ON(DEAD), "only of that channel")          \
+    X(DEAD_ALL, "all", 'a', NULL, VALUE_NONE, ON(DEAD),                                            \
+      "retry, discard: all that --in and --channel select")                                        \
     X(TO, "to", 0, "CHANNEL", VALUE_ANY, ON(DEAD),                                                 \
       "retry: into that channel (default: where it came from)")                                    \
     X(SESSION_TTL, "ttl", 0, "DUR", VALUE_ANY, ON(SESSION),                                        \
       "how long it outlives the last command")                                                     \
-    X(ALL, "all", 'a', NULL, VALUE_NONE, ON(TREE) | ON(PS) | ON(SAGA) | ON(DEAD),                  \
+    X(ALL, "all", 'a', NULL, VALUE_NONE, ON(TREE) | ON(PS) | ON(SAGA),                             \
       "also what has ended and is still remembered")                                               \
     X(DEPTH, "depth", 'L', "N", VALUE_ANY, ON(TREE), "no deeper than N levels")                    \
     X(FOLLOW, "follow", 'f', NULL, VALUE_NONE, ON(LOGS) | ON(EVENTS), "keep on as more comes")     \

@@ -49,7 +49,7 @@ refusal_hint(const struct call *c, int code)
     case ASUP_ECLOSED:
         return "it is closing or closed; open another region";
     case ASUP_EEXISTS:
-        return "choose another name, or wait until that region is closed";
+        return "choose another name, or use what has it: asupersyncctl tree, channels, leases";
     case ASUP_ECONFLICT:
         return "use a new request id, or another idempotency key, for a new request";
     case ASUP_EEXPIRED:

@@ -138,11 +138,14 @@ task_note(struct why *why, const struct task_view *t, char *note, size_t size)
 {
     char left[24];
     char reason[160];
+    struct call_view call = {0};
     const char *said = notify_status(why->engine, t->id);
     size_t used;
 
     why_span(time_left(t->kill_at, why->now), left);
     reason_text(why, t->reason, reason, sizeof reason);
+    if (t->call && !kernel_call(why->engine->kernel, t->id, &call))
+        call = (struct call_view){0};
     if (t->state == ASUP_TASK_COMPLETED)
         snprintf(note, size, "it has ended");
     else if (t->unkillable)
@@ -163,6 +166,9 @@ task_note(struct why *why, const struct task_view *t, char *note, size_t size)
         snprintf(note, size, "delayed; starts in %s", why_span(t->due_at - why->now, left));
     else if (t->state == ASUP_TASK_CREATED && t->start_ordered)
         snprintf(note, size, "being started");
+    else if (t->state == ASUP_TASK_CREATED && t->call)
+        snprintf(note, size, "waits for a worker that offers \"%.*s\" and has room",
+                 (int)call.name.size, call.name.size ? (const char *)call.name.data : "");
     else if (t->state == ASUP_TASK_CREATED)
         snprintf(note, size, "waits for its turn to start");
     else if (t->kill_at != ASUP_NEVER)
