@@ -145,12 +145,11 @@ add_rights(struct text *out, const json_t *rights)
 static void
 add_ceilings(struct text *out, const json_t *x)
 {
-    char left[ASUP_DURATION_TEXT_SIZE];
     uint64_t number;
 
     if ((number = get_number(x, "left_ns", ASUP_NEVER)) != ASUP_NEVER) {
-        asup_duration_format(number - number % ASUP_NS_PER_MS, left, sizeof left);
-        text_addf(out, " left %s", left);
+        text_add(out, " left ");
+        text_span(out, number);
     }
     if ((number = get_number(x, "priority", 0)) != 0)
         text_addf(out, " priority<=%llu", (unsigned long long)number);
