@@ -543,7 +543,7 @@ why_session(struct why *why, uint64_t id)
         snprintf(link->note, sizeof link->note, "connected; %u regions end with it", s.regions);
     else
         snprintf(link->note, sizeof link->note,
-                 "its last connection is gone; it ends in %s, with %u regions",
+                 "its last connection is gone; it ends in %s, with what it holds and %u regions",
                  why_span(link->left_ns, left), s.regions);
     why_summarize(why);
 }
