@@ -199,6 +199,18 @@ call_hidden(struct call *c, uint64_t region, uint32_t uid, const char *field)
     return code;
 }
 
+int
+call_owed(struct call *c, uint64_t id)
+{
+    struct obligation_view o;
+
+    if (!kernel_obligation(c->engine->kernel, id, &o) || call_sees(c, o.region, o.uid) ||
+        (call_gives_back(c) && c->caller.uid == o.uid))
+        return 0;
+    return call_fail(c, -ASUP_ENOTFOUND, "obligation", NULL,
+                     "there is no obligation o%" PRIu64 " of yours", id);
+}
+
 uint64_t
 call_region_default(const struct call *c)
 {

@@ -87,6 +87,9 @@ bool call_gives_back(const struct call *c);
 int call_rights(struct call *c, const struct proto_texts *names, const char *field, uint32_t *out);
 /* Whether the caller may know of a thing of that region (0: of none) and user. */
 bool call_sees(const struct call *c, uint64_t region, uint32_t uid);
+/* 0, or a code: it is another's, who resolves it does not learn that it is. One
+ * that is not known is the kernel's to refuse. */
+int call_owed(struct call *c, uint64_t id);
 /* For what it does not see: a code if it may be told so, because only its capability is in the
  * way; else 0, and it does not exist. */
 int call_hidden(struct call *c, uint64_t region, uint32_t uid, const char *field);

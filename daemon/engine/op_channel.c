@@ -59,6 +59,16 @@ call_message(struct call *c, uint64_t id, struct message_view *out)
                      "there is no message m%" PRIu64 " of yours, or it was consumed", id);
 }
 
+/* 0, or a code: it is another's. One that is gone is the kernel's to refuse: the
+ * request may be a repeated one (R-IDM-1). */
+static int
+call_message_if(struct call *c, uint64_t id)
+{
+    struct message_view m;
+
+    return kernel_message(c->engine->kernel, id, &m) ? call_message(c, id, &m) : 0;
+}
+
 /* ---- Shapes -------------------------------------------------------------------------- */
 
 static void
@@ -505,7 +515,10 @@ static int
 settle(struct call *c, struct input *in)
 {
     struct answer answer;
+    int rc = call_owed(c, in->subject);
 
+    if (rc != 0)
+        return rc;
     call_ask(c, in, &answer);
     return answer.code != 0 ? call_refused(c, &answer) : nothing(c);
 }
@@ -542,7 +555,10 @@ op_channel_extend(struct call *c)
                        .subject = a->obligation,
                        .u.receive.ack_timeout_ns = a->ack_timeout_ns};
     struct answer answer;
+    int rc = call_owed(c, a->obligation);
 
+    if (rc != 0)
+        return rc;
     call_ask(c, &in, &answer);
     if (answer.code != 0)
         return call_refused(c, &answer);
@@ -633,6 +649,8 @@ op_channel_retry(struct call *c)
     struct answer answer;
     int rc;
 
+    if ((rc = call_message_if(c, a->message)) != 0)
+        return rc;
     if (a->channel.ref.id || a->channel.path.data) {
         if ((rc = call_channel(c, &a->channel, "channel", &view)) != 0)
             return rc;
@@ -648,5 +666,12 @@ op_channel_retry(struct call *c)
 int
 op_channel_discard(struct call *c)
 {
-    return settle(c, &(struct input){.kind = IN_DEAD_DISCARD, .subject = c->args->message.message});
+    struct input in = {.kind = IN_DEAD_DISCARD, .subject = c->args->message.message};
+    struct answer answer;
+    int rc = call_message_if(c, in.subject);
+
+    if (rc != 0)
+        return rc;
+    call_ask(c, &in, &answer);
+    return answer.code != 0 ? call_refused(c, &answer) : nothing(c);
 }

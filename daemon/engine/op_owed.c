@@ -59,18 +59,14 @@ empty(struct call *c)
     return 0;
 }
 
-/* One that does not exist for this caller, or is not known: the kernel says
- * which; nobody learns of another's. */
 static int
 resolve(struct call *c, struct input *in)
 {
-    struct obligation_view o;
     struct answer answer;
+    int rc = call_owed(c, in->subject);
 
-    if (kernel_obligation(c->engine->kernel, in->subject, &o) && !call_sees(c, o.region, o.uid) &&
-        !(call_gives_back(c) && c->caller.uid == o.uid))
-        return call_fail(c, -ASUP_ENOTFOUND, "obligation", NULL,
-                         "there is no obligation o%" PRIu64 " of yours", in->subject);
+    if (rc != 0)
+        return rc;
     call_ask(c, in, &answer);
     return answer.code != 0 ? refused(c, &answer) : empty(c);
 }
@@ -295,7 +291,10 @@ op_lease_renew(struct call *c)
         .kind = IN_LEASE_RENEW, .subject = a->obligation, .u.acquire.lease.ttl_ns = a->ttl_ns};
     struct obligation_view o = {.deadline = 0};
     struct answer answer;
+    int rc = call_owed(c, a->obligation);
 
+    if (rc != 0)
+        return rc;
     call_ask(c, &in, &answer);
     if (answer.code != 0)
         return refused(c, &answer);

@@ -144,6 +144,12 @@ op_why(struct call *c)
             rc = call_fail(c, -ASUP_ENOTFOUND, "id", NULL,
                            "there is no session s%" PRIu64 " of yours", ref.id);
         break;
+    case ASUP_SORT_MESSAGE:
+    case ASUP_SORT_CAPABILITY:
+        rc = call_fail(c, -ASUP_EINVALID, "id",
+                       "channel.message tells of a message, cx.list of capabilities",
+                       "why is told of regions, tasks, sessions, obligations, channels and sagas");
+        break;
     default:
         if (target->path.data && call_region(c, target, "id", &region) != 0 &&
             call_channel(c, target, "id", &channel) == 0) {

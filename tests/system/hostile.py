@@ -24,7 +24,7 @@ import harness
 import wire
 from harness import ACTOR, CTL, eventually
 
-ENOTFOUND, EDENIED, EEXPIRED = -5, -6, -12
+EINVALID, ENOTFOUND, EDENIED, EEXPIRED = -4, -5, -6, -12
 ALICE, BOB = 1, 2
 SECOND = 1_000_000_000
 
@@ -108,6 +108,27 @@ class Users(unittest.TestCase):
         for op in ("daemon.shutdown", "daemon.drain", "daemon.reload", "daemon.upgrade"):
             self.assertEqual(EDENIED, self.bob.call(op)[0])
         self.assertEqual("running", self.alice.ok("task.stat", t)["state"])
+
+    def test_what_another_holds_is_not_there(self):
+        region = {"region": self.region}
+        channel = self.alice.ok("channel.open", region)["channel"]
+        message = self.alice.ok("channel.send", {"channel": channel, "data": b"private"})["message"]
+        ack = self.alice.ok("channel.receive", {"channel": channel})["obligation"]
+        lease = self.alice.ok("lease.acquire", {**region, "name": "n", "ttl_ns": 60 * SECOND})["obligation"]
+        saga = self.alice.ok("saga.begin", region)["saga"]
+        for op, args in (*((op, {"obligation": held}) for held in (ack, lease) for op in (
+                              "obligation.commit", "obligation.abort", "channel.ack", "channel.nack",
+                              "channel.abort", "channel.extend", "lease.renew", "lease.release")),
+                         *((op, {"message": message}) for op in (
+                             "channel.message", "channel.retry", "channel.discard")),
+                         *((op, {"channel": channel}) for op in (
+                             "channel.stat", "channel.receive", "channel.reserve", "channel.seal")),
+                         *((op, {"saga": saga}) for op in (
+                             "saga.stat", "saga.complete", "saga.abort", "saga.wait")),
+                         *(("why", {"id": id}) for id in (ack, lease, channel, saga))):
+            self.assertEqual(ENOTFOUND, self.bob.call(op, args)[0], (op, args))
+        self.assertEqual(EINVALID, self.bob.call("why", {"id": message})[0])
+        self.alice.ok("saga.complete", {"saga": saga})
 
     def test_anothers_secret_opens_nothing(self):
         thief = wire_of(self.d, BOB, hello=False)
