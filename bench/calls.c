@@ -2,9 +2,12 @@
 /*
  * Named computations a second: put in, taken out, finished, in batches.
  *
- *   bench-calls beanstalkd PORT COUNT BATCH            put, reserve, delete; each batch in one
- * write bench-calls asupersyncd SOCKET COUNT BATCH REGION  submit in a batch; take, and say with it
- * what has ended, in one worker.next
+ *   bench-calls beanstalkd PORT COUNT BATCH
+ *       put, reserve, delete; each batch in one write
+ *   bench-calls asupersyncd SOCKET COUNT BATCH REGION
+ *       submit in a batch; take, and say with it what has ended, in one worker.next
+ *   bench-calls owe SOCKET COUNT BATCH REGION
+ *       owe as many obligations until standard input ends
  *
  * One client, which is producer and worker at once, and jobs of 8 bytes, so that
  * only the server differs. Prints one JSON object.
@@ -381,6 +384,43 @@ asupersyncd(const char *path, unsigned count, unsigned batch, const char *region
     close(peer.fd);
 }
 
+/* Obligations that are held, for what they take in the daemon. */
+static void
+owe(const char *path, unsigned count, unsigned batch, const char *region)
+{
+    static struct peer peer;
+
+    peer_open(&peer, path);
+    for (unsigned done = 0; done < count; done += batch) {
+        peer_begin(&peer, "batch");
+        msgpack_pack_map(&peer.pack, 1);
+        pack_text(&peer, "ops");
+        msgpack_pack_array(&peer.pack, batch);
+        for (unsigned i = 0; i < batch; i++) {
+            msgpack_pack_array(&peer.pack, 3);
+            msgpack_pack_nil(&peer.pack);
+            pack_text(&peer, "obligation.reserve");
+            msgpack_pack_map(&peer.pack, 1);
+            pack_text(&peer, "region");
+            pack_text(&peer, region);
+        }
+        const msgpack_object *results = member(peer_ask(&peer), "results");
+        for (unsigned i = 0; i < results->via.array.size; i++) {
+            const msgpack_object *result = &results->via.array.ptr[i];
+            if (result->via.array.ptr[0].via.i64 != 0) {
+                msgpack_object_print(stderr, *result);
+                fputc('\n', stderr);
+                exit(1);
+            }
+        }
+    }
+    printf("{\"count\": %u}\n", (count + batch - 1) / batch * batch);
+    fflush(stdout);
+    while (getchar() != EOF)
+        ;
+    close(peer.fd);
+}
+
 /* ---- Which ------------------------------------------------------------------------- */
 
 int
@@ -399,9 +439,13 @@ main(int argc, char **argv)
         asupersyncd(argv[2], count, batch, argv[5]);
         return 0;
     }
+    if (argc == 6 && count > 0 && batch > 0 && batch <= BATCH_MAX && strcmp(argv[1], "owe") == 0) {
+        owe(argv[2], count, batch, argv[5]);
+        return 0;
+    }
     fprintf(stderr,
             "usage: bench-calls beanstalkd PORT COUNT BATCH (of at most %d)\n"
-            "       bench-calls asupersyncd SOCKET COUNT BATCH REGION\n",
+            "       bench-calls asupersyncd|owe SOCKET COUNT BATCH REGION\n",
             BATCH_MAX);
     return 64;
 }
