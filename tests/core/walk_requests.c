@@ -73,7 +73,7 @@ owned(uint64_t (*next)(const struct kernel *, uint64_t region, uint64_t after))
         if (id != 0)
             return id;
     }
-    return any_id();
+    return 0;
 }
 
 /* Mostly one that lives. */
@@ -104,13 +104,13 @@ any_budget(bool finalizer)
 {
     struct budget_request b = {ASUP_NEVER, ASUP_NEVER, UINT32_MAX, UINT64_MAX, 0};
 
-    if (dice(3) == 0)
+    if (dice(8) == 0)
         b.timeout_ns = any_duration();
     if (dice(5) == 0)
         b.priority = (uint8_t)dice(256);
     if (finalizer && dice(20) != 0)
         return b;
-    if (dice(6) == 0)
+    if (dice(12) == 0)
         b.deadline_at = now + dice(2000) * ASUP_NS_PER_MS;
     if (dice(6) == 0)
         b.poll_quota = dice(5);
@@ -192,7 +192,8 @@ any_region(struct input *in, unsigned slot)
 static void
 any_change(struct input *in, unsigned slot)
 {
-    switch (dice(10)) {
+    /* "/" runs no tasks. */
+    switch (in->region == ASUP_ROOT_ID && dice(8) != 0 ? 0 : dice(12)) {
     case 0:
     case 1:
         any_region(in, slot);
@@ -330,14 +331,14 @@ any_saga(struct input *in)
         in->caller.session = 0;
         in->caller.task = in->task;
     }
-    switch (dice(8)) {
+    switch (in->subject == 0 ? 0 : dice(8)) {
     case 0:
     case 1:
         for (unsigned tries = 0; tries < 20; tries++) {
             if (kernel_region(kernel, in->region, &region) && region.state == ASUP_REGION_OPEN &&
                 region.id != ASUP_ROOT_ID)
                 break;
-            in->region = any_id();
+            in->region = live_region();
         }
         if (dice(20) != 0)
             in->caller.uid = 0;
@@ -480,12 +481,15 @@ any_channel(struct input *in)
     if (in->kind == IN_CHANNEL_SEAL && dice(4) != 0)
         in->kind = IN_CHANNEL_RESERVE;
     in->subject = dice(9) == 0 ? any_id() : owned(kernel_channel_next);
+    if (in->subject == 0 && in->kind < IN_DEAD_RETRY)
+        in->kind = IN_CHANNEL_OPEN;
     if (kernel_channel(kernel, in->subject, &channel) && dice(20) != 0)
         in->caller.uid = channel.uid;
     if (dice(4) != 0 && in->caller.session == 0)
         in->caller.session = any_session();
     switch (in->kind) {
     case IN_CHANNEL_OPEN:
+        in->region = live_region();
         in->u.channel_open = (struct channel_params){
             .name = {"orders", dice(7)},
             .capacity = dice(6),
