@@ -397,6 +397,7 @@ saga_reserve(struct kernel *k)
 
     return k->saga.live == 0 || (arena_reserve(&k->tasks, a, k->saga.live) &&
                                  index_reserve(&k->task_ids, a, k->saga.live) &&
+                                 index_reserve(&k->saga.undos, a, k->saga.live) &&
                                  timers_reserve(&k->timers, a, admit_timers(k)));
 }
 
