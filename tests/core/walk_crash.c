@@ -325,6 +325,7 @@ crash_begin(void)
     held_count = 0;
     told_begin();
     keeper_now = boot_now = 0;
+    ordered_just_now = false;
     resumed_seq = 0;
     snapshot_take();
     commit();

@@ -41,6 +41,21 @@ live_region(void)
     return at;
 }
 
+/* One that admits, if there is any. */
+static uint64_t
+open_region(void)
+{
+    struct region_view r;
+    uint64_t id = 0;
+
+    for (int tries = 0; tries < 12; tries++) {
+        id = live_region();
+        if (id != ASUP_ROOT_ID && kernel_region(kernel, id, &r) && r.state == ASUP_REGION_OPEN)
+            break;
+    }
+    return id;
+}
+
 static uint64_t
 live_task(void)
 {
@@ -150,7 +165,7 @@ any_call(uint32_t uid, bool finalizer)
 {
     struct task_params p = any_task(uid, finalizer);
 
-    if (dice(3) != 0)
+    if (dice(2) != 0)
         return p;
     p.call = computations[dice(3)];
     p.retry = (struct retry_params){dice(4), dice(3) * ASUP_NS_PER_S, dice(5) * ASUP_NS_PER_S};
@@ -239,7 +254,7 @@ any_worker(struct input *in)
     unsigned turn = dice(12);
 
     in->caller.session = any_session();
-    in->caller.task = dice(4) == 0 ? in->task : 0;
+    in->caller.task = dice(8) == 0 ? in->task : 0;
     if (kernel_session(kernel, in->caller.session, &session) && dice(20) != 0)
         in->caller.uid = session.uid;
     if (!kernel_worker(kernel, in->caller.session, &worker)) {
@@ -338,7 +353,7 @@ any_saga(struct input *in)
             if (kernel_region(kernel, in->region, &region) && region.state == ASUP_REGION_OPEN &&
                 region.id != ASUP_ROOT_ID)
                 break;
-            in->region = live_region();
+            in->region = open_region();
         }
         if (dice(20) != 0)
             in->caller.uid = 0;
@@ -379,7 +394,7 @@ aim_holder(struct input *in)
     struct session_view session;
 
     for (int n = 0; n < 6; n++) {
-        in->region = n == 5 ? any_id() : live_region();
+        in->region = n == 5 ? any_id() : open_region();
         if (kernel_region(kernel, in->region, &region) && region.state == ASUP_REGION_OPEN)
             break;
     }
@@ -405,11 +420,18 @@ aim_holder(struct input *in)
 static void
 aim_obligation(struct input *in)
 {
+    bool receipt =
+        in->kind == IN_CHANNEL_ACK || in->kind == IN_CHANNEL_NACK || in->kind == IN_CHANNEL_EXTEND;
+    bool permit = in->kind == IN_CHANNEL_SEND;
     struct obligation_view o;
     uint64_t id = 0;
 
-    for (int n = 0; n < 20 && id == 0; n++)
-        id = kernel_obligation_next(kernel, live_region(), 0);
+    for (int n = 0; n < 20; n++) {
+        id = owned(kernel_obligation_next);
+        if (kernel_obligation(kernel, id, &o) && (o.channel != 0) == (receipt || permit) &&
+            (o.message != 0) == receipt)
+            break;
+    }
     in->subject = id != 0 ? id : any_id();
     if (dice(8) == 0 || !kernel_obligation(kernel, in->subject, &o))
         return;
@@ -487,9 +509,11 @@ any_channel(struct input *in)
         in->caller.uid = channel.uid;
     if (dice(4) != 0 && in->caller.session == 0)
         in->caller.session = any_session();
+    if (dice(6) != 0)
+        in->caller.task = 0;
     switch (in->kind) {
     case IN_CHANNEL_OPEN:
-        in->region = live_region();
+        in->region = open_region();
         in->u.channel_open = (struct channel_params){
             .name = {"orders", dice(7)},
             .capacity = dice(6),
@@ -692,7 +716,7 @@ any_request(void)
         in.caller.uid = session.uid;
     in.request = dice(2) == 0 ? 1 + dice(60) : 0;
     in.digest = dice(2);
-    in.region = dice(5) == 0 ? any_id() : live_region();
+    in.region = dice(8) == 0 ? any_id() : dice(4) == 0 ? live_region() : open_region();
     in.task = dice(5) == 0 ? any_id() : live_task();
     in.session = any_session();
     switch (turn) {

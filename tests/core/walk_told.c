@@ -39,6 +39,7 @@ struct fact {
     uint64_t region; /* of the lease, */
     char name[16];   /* and its name */
     uint64_t after;  /* event that must be on disk */
+    uint32_t turn;   /* of the worker or call, see below */
 };
 
 struct facts {
@@ -57,6 +58,9 @@ static struct asked {
     bool remembers; /* it must be answered as before */
 } asked[TASKS_MAX];
 
+/* How often a worker withdrew or was lost, and a call was given back: what was told of the time
+ * before says nothing of the time after. */
+static uint32_t worker_turn[TASKS_MAX], call_turn[TASKS_MAX];
 static bool message_gone[TASKS_MAX]; /* consumed or discarded, in the history of now */
 
 static void
@@ -170,6 +174,8 @@ fact_of(struct fact f, const struct effect *fx)
     bool inside;
 
     f.after = fx->after;
+    f.turn =
+        f.kind == FACT_OFFERED ? worker_turn[f.by % TASKS_MAX] : call_turn[f.what.id % TASKS_MAX];
     /* What is volatile is promised to nobody. */
     if (known(kernel, f.what, &inside) && inside)
         return;
@@ -283,6 +289,8 @@ remembered(const struct input *in)
 {
     struct asup_ref scope = {.id = in->region, .sort = ASUP_SORT_REGION};
 
+    if (in->digest < 2)
+        return false; /* it looks like others */
     if (in->key.size != 0)
         return in->region != 0 && kernel_key_known(kernel, in->caller.uid, scope, in->key);
     return in->caller.session != 0 && in->request != 0 && in->kind > IN_SESSION_BYE &&
@@ -332,6 +340,11 @@ told_step(const struct input *in, const struct step *out)
     for (size_t i = 0; i < out->event_count; i++) {
         const struct event *ev = &out->events[i];
 
+        if (ev->kind == EV_WORKER_WITHDRAWN || ev->kind == EV_WORKER_LOST)
+            worker_turn[ev->session % TASKS_MAX]++;
+        if (ev->kind == EV_CALL_GIVEN_BACK || ev->kind == EV_CALL_RETRIED ||
+            ev->kind == EV_TASK_RERUN)
+            call_turn[ev->task % TASKS_MAX]++;
         forgot = forgot || ev->kind == EV_KEY_FORGOTTEN;
         if (ev->kind == EV_MESSAGE_CONSUMED || ev->kind == EV_MESSAGE_DISCARDED)
             message_gone[ev->subject % TASKS_MAX] = true;
@@ -452,11 +465,12 @@ still(const struct kernel *before, const struct kernel *after, const struct fact
     case FACT_REVOKED:
         return !kernel_capability(after, f->what.id, &x) || x.revoked;
     case FACT_OFFERED:
-        return !kernel_worker(before, f->by, &w) || region_is_volatile(before, w.region) ||
-               kernel_worker(after, f->by, &w);
+        return worker_turn[f->by % TASKS_MAX] != f->turn || !kernel_worker(before, f->by, &w) ||
+               region_is_volatile(before, w.region) || kernel_worker(after, f->by, &w);
     case FACT_TAKEN:
     case FACT_BEGUN:
-        return !call_with(before, f) || call_with(after, f);
+        return call_turn[f->what.id % TASKS_MAX] != f->turn || !call_with(before, f) ||
+               call_with(after, f);
     case FACT_LEASED:
         return !kernel_obligation(before, f->what.id, &o0) ||
                (kernel_obligation(after, f->what.id, &o1) && o0.token == o1.token);
