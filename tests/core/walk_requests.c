@@ -648,7 +648,7 @@ any_dress(struct input *in)
         in->caller.task = dice(6) == 0 ? any_id() : live_task();
     if (dice(4) == 0 && (keeps(in->kind) || dice(20) == 0)) {
         in->key = (struct bytes){&names[dice(6)], 1 + dice(2)};
-        in->key_retention_ns = dice(3) * ASUP_NS_PER_S;
+        in->key_retention_ns = dice(3) == 0 ? dice(3) * ASUP_NS_PER_S : 0;
     }
 }
 

@@ -53,14 +53,16 @@ uint64_t told_counts[FACT_KIND_COUNT];
 static struct asked {
     struct input in;
     struct asup_ref made;
-    bool told;      /* and answered with that */
-    bool again;     /* a client that had no answer, or lost it */
-    bool remembers; /* it must be answered as before */
+    uint64_t forgotten; /* keys, until then */
+    bool told;          /* and answered with that */
+    bool again;         /* a client that had no answer, or lost it */
+    bool remembers;     /* it must be answered as before */
 } asked[TASKS_MAX];
 
 /* How often a worker withdrew or was lost, and a call was given back: what was told of the time
  * before says nothing of the time after. */
 static uint32_t worker_turn[TASKS_MAX], call_turn[TASKS_MAX];
+static uint64_t keys_forgotten;
 static bool message_gone[TASKS_MAX]; /* consumed or discarded, in the history of now */
 
 static void
@@ -227,7 +229,8 @@ answer_facts(const struct asked *a, const struct effect *fx)
     struct asup_ref owed = {.id = in->subject, .sort = ASUP_SORT_OBLIGATION};
     bool inside;
 
-    if (fx->made.id != 0 && known(kernel, fx->made, &inside))
+    /* What tells nothing new waits for nothing; the walk speaks of what it was not told yet. */
+    if (fx->after != 0 && fx->made.id != 0 && known(kernel, fx->made, &inside))
         fact_of((struct fact){.kind = FACT_MADE, .what = fx->made}, fx);
     if (in->kind != IN_BATCH)
         fact_of((struct fact){.kind = FACT_ANSWERED, .what = fx->made, .number = fx->token}, fx);
@@ -285,14 +288,16 @@ answer_facts(const struct asked *a, const struct effect *fx)
 /* Whether the kernel must remember it, now that it was answered: by its session for as long as
  * that lives, or by its key. Older ones are refused, and never done again. */
 static bool
-remembered(const struct input *in)
+remembered(const struct asked *a)
 {
+    const struct input *in = &a->in;
     struct asup_ref scope = {.id = in->region, .sort = ASUP_SORT_REGION};
 
     if (in->digest < 2)
         return false; /* it looks like others */
     if (in->key.size != 0)
-        return in->region != 0 && kernel_key_known(kernel, in->caller.uid, scope, in->key);
+        return a->forgotten == keys_forgotten && in->region != 0 &&
+               kernel_key_known(kernel, in->caller.uid, scope, in->key);
     return in->caller.session != 0 && in->request != 0 && in->kind > IN_SESSION_BYE &&
            in->kind != IN_WAIT && in->kind != IN_WORKER_NEXT && in->kind != IN_WORKER_START &&
            in->kind != IN_CALL_COMPLETE;
@@ -308,7 +313,7 @@ told_ask(const struct input *in)
     if (!a->again)
         memset(a, 0, sizeof *a);
     a->in = *in;
-    a->remembers = a->told && remembered(in);
+    a->remembers = a->told && remembered(a);
 }
 
 bool
@@ -346,6 +351,7 @@ told_step(const struct input *in, const struct step *out)
             ev->kind == EV_TASK_RERUN)
             call_turn[ev->task % TASKS_MAX]++;
         forgot = forgot || ev->kind == EV_KEY_FORGOTTEN;
+        keys_forgotten += ev->kind == EV_KEY_FORGOTTEN;
         if (ev->kind == EV_MESSAGE_CONSUMED || ev->kind == EV_MESSAGE_DISCARDED)
             message_gone[ev->subject % TASKS_MAX] = true;
         for (size_t n = 0; ev->kind == EV_MESSAGE_RECEIVED && n < told.count; n++) {
@@ -356,12 +362,14 @@ told_step(const struct input *in, const struct step *out)
     }
     for (size_t i = 0; i < out->effect_count; i++) {
         const struct effect *fx = &out->effects[i];
-        const struct asked *a = &asked[fx->token % TASKS_MAX];
+        struct asked *a = &asked[fx->token % TASKS_MAX];
 
         if (fx->kind != FX_REPLY || fx->code != 0 || a->in.token != fx->token)
             continue;
         if (a->remembers && !forgot && (fx->made.id != a->made.id || fx->made.sort != a->made.sort))
             fail("R-IDM-1: asked again, and done again:", sort_name(fx->made));
+        if (!a->told)
+            a->forgotten = keys_forgotten;
         answer_facts(a, fx);
     }
 }
