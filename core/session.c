@@ -38,8 +38,9 @@ session_end(struct kernel *k, uint32_t i)
     const char *message = "the session it was attached to ended";
     const struct asup_ref self = {.id = session_at(k, i)->id, .sort = ASUP_SORT_SESSION};
 
-    obligations_leak(k, self);
+    /* What its calls held may be granted to this session, which waits for it: it leaks, too. */
     worker_session_ends(k, session_at(k, i)->id);
+    obligations_leak(k, self);
     emit(k, event_of_session(EV_SESSION_ENDED, k, i));
     saga_driver_ended(k, self);
     for (uint32_t at = first; at != NIL; at = region_at(k, at)->attach_next) {
