@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -175,6 +176,8 @@ command_exec(struct ctl *ctl, const json_t *delivery, int input)
     signals_for_command(false);
     snprintf(deliveries, sizeof deliveries, "%llu",
              (unsigned long long)get_number(delivery, "deliveries", 1));
+    /* It ends with this one: else the message would be handled by two at once. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     setenv("ASUPERSYNC_MESSAGE", get_text(delivery, "message"), 1);
     setenv("ASUPERSYNC_ACK", get_text(delivery, "obligation"), 1);
     setenv("ASUPERSYNC_CHANNEL", get_text(delivery, "channel"), 1);
