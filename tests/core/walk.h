@@ -35,7 +35,13 @@ int take_step(struct input *in);
 void effect_take(const struct effect *fx);
 
 struct input any_request(void);
+
+/* Things that they are about (walk_pick.c): any at all, or one that lives if there is any. */
 uint64_t any_id(void);
+uint64_t live_region(void);
+uint64_t open_region(void);
+uint64_t live_task(void);
+uint64_t owned(uint64_t (*next)(const struct kernel *, uint64_t region, uint64_t after));
 uint64_t any_session(void);
 uint64_t any_duration(void);
 
