@@ -89,7 +89,8 @@ const struct verb_text verb_texts[VERB_COUNT] = {
          "$ASUPERSYNC_ACK and $ASUPERSYNC_DELIVERIES. If this command is killed, so is\n"
          "that one, and the message goes back when its session ends; what it has started\n"
          "ends with it for sure only in a task (submit ... -- asupersyncctl receive ...).\n"
-         "Exits like the command; 1 when the channel has ended, 75 when --timeout ran out.\n"
+         "Exits like the command; 1 when the channel has ended, 75 when --timeout ran\n"
+         "out.\n"
          "--no-ack prints the id of the ack on the first line and leaves it open: to the\n"
          "task this runs in, else to the session in $ASUPERSYNC_SESSION (see session).\n",
          "receive /web/orders\n"
@@ -138,9 +139,9 @@ const struct verb_text verb_texts[VERB_COUNT] = {
          "that of the call, and what kills it makes the call panicked. A cancel sends\n"
          "SIGTERM to its process group. CMD finds ASUPERSYNC_CALL, ASUPERSYNC_ATTEMPT,\n"
          "the call's ASUPERSYNC_REGION and ASUPERSYNC_IDEMPOTENCY_KEY in its\n"
-         "environment. SIGTERM or Ctrl-C: nothing new, what runs is finished. Run it as a\n"
-         "task (submit ... -- asupersyncctl worker run ...): then its commands end with it,\n"
-         "however it ends, before their calls are run again.\n"
+         "environment. SIGTERM or Ctrl-C: nothing new, what runs is finished. Run it as\n"
+         "a task (submit ... -- asupersyncctl worker run ...): then its commands end\n"
+         "with it, however it ends, before their calls are run again.\n"
          "drain: the worker (see workers) gets nothing new and ends when it is done.\n",
          "worker run resize --concurrency 4 -- convert - -resize 50% -\n"
          "worker drain s3\n"},
