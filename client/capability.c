@@ -135,7 +135,7 @@ asup_cx_list_fini(struct asup_cx_list *list)
 {
     if (list == NULL)
         return;
-    for (size_t i = 0; i < list->count; i++)
+    for (size_t i = 0; list->items != NULL && i < list->count; i++)
         free(list->items[i].path);
     free(list->items);
     memset(list, 0, sizeof *list);

@@ -321,7 +321,7 @@ asup_client_channel_send(struct asup_client *c, struct asup_channel channel, con
                          size_t size, int64_t timeout_ms, struct asup_message *out,
                          struct asup_error_info *err)
 {
-    struct asup_obligation permit;
+    struct asup_obligation permit = {0};
     union proto_args args;
     int rc;
 

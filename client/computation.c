@@ -122,7 +122,7 @@ asup_client_call_run(struct asup_client *c, struct asup_region region,
                      const struct asup_call_options *options, int64_t timeout_ms,
                      struct asup_call_result *out, struct asup_error_info *err)
 {
-    struct asup_task task;
+    struct asup_task task = {0};
     int rc;
 
     if (out == NULL)

@@ -456,7 +456,8 @@ completions_write(struct row *ended, struct proto_completion *out)
 {
     uint32_t count = 0;
 
-    for (const struct asup_worker_call *call = ended->first; call != NULL; call = call->next) {
+    for (const struct asup_worker_call *call = ended->first; call != NULL && count < ended->count;
+         call = call->next) {
         struct proto_completion *p = &out[count++];
 
         *p = (struct proto_completion){

@@ -73,11 +73,9 @@ uint32_t worker_of_session(const struct kernel *k, uint64_t session);
 uint32_t worker_asking(const struct kernel *k, const struct input *in, struct refusal *why);
 struct event event_of_worker(enum event_kind kind, const struct kernel *k, uint32_t worker);
 struct event event_of_call(enum event_kind kind, struct kernel *k, uint32_t task);
-/* It spoke: its lease begins anew. */
-void worker_seen(struct kernel *k, uint32_t i);
 /* One call of a worker that is gone or fenced: run again by its rule, or lost. */
-void call_lost(struct kernel *k, uint32_t task);
-void call_give_back(struct kernel *k, uint32_t task);
+void call_lost(struct kernel *k, uint32_t i);
+void call_give_back(struct kernel *k, uint32_t i);
 /* The worker's offer of that name; NIL: none. */
 uint32_t worker_offers(const struct kernel *k, uint32_t worker, struct bytes name);
 /* A drained worker that has nothing left is told so. */

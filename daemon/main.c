@@ -486,7 +486,7 @@ become_keeper(const struct arguments *a)
 {
     char owner[24];
     char *argv[16];
-    char program[PATH_MAX];
+    static char program[PATH_MAX]; /* its text lives as long as the process */
     ssize_t program_size = readlink("/proc/self/exe", program, sizeof program - 1);
     int argc = 0;
     struct keeper_options keeper = {
@@ -504,7 +504,7 @@ become_keeper(const struct arguments *a)
 
     if (program_size > 0) {
         program[program_size] = '\0';
-        keeper.program_path = make_text("%s", program);
+        keeper.program_path = program;
     }
 
     (void)snprintf(owner, sizeof owner, "%u", geteuid());
