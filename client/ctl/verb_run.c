@@ -211,6 +211,7 @@ on_closed(void *arg, int code, const void *bytes, size_t size)
 
     if (body == NULL)
         return;
+    json_decref(run->end); /* the task's; the region's says more */
     run->end = body;
     run_end(run);
 }

@@ -220,7 +220,7 @@ bool
 body_delivery(struct proto_writer *w, struct engine *e, uint64_t obligation)
 {
     struct obligation_view o;
-    struct message_view m;
+    struct message_view m = {0};
 
     if (!kernel_obligation(e->kernel, obligation, &o) || !kernel_message(e->kernel, o.message, &m))
         return false; /* settled meanwhile */
@@ -242,7 +242,7 @@ body_delivery(struct proto_writer *w, struct engine *e, uint64_t obligation)
 static const char *
 failure_of(const struct kernel *k, const struct event *ev)
 {
-    struct message_view m;
+    struct message_view m = {0};
 
     if (!kernel_message(k, ev->subject, &m))
         return NULL;
@@ -290,7 +290,7 @@ op_channel_open(struct call *c)
     char path[CHANNEL_PATH_SIZE];
     struct channel_view channel;
     struct region_view region;
-    struct answer answer;
+    struct answer answer = {0};
     int rc;
 
     if ((rc = call_region(c, &a->region, "region", &region)) != 0)
@@ -323,7 +323,7 @@ op_channel_open(struct call *c)
 static int
 write_channel(struct call *c, uint64_t id)
 {
-    struct channel_view view;
+    struct channel_view view = {0};
 
     if (!kernel_channel(c->engine->kernel, id, &view))
         return call_fail(c, -ASUP_ENOTFOUND, "channel", NULL,
@@ -336,8 +336,8 @@ int
 op_channel_seal(struct call *c)
 {
     struct input in = {.kind = IN_CHANNEL_SEAL};
-    struct channel_view view;
-    struct answer answer;
+    struct channel_view view = {0};
+    struct answer answer = {0};
     int rc;
 
     if ((rc = call_channel(c, &c->args->channel.channel, "channel", &view)) != 0)
@@ -352,7 +352,7 @@ op_channel_seal(struct call *c)
 int
 op_channel_stat(struct call *c)
 {
-    struct channel_view view;
+    struct channel_view view = {0};
     int rc;
 
     if ((rc = call_channel(c, &c->args->channel.channel, "channel", &view)) != 0)
@@ -365,7 +365,7 @@ static void
 write_channels(struct call *c, uint64_t region)
 {
     const struct kernel *k = c->engine->kernel;
-    struct channel_view view;
+    struct channel_view view = {0};
 
     for (uint64_t id = 0; (id = kernel_channel_next(k, region, id)) != 0;) {
         if (kernel_channel(k, id, &view) && call_sees(c, view.region, view.uid))
@@ -434,8 +434,8 @@ op_channel_reserve(struct call *c)
 {
     const struct args_channel_reserve *a = &c->args->channel_reserve;
     struct input in = {.kind = IN_CHANNEL_RESERVE, .u.reserve.timeout_ns = a->timeout_ns};
-    struct channel_view view;
-    struct answer answer;
+    struct channel_view view = {0};
+    struct answer answer = {0};
     int rc;
 
     if ((rc = call_channel(c, &a->channel, "channel", &view)) != 0)
@@ -466,8 +466,8 @@ op_channel_send(struct call *c)
                        .subject = a->obligation,
                        .u.send.data = {a->data.data, a->data.size}};
     bool to_channel = a->channel.ref.id || a->channel.path.data;
-    struct channel_view view;
-    struct answer answer;
+    struct channel_view view = {0};
+    struct answer answer = {0};
     int rc;
 
     if ((a->obligation != 0) == to_channel)
@@ -494,8 +494,8 @@ op_channel_receive(struct call *c)
     struct input in = {
         .kind = IN_CHANNEL_RECEIVE,
         .u.receive = {.timeout_ns = a->timeout_ns, .ack_timeout_ns = a->ack_timeout_ns}};
-    struct channel_view view;
-    struct answer answer;
+    struct channel_view view = {0};
+    struct answer answer = {0};
     int rc;
 
     if ((rc = call_channel(c, &a->channel, "channel", &view)) != 0)
@@ -514,7 +514,7 @@ op_channel_receive(struct call *c)
 static int
 settle(struct call *c, struct input *in)
 {
-    struct answer answer;
+    struct answer answer = {0};
     int rc = call_owed(c, in->subject);
 
     if (rc != 0)
@@ -554,7 +554,7 @@ op_channel_extend(struct call *c)
     struct input in = {.kind = IN_CHANNEL_EXTEND,
                        .subject = a->obligation,
                        .u.receive.ack_timeout_ns = a->ack_timeout_ns};
-    struct answer answer;
+    struct answer answer = {0};
     int rc = call_owed(c, a->obligation);
 
     if (rc != 0)
@@ -574,7 +574,7 @@ op_channel_extend(struct call *c)
 int
 op_channel_message(struct call *c)
 {
-    struct message_view m;
+    struct message_view m = {0};
     int rc;
 
     if ((rc = call_message(c, c->args->message.message, &m)) != 0)
@@ -606,7 +606,7 @@ op_channel_dead(struct call *c)
     bool of_channel = a->channel.ref.id || a->channel.path.data;
     struct channel_view channel = {0};
     struct region_view region;
-    struct message_view m;
+    struct message_view m = {0};
     uint64_t count = 0;
     bool more = false;
     int rc;
@@ -645,8 +645,8 @@ op_channel_retry(struct call *c)
 {
     const struct args_channel_retry *a = &c->args->channel_retry;
     struct input in = {.kind = IN_DEAD_RETRY, .subject = a->message};
-    struct channel_view view;
-    struct answer answer;
+    struct channel_view view = {0};
+    struct answer answer = {0};
     int rc;
 
     if ((rc = call_message_if(c, a->message)) != 0)

@@ -272,7 +272,7 @@ take_reports(struct call *c, const struct args_worker_next *a, struct worker_cod
     *out = NULL;
     if (count == 0)
         return 0;
-    codes = malloc(sizeof *codes + count * sizeof codes->codes[0]);
+    codes = calloc(1, sizeof *codes + count * sizeof codes->codes[0]);
     if (!codes)
         return call_fail(c, -ASUP_ENOMEM, NULL, NULL, "no memory for the answer");
     codes->completed = a->completed.count;

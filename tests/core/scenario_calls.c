@@ -85,7 +85,7 @@ say_begins(struct words *w, struct input *in)
 {
     uint64_t tasks[32];
     const char *names[32];
-    int codes[32];
+    int codes[32] = {0};
 
     in->kind = IN_WORKER_START;
     in->u.start.tasks = tasks;

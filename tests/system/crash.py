@@ -231,7 +231,7 @@ class Crashes(unittest.TestCase):
                          os.path.join(d.runtime, "asupersyncd.sock"), out, f"{kind}{i}", str(SECONDS),
                          str(rng.randrange(10**9))]))
             until = time.monotonic() + SECONDS
-            disturbed = 0
+            disturbed = self.faults = 0
             while time.monotonic() < until:
                 disturbed += disturb(d, rng)
             for c in clients:
@@ -239,7 +239,7 @@ class Crashes(unittest.TestCase):
             d.ctl("close", "/load", code=None, timeout=120)
             told = Told(out)
             checker = Checker(self, d, told)
-            figures = {"disturbed": disturbed, "tasks": checker.tasks(), "calls": checker.calls(),
+            figures = {"kills": disturbed, "faults": self.faults, "tasks": checker.tasks(), "calls": checker.calls(),
                        "messages": checker.messages(),
                        "channel operations": checker.message_order(), "leases": checker.leases(),
                        "sagas": checker.sagas(out)}
@@ -278,6 +278,7 @@ class Crashes(unittest.TestCase):
                 turns.extend(rng.sample(POINTS + FAULTS, len(POINTS + FAULTS)))
             what, n = turns.pop(), rng.choice((1, 2, 5, 20))
             line = what.format(n=n) if what in FAULTS else f"crash {what} {n}"
+            self.faults += what in FAULTS
             before = engine_of(d)
             with open(plan + ".new", "w") as f:
                 f.write(line + "\n")

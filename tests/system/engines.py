@@ -116,14 +116,19 @@ class Ask5SurviveTheSupervisorsOwnCrash(Engines):
     def test_no_byte_of_output_is_lost(self):
         d = self.d
         r = d.open()
-        lines = 300000
-        t = self.shell(r, f"i=0; while [ $i -lt {lines} ]; do i=$((i+1)); echo $i; done")
+        stop, count = d.path("stop"), d.path("count")
+        t = self.shell(r, f"i=0; while [ ! -e {stop} ]; do i=$((i+1)); echo $i; "
+                          f"[ $((i % 1000)) -ne 0 ] || sleep 0.05; done; echo $i >{count}")
         for _ in range(4):
             size = d.json("show", t)["age_ns"]
             eventually(lambda: d.json("show", t)["age_ns"] > size + 100_000_000, "it writes on")
             self.crash()
+        self.make("stop")
         d.outcome(t, code=0)
+        with open(count) as f:
+            lines = int(f.read())
         said = d.ctl("logs", t).out.split()
+        self.assertEqual(lines, len(said))
         self.assertEqual([str(i) for i in range(1, lines + 1)], said)
         self.assertEqual(0, d.task(t)["log_lost_bytes"])
 
