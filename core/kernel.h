@@ -820,8 +820,8 @@ int kernel_may(const struct kernel *k, const struct caller *c, uint64_t region, 
 /* The region that the capability is for which the caller shows; 0: it shows none that is good. */
 uint64_t kernel_caller_region(const struct kernel *k, const struct caller *c);
 /* Whether a user has an idempotency key in that scope: what the request names (R-IDM-1). */
-bool kernel_key_known(const struct kernel *k, uint32_t uid, struct asup_ref scope,
-                      struct bytes key);
+bool
+kernel_key_known(const struct kernel *k, uint32_t uid, struct asup_ref scope, struct bytes key);
 /* The channel of that name in a region; 0: none. */
 uint64_t kernel_channel_find(const struct kernel *k, uint64_t region, struct bytes name);
 

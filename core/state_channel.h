@@ -39,9 +39,9 @@ struct channel {
     uint64_t sent, consumed;   /* ever */
     uint64_t died, taken_back; /* ever: became dead letters; came by a retry */
     asup_time opened_at;
-    uint64_t bytes;            /* of the messages in it, dead ones left out */
-    uint32_t region;           /* NIL: closed */
-    uint32_t next, prev;       /* in its region, by id */
+    uint64_t bytes;      /* of the messages in it, dead ones left out */
+    uint32_t region;     /* NIL: closed */
+    uint32_t next, prev; /* in its region, by id */
     uint32_t uid;
     uint32_t capacity;
     uint32_t nacks_max, timeouts_max;

@@ -124,6 +124,16 @@ absolute(const char *option, const char *path)
     return text;
 }
 
+/* The last one given counts. */
+static void
+set_path(char **place, const char *option, const char *path)
+{
+    char *text = absolute(option, path);
+
+    free(*place);
+    *place = text;
+}
+
 static unsigned
 parse_number(const char *option, const char *text, unsigned most)
 {
@@ -204,17 +214,17 @@ take_option(struct arguments *a, int code)
         a->user_mode = true;
         break;
     case OPTION_RUNTIME_DIR:
-        a->runtime_dir = absolute("--runtime-dir", optarg);
+        set_path(&a->runtime_dir, "--runtime-dir", optarg);
         break;
     case OPTION_STATE_DIR:
-        a->state_dir = absolute("--state-dir", optarg);
+        set_path(&a->state_dir, "--state-dir", optarg);
         break;
     case OPTION_CONFIG:
-        a->config_path = absolute("--config", optarg);
+        set_path(&a->config_path, "--config", optarg);
         a->config_given = true;
         break;
     case OPTION_RUN_AS:
-        a->run_as_path = absolute("--run-as", optarg);
+        set_path(&a->run_as_path, "--run-as", optarg);
         break;
     case OPTION_ENGINE_USER:
         a->engine_user = optarg;

@@ -134,7 +134,8 @@ call_print(struct ctl *ctl, const struct asup_call_result *result)
         text_addf(&out, "%s: the call ended %s", id,
                   asup_severity_name(result->outcome.key.severity));
         if (reason != NULL || stage != NULL)
-            text_addf(&out, " (%s)", reason != NULL ? asup_cancel_kind_name(reason->key.kind) : stage);
+            text_addf(&out, " (%s)",
+                      reason != NULL ? asup_cancel_kind_name(reason->key.kind) : stage);
         if (result->message[0] != '\0') {
             text_add(&out, ": ");
             text_safe(&out, &ctl->err, result->message, strlen(result->message));

@@ -37,8 +37,8 @@ struct call {
     uint64_t repeat_id;  /* for R-IDM-1; 0: not to be recognised */
     uint64_t digest;
     const struct proto_key *key; /* idempotency key; its text absent: none */
-    bool asked;     /* the kernel was; else the answer only reads */
-    uint64_t after; /* then the event that must be on disk before it is told */
+    bool asked;                  /* the kernel was; else the answer only reads */
+    uint64_t after;              /* then the event that must be on disk before it is told */
     struct proto_writer *w;
     struct proto_error error;
 };

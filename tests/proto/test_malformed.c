@@ -294,9 +294,10 @@ START_TEST(ids_of_another_sort_and_ids_that_are_none_are_refused)
     args_refused("task.stat", "{\"task\": \"r12\"}", ASUP_EINVALID,
                  "field \"task\" must be the id of a task such as \"t12\", got the id of a region, "
                  "\"r12\"");
-    args_refused("task.stat", "{\"task\": \"s3\"}", ASUP_EINVALID,
-                 "field \"task\" must be the id of a task such as \"t12\", got the id of a session, "
-                 "\"s3\"");
+    args_refused(
+        "task.stat", "{\"task\": \"s3\"}", ASUP_EINVALID,
+        "field \"task\" must be the id of a task such as \"t12\", got the id of a session, "
+        "\"s3\"");
     args_refused("task.stat", "{\"task\": 12}", ASUP_EINVALID,
                  "field \"task\" must be the id of a task such as \"t12\", got the number 12");
     args_refused("region.stat", "{\"region\": \"t12\"}", ASUP_EINVALID,

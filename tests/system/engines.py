@@ -83,6 +83,8 @@ class Ask5SurviveTheSupervisorsOwnCrash(Engines):
             self.assertEqual("finalizing", d.state_of(escapee))
         d.ctl("cancel", "--drain", "0s", r, code=None)
         d.ctl("wait", r, code=None)
+        if self.options:
+            eventually(lambda: not harness.marked(d.mark), "the one that was not seen has ended")
         self.assertEqual([], harness.marked(d.mark))
 
     def test_cancels_and_their_escalation_go_on(self):
