@@ -3,9 +3,10 @@
  * Named computations a second: put in, taken out, finished, in batches.
  *
  *   bench-calls beanstalkd PORT COUNT BATCH
- *       put, reserve, delete; each batch in one write
+ *       delete what was reserved before, put, reserve: a batch of each in one write
  *   bench-calls asupersyncd SOCKET COUNT BATCH REGION
- *       submit in a batch; take, and say with it what has ended, in one worker.next
+ *       submit in a batch; take, and say with it what has ended, in one worker.next: both in one
+ *       write
  *   bench-calls owe SOCKET COUNT BATCH REGION
  *       owe as many obligations until standard input ends
  *
@@ -49,7 +50,7 @@ fail(const char *what)
 struct lines {
     int fd;
     size_t used, taken;
-    char data[BATCH_MAX * 2 * LINE_MAX_SIZE];
+    char data[BATCH_MAX * 4 * LINE_MAX_SIZE];
 };
 
 static void
@@ -100,22 +101,26 @@ lines_expect(struct lines *l, const char *word)
     }
 }
 
+/* What is at hand is deleted; as many others are put and reserved. */
 static void
 beanstalkd_batch(struct lines *l, unsigned batch)
 {
-    static char out[BATCH_MAX * LINE_MAX_SIZE];
-    unsigned long long ids[BATCH_MAX];
+    static char out[BATCH_MAX * 3 * LINE_MAX_SIZE];
+    static unsigned long long ids[BATCH_MAX];
+    unsigned at_hand = ids[0] ? batch : 0;
     size_t size = 0;
 
+    for (unsigned i = 0; i < at_hand; i++)
+        size += (size_t)snprintf(out + size, LINE_MAX_SIZE, "delete %llu\r\n", ids[i]);
     for (unsigned i = 0; i < batch; i++)
         size += (size_t)snprintf(out + size, LINE_MAX_SIZE, "put 0 0 60 8\r\n%08u\r\n", i);
-    lines_send(l, out, size);
-    for (unsigned i = 0; i < batch; i++)
-        lines_expect(l, "INSERTED");
-    size = 0;
     for (unsigned i = 0; i < batch; i++)
         size += (size_t)snprintf(out + size, LINE_MAX_SIZE, "reserve\r\n");
     lines_send(l, out, size);
+    for (unsigned i = 0; i < at_hand; i++)
+        lines_expect(l, "DELETED");
+    for (unsigned i = 0; i < batch; i++)
+        lines_expect(l, "INSERTED");
     for (unsigned i = 0; i < batch; i++) {
         const char *line = lines_next(l);
 
@@ -124,12 +129,6 @@ beanstalkd_batch(struct lines *l, unsigned batch)
         ids[i] = strtoull(line + 9, NULL, 10);
         (void)lines_next(l); /* its body */
     }
-    size = 0;
-    for (unsigned i = 0; i < batch; i++)
-        size += (size_t)snprintf(out + size, LINE_MAX_SIZE, "delete %llu\r\n", ids[i]);
-    lines_send(l, out, size);
-    for (unsigned i = 0; i < batch; i++)
-        lines_expect(l, "DELETED");
 }
 
 static void
@@ -159,8 +158,9 @@ beanstalkd(unsigned port, unsigned count, unsigned batch)
 
 struct peer {
     int fd;
-    uint64_t request;
+    uint64_t request, answered;
     unsigned char secret[16];
+    size_t begun; /* where in `out` the message begins that is being packed */
     msgpack_sbuffer out;
     msgpack_packer pack;
     char *in;
@@ -190,12 +190,16 @@ pack_text(struct peer *p, const char *text)
     msgpack_pack_str_body(&p->pack, text, size);
 }
 
+enum { HEAD_SIZE = 13 };
+
 static void
 peer_begin(struct peer *p, const char *op)
 {
     static const unsigned char none[16];
+    static const char head[HEAD_SIZE];
 
-    msgpack_sbuffer_clear(&p->out);
+    p->begun = p->out.size;
+    msgpack_sbuffer_write(&p->out, head, sizeof head);
     msgpack_pack_array(&p->pack, 6);
     msgpack_pack_uint64(&p->pack, 1);
     msgpack_pack_uint64(&p->pack, ++p->request);
@@ -223,26 +227,34 @@ member(const msgpack_object *map, const char *key)
     exit(1);
 }
 
-/* Send what was packed, and wait for the body of the answer. */
-static const msgpack_object *
-peer_ask(struct peer *p)
+/* The message is packed; it goes with the next that is waited for. */
+static void
+peer_end(struct peer *p)
 {
-    unsigned char head[13] = {1};
-    uint64_t size = htobe64(p->out.size + 4);
+    char *head = p->out.data + p->begun;
+    uint64_t size = htobe64(p->out.size - p->begun - HEAD_SIZE + 4);
     uint32_t number = htobe32(0x80000000U | (uint32_t)p->request);
-    size_t offset = 0;
 
+    head[0] = 1;
     memcpy(head + 1, &size, 8);
     memcpy(head + 9, &number, 4);
-    if (send(p->fd, head, sizeof head, MSG_MORE) != (ssize_t)sizeof head)
-        fail("send");
-    while (offset < p->out.size) {
+}
+
+/* Send what was packed, and wait for the body of the first answer that is due. */
+static const msgpack_object *
+peer_wait(struct peer *p)
+{
+    unsigned char head[HEAD_SIZE];
+    uint64_t size;
+
+    for (size_t offset = 0; offset < p->out.size;) {
         ssize_t n = send(p->fd, p->out.data + offset, p->out.size - offset, 0);
 
         if (n <= 0)
             fail("send");
         offset += (size_t)n;
     }
+    msgpack_sbuffer_clear(&p->out);
     peer_read(p, head, sizeof head);
     memcpy(&size, head + 1, 8);
     size = be64toh(size) - 4;
@@ -257,12 +269,20 @@ peer_ask(struct peer *p)
     msgpack_unpacked_init(&p->reply);
     if (msgpack_unpack_next(&p->reply, p->in, size, NULL) != MSGPACK_UNPACK_SUCCESS)
         fail("unpack");
-    if (p->reply.data.via.array.ptr[2].via.i64 != 0) {
+    if (p->reply.data.via.array.ptr[1].via.u64 != ++p->answered ||
+        p->reply.data.via.array.ptr[2].via.i64 != 0) {
         msgpack_object_print(stderr, p->reply.data);
         fputc('\n', stderr);
         exit(1);
     }
     return &p->reply.data.via.array.ptr[3];
+}
+
+static const msgpack_object *
+peer_ask(struct peer *p)
+{
+    peer_end(p);
+    return peer_wait(p);
 }
 
 static void
@@ -303,6 +323,7 @@ offer(struct peer *p, const char *region, unsigned batch)
     (void)peer_ask(p);
 }
 
+/* Its answer is waited for apart. */
 static void
 submit(struct peer *p, const char *region, unsigned batch)
 {
@@ -323,7 +344,7 @@ submit(struct peer *p, const char *region, unsigned batch)
         msgpack_pack_bin(&p->pack, 8);
         msgpack_pack_bin_body(&p->pack, "12345678", 8);
     }
-    (void)peer_ask(p);
+    peer_end(p);
 }
 
 /* Ids of the calls that are at hand, as text. */
@@ -332,7 +353,7 @@ struct hand {
     char ids[BATCH_MAX][24];
 };
 
-/* What is at hand has ended; take as many again, or none when `most` is 0. */
+/* What is at hand has ended; take as many of what is submitted. */
 static void
 next(struct peer *p, struct hand *hand, unsigned most)
 {
@@ -341,9 +362,9 @@ next(struct peer *p, struct hand *hand, unsigned most)
     peer_begin(p, "worker.next");
     msgpack_pack_map(&p->pack, 3);
     pack_text(p, "most");
-    msgpack_pack_unsigned_int(&p->pack, most > 0 ? most : 1);
+    msgpack_pack_unsigned_int(&p->pack, most);
     pack_text(p, "timeout_ns");
-    msgpack_pack_uint64(&p->pack, most > 0 ? UINT64_C(10000000000) : 0);
+    msgpack_pack_uint64(&p->pack, UINT64_C(10000000000));
     pack_text(p, "completed");
     msgpack_pack_array(&p->pack, hand->count);
     for (unsigned i = 0; i < hand->count; i++) {
@@ -353,7 +374,9 @@ next(struct peer *p, struct hand *hand, unsigned most)
         pack_text(p, "outcome");
         pack_text(p, "ok");
     }
-    calls = member(peer_ask(p), "calls");
+    peer_end(p);
+    (void)peer_wait(p); /* of what was submitted */
+    calls = member(peer_wait(p), "calls");
     hand->count = calls->via.array.size;
     for (unsigned i = 0; i < hand->count; i++) {
         const msgpack_object *id = member(&calls->via.array.ptr[i], "task");
