@@ -25,6 +25,7 @@ asup_outcome_fini(struct asup_outcome *outcome)
     if (outcome == NULL)
         return;
     free((void *)outcome->error);
+    free((void *)outcome->stage);
     asup_reason_free(outcome->reason);
     memset(outcome, 0, sizeof *outcome);
 }
@@ -76,6 +77,7 @@ info_outcome(const msgpack_object *from, struct proto_memory *m, struct asup_out
     struct asup_outcome borrowed;
     struct asup_reason *reason = NULL;
     char *error = NULL;
+    char *stage = NULL;
     int rc;
 
     memset(out, 0, sizeof *out);
@@ -84,13 +86,18 @@ info_outcome(const msgpack_object *from, struct proto_memory *m, struct asup_out
         return rc;
     if (borrowed.error != NULL && (error = strdup(borrowed.error)) == NULL)
         return -ASUP_ENOMEM;
-    rc = reason_copy(borrowed.reason, &reason);
+    if (borrowed.stage != NULL && (stage = strdup(borrowed.stage)) == NULL)
+        rc = -ASUP_ENOMEM;
+    else
+        rc = reason_copy(borrowed.reason, &reason);
     if (rc != 0) {
         free(error);
+        free(stage);
         return rc;
     }
     *out = borrowed;
     out->error = error;
+    out->stage = stage;
     out->reason = reason;
     return 0;
 }

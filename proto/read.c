@@ -173,7 +173,12 @@ proto_outcome_read(const msgpack_object *object, struct proto_memory *m, struct 
         .cpu_ns = proto_get_uint(object, "cpu_ns", 0),
         .memory_peak = proto_get_uint(object, "memory_peak_bytes", 0),
     };
-    int rc = error_text_read(proto_get(object, "error"), m, &out->error);
+    const msgpack_object *error = proto_get(object, "error");
+    const char *stage = proto_get_text(error, "stage");
+    int64_t number = proto_get_int(error, "errno", 0);
+    out->stage = stage && stage[0] ? stage : NULL;
+    out->error_number = number > 0 && number <= INT32_MAX ? (int32_t)number : 0;
+    int rc = error_text_read(error, m, &out->error);
     if (rc == 0)
         rc = proto_reason_read(proto_get(object, "reason"), m, &out->reason);
     return rc;
