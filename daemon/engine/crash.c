@@ -15,7 +15,8 @@
 enum { LINES_MAX = 16 };
 
 struct planned {
-    char point[32];       /* crash; "": fail */
+    char point[32];       /* crash; "": fail or plant */
+    char plant[32];       /* plant; "": crash or fail */
     enum fault_call call; /* fail */
     enum fault fault;
     unsigned long n;
@@ -51,6 +52,8 @@ read_line(const char *line)
 
     /* Of a plan that is wrong nothing happens, which its test sees. */
     if (sscanf(line, "crash %31s %lu", p.point, &p.n) >= 1) { /* NOLINT(cert-err34-c) */
+        plan[plan_count++] = p;
+    } else if (sscanf(line, "plant %31s", p.plant) == 1) {
         plan[plan_count++] = p;
     } else if (sscanf(line, "fail %15s %lu %15s %15s", /* NOLINT(cert-err34-c) */
                       call, &p.n, often, why) == 4) {
@@ -109,6 +112,19 @@ crash_point(const char *name)
     pthread_mutex_unlock(&lock);
 }
 
+bool
+crash_planted(const char *name)
+{
+    bool planted = false;
+
+    pthread_mutex_lock(&lock);
+    look();
+    for (size_t i = 0; i < plan_count; i++)
+        planted = planted || strcmp(plan[i].plant, name) == 0;
+    pthread_mutex_unlock(&lock);
+    return planted;
+}
+
 enum fault
 crash_fault(enum fault_call call)
 {
@@ -118,7 +134,7 @@ crash_fault(enum fault_call call)
     look();
     for (size_t i = 0; i < plan_count; i++) {
         struct planned *p = &plan[i];
-        if (p->point[0] || p->call != call)
+        if (p->point[0] || p->plant[0] || p->call != call)
             continue;
         p->passes++;
         if (p->passes == p->n || (p->ever && p->passes > p->n))

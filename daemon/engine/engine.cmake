@@ -14,11 +14,11 @@ install(TARGETS asupersyncd_engine LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/a
 # The same engine for tests that let it die at named points and its disk fail
 # (crash.h), in a folder of its own.
 if(ASUP_TESTS)
-    set(CRASHING crash fault journal journal_db output recover)
+    set(CRASHING crash fault journal journal_db op_channel op_owed output planted recover)
     list(TRANSFORM CRASHING PREPEND engine/)
     list(TRANSFORM CRASHING APPEND .c)
     add_library(asupersyncd_engine_crash MODULE EXCLUDE_FROM_ALL ${CRASHING}
-        "$<FILTER:$<TARGET_OBJECTS:engine_core>,EXCLUDE,/(crash|fault|journal|journal_db|output|recover)\\.c>"
+        "$<FILTER:$<TARGET_OBJECTS:engine_core>,EXCLUDE,/(crash|fault|journal|journal_db|op_channel|op_owed|output|planted|recover)\\.c>"
         $<TARGET_OBJECTS:daemon_shared>)
     target_compile_definitions(asupersyncd_engine_crash PRIVATE ASUP_CRASH_POINTS=1)
     target_include_directories(asupersyncd_engine_crash PRIVATE ${CMAKE_SOURCE_DIR})

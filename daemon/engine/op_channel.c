@@ -6,6 +6,7 @@
 
 #include "daemon/engine/bodies.h"
 #include "daemon/engine/call.h"
+#include "daemon/engine/crash.h"
 #include "daemon/engine/waits.h"
 
 /* ---- Which channel, which message ----------------------------------------------------- */
@@ -501,6 +502,7 @@ op_channel_receive(struct call *c)
     if ((rc = call_channel(c, &a->channel, "channel", &view)) != 0)
         return rc;
     in.subject = view.id;
+    planted_message(c->engine, view.id);
     if ((rc = ask_parking(c, &in, PARKED_RECEIVE, a->ack_timeout_ns, &answer)) != 0)
         return rc;
     if (!body_delivery(c->w, c->engine, answer.made.id))

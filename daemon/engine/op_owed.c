@@ -8,6 +8,7 @@
 #include "daemon/engine/bodies.h"
 #include "daemon/engine/bodies_owed.h"
 #include "daemon/engine/call.h"
+#include "daemon/engine/crash.h"
 #include "daemon/engine/waits.h"
 
 static struct bytes
@@ -273,6 +274,7 @@ op_lease_acquire(struct call *c)
                        .region = region.id,
                        .u.acquire = {.lease = {.name = bytes_of(&a->name), .ttl_ns = a->ttl_ns},
                                      .timeout_ns = a->timeout_ns}};
+    planted_lease(c->engine, region.id, &in.u.acquire.lease.name);
     call_ask(c, &in, &answer);
     if (!answer.given)
         return CALL_PARKED;

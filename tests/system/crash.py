@@ -9,6 +9,7 @@ knows only what clients were told looks whether all of it is true.
 import collections
 import contextlib
 import glob
+import io
 import json
 import os
 import random
@@ -26,6 +27,10 @@ from harness import Daemon, children
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SECONDS = float(os.environ.get("ASUP_CRASH_SECONDS", "8"))
+# What each kind of client brings into the report.
+FIGURES = {"tasks": "tasks", "callers": "calls", "senders": "messages", "leases": "leases", "sagas": "sagas"}
+PLANTED_ACTORS = (("senders", 2), ("receivers", 3), ("leases", 3))
+PLANTED_SECONDS = 2.5
 SEED = int(os.environ.get("ASUP_CRASH_SEED", str(random.randrange(10**6))))
 POINTS = ("gathered", "before-commit", "after-commit", "before-release", "mid-release", "before-forget",
           "snapshot-taken", "snapshot-part", "snapshot-end", "truncate", "checkpoint", "folded", "before-listen")
@@ -70,10 +75,34 @@ def lines_of(path):
         return []
 
 
+class Untrue(AssertionError):
+    """Something that a client was told is not so."""
+
+
+class Judge(unittest.TestCase):
+    failureException = Untrue
+
+
+class Truth:
+    """The daemon when all is over, to compare with: what it should know and does not is untrue."""
+
+    def __init__(self, connection):
+        self.wire = connection
+
+    def ok(self, op, args):
+        code, body = self.wire.call(op, args)
+        if code != 0:
+            raise Untrue(f"{op} {args}: {body}")
+        return body
+
+    def call(self, op, args):
+        return self.wire.call(op, args)
+
+
 class Checker:
-    def __init__(self, case, daemon, told):
-        self.case, self.daemon, self.told = case, daemon, told
-        self.wire = wire.connect(daemon)
+    def __init__(self, daemon, connection, told):
+        self.case, self.daemon, self.told = Judge(), daemon, told
+        self.wire = Truth(connection)
 
     def tasks(self):
         """Every acknowledged task ran exactly once, and its outcome is what the process did."""
@@ -210,9 +239,10 @@ def engine_of(daemon):
     return 0
 
 
-class Crashes(unittest.TestCase):
-    def run_load(self, disturb, env=None, config=""):
-        """Load until SECONDS have passed; `disturb(daemon, rng)` is called again and again."""
+class Load(unittest.TestCase):
+    def run_load(self, disturb, env=None, config="", seconds=SECONDS, least=4, actors=ACTORS):
+        """Load until `seconds` have passed; `disturb(daemon, rng)` is called again and again, and
+        says how often it did something: `least` times at least."""
         rng = random.Random(SEED)
         print(f"seed {SEED}", file=sys.stderr)
         d = Daemon(config, options=("--engine-restarts", "1000"), env=env)
@@ -224,13 +254,13 @@ class Crashes(unittest.TestCase):
                                       "ack_timeout_ns": int(600e9), "nacks_max": 1000})
             out = d.path("told")
             os.mkdir(out, 0o700)
-            for kind, count in ACTORS:
+            for kind, count in actors:
                 for i in range(count):
                     clients.append(subprocess.Popen(
                         [sys.executable, os.path.join(HERE, "load.py"), kind,
-                         os.path.join(d.runtime, "asupersyncd.sock"), out, f"{kind}{i}", str(SECONDS),
+                         os.path.join(d.runtime, "asupersyncd.sock"), out, f"{kind}{i}", str(seconds),
                          str(rng.randrange(10**9))]))
-            until = time.monotonic() + SECONDS
+            until = time.monotonic() + seconds
             disturbed = self.faults = 0
             while time.monotonic() < until:
                 disturbed += disturb(d, rng)
@@ -238,16 +268,18 @@ class Crashes(unittest.TestCase):
                 self.assertEqual(c.wait(120), 0, f"a client failed; seed {SEED}\n{d.said()[-2000:]}")
             d.ctl("close", "/load", code=None, timeout=120)
             told = Told(out)
-            checker = Checker(self, d, told)
-            figures = {"kills": disturbed, "faults": self.faults, "tasks": checker.tasks(), "calls": checker.calls(),
-                       "messages": checker.messages(),
-                       "channel operations": checker.message_order(), "leases": checker.leases(),
-                       "sagas": checker.sagas(out)}
-            checker.quiet()
+            with wire_of(d) as w:
+                checker = Checker(d, w, told)
+                figures = {"kills": disturbed, "faults": self.faults, "tasks": checker.tasks(), "calls": checker.calls(),
+                           "messages": checker.messages(),
+                           "channel operations": checker.message_order(), "leases": checker.leases(),
+                           "sagas": checker.sagas(out)}
+                checker.quiet()
             print(figures, file=sys.stderr)
-            self.assertGreater(disturbed, 3)
-            for name in ("tasks", "calls", "messages", "leases", "sagas"):
-                self.assertGreater(figures[name], 0, name)
+            self.assertGreaterEqual(disturbed, least)
+            for kind, name in FIGURES.items():
+                if kind in dict(actors):
+                    self.assertGreater(figures[name], 0, name)
         except BaseException:
             sys.stderr.write(d.said()[-4000:])
             raise
@@ -258,6 +290,8 @@ class Crashes(unittest.TestCase):
                     c.wait()
             d.close()
 
+
+class Crashes(Load):
     def test_the_engine_is_killed_at_random(self):
         def kill(d, rng):
             time.sleep(rng.uniform(0.02, 0.6))
@@ -298,8 +332,51 @@ class Crashes(unittest.TestCase):
         finally:
             shutil.rmtree(plan_dir)
 
-    def test_the_checker_checks(self):
-        """Planted: a lease granted twice, a message consumed twice, a task that ran twice."""
+
+class Planted(Load):
+    """The checker finds the bugs that are planted in the engine (crash.h), and without them it
+    finds none: what it says is worth something."""
+
+    def setUp(self):
+        self.plan_dir = tempfile.mkdtemp(prefix="asup-plan.")
+        self.addCleanup(shutil.rmtree, self.plan_dir)
+        self.plan = os.path.join(self.plan_dir, "plan")
+
+    def write_plan(self, *lines):
+        with open(self.plan + ".new", "w") as f:
+            f.write("".join(line + "\n" for line in lines))
+        os.rename(self.plan + ".new", self.plan)
+
+    def load(self, *lines, until_it_dies=False):
+        def disturb(d, rng):
+            before = engine_of(d)
+            if lines and not os.path.exists(self.plan):
+                self.write_plan(*lines)
+            end = time.monotonic() + 0.5
+            while time.monotonic() < end and (not until_it_dies or engine_of(d) == before):
+                time.sleep(0.01)
+            return 1
+
+        with contextlib.redirect_stderr(io.StringIO()):  # it fails on purpose
+            self.run_load(disturb, {"ASUP_CRASH_PLAN": self.plan}, seconds=PLANTED_SECONDS,
+                          least=1, actors=PLANTED_ACTORS)
+
+    def test_nothing_planted(self):
+        self.load()
+
+    def test_a_lease_is_granted_while_it_is_held(self):
+        with self.assertRaisesRegex(linearize.Failure, "acquire"):
+            self.load("plant lease-stolen")
+
+    def test_a_message_is_given_to_two_receivers(self):
+        with self.assertRaisesRegex(linearize.Failure, "receive"):
+            self.load("plant message-twice")
+
+    def test_an_answer_leaves_before_its_commit(self):
+        with self.assertRaises((Untrue, linearize.Failure)):
+            self.load("plant early-answer", "crash before-commit 20", until_it_dies=True)
+
+    def test_histories_that_no_order_explains(self):
         linearize.self_test()
 
 
