@@ -121,7 +121,8 @@ START_TEST(R_CAP_1_rights_are_needed_one_by_one)
 }
 END_TEST
 
-/* R-CAP-1: the region only goes down, the rights only shrink. */
+/* R-CAP-1: the region only goes down, the rights only shrink.
+ * Invariant capability-attenuates. */
 START_TEST(R_CAP_1_what_is_derived_is_never_more)
 {
     struct capability_view v;

@@ -483,7 +483,7 @@ END_TEST
  * ----------------------------------------------------------------------- */
 
 /* R-REG-2, R-OBL-4: while draining nothing new is admitted; what was received
- * is acked; at T what is held outside is Aborted. */
+ * is acked; at T what is held outside is Aborted. Invariant no-message-lost. */
 START_TEST(R_OBL_4_the_end_of_the_region)
 {
     given(SETUP "task t1 in r1 running; channel c1 in r1; m1 sent to c1; m2 sent to c1;"

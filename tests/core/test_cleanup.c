@@ -363,7 +363,7 @@ END_TEST
 
 /* ---- R-FIN-1: the stack --------------------------------------------------------------------- */
 
-/* R-FIN-1: last in, first out, one at a time, each once. */
+/* R-FIN-1: last in, first out, one at a time, each once. Invariant stack-LIFO-once. */
 START_TEST(R_FIN_1_last_in_first_out)
 {
     given("region r1 finalizer f1 finalizer f2; defer f3 to r1");

@@ -3,6 +3,7 @@
  * step add up to the state, and that a refusal leaves no mark, is checked by
  * the harness behind every step of every scenario; here is the rest. */
 #include "asupersync/values.h"
+#include "core/state.h"
 #include "scenario.h"
 
 #include <string.h>
@@ -191,6 +192,26 @@ START_TEST(no_memory_is_a_refusal)
 }
 END_TEST
 
+/* §9 time-monotone: an earlier instant changes nothing, and an event from the future is found. */
+START_TEST(time_monotone_is_checked)
+{
+    struct input tick = scenario_input(IN_TICK);
+    struct kernel *k;
+    asup_time before;
+
+    given("region r1; task t1 in r1 running; at 10s");
+    k = the_kernel();
+    before = k->now;
+    tick.now = before - ASUP_NS_PER_S;
+    ck_assert_int_eq(kernel_step(k, &tick, &(struct step){0}), 0);
+    ck_assert_uint_eq(k->now, before);
+    ck_assert_ptr_null(kernel_check(k));
+    k->now = k->event_at - 1;
+    ck_assert_str_eq(kernel_check(k), "time-monotone");
+    k->now = before;
+}
+END_TEST
+
 static const struct rule rules[] = {
     RULE(R_EVT_1_the_events_are_the_state),
     RULE(R_EVT_2_refusals_leave_no_mark),
@@ -200,6 +221,7 @@ static const struct rule rules[] = {
     RULE(batch_all),
     RULE(batch_none),
     RULE(no_memory_is_a_refusal),
+    RULE(time_monotone_is_checked),
 };
 
 RULES_MAIN("events", rules, scenario_begin, scenario_end)

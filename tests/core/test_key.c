@@ -23,6 +23,7 @@ START_TEST(R_IDM_1_the_same_request_again_is_answered_as_the_first)
 }
 END_TEST
 
+/* Invariant idempotency-unique. */
 START_TEST(R_IDM_1_another_request_with_that_key_is_a_conflict)
 {
     given("shell starts; region r; task t in r key job digest 7");

@@ -18,7 +18,8 @@ start_window_of_one(void)
     given("region r1; task first in r1");
 }
 
-/* R-SCH-1: whatever is runnable is in one lane: it starts exactly once. */
+/* R-SCH-1: whatever is runnable is in one lane: it starts exactly once.
+ * Invariant lane-unique. */
 START_TEST(R_SCH_1_every_entry_once)
 {
     char statement[64];
@@ -120,7 +121,8 @@ END_TEST
 
 /* ---- R-SCH-2: fairness ----------------------------------------------------------------- */
 
-/* R-SCH-2: after L picks from the cancel lane a waiting ready entry is picked. */
+/* R-SCH-2: after L picks from the cancel lane a waiting ready entry is picked.
+ * Invariant fairness-bound. */
 START_TEST(R_SCH_2_cancel_deliveries_do_not_starve_work)
 {
     char statement[64];
@@ -193,7 +195,8 @@ END_TEST
 /* ---- R-SCH-3: the potential --------------------------------------------------------------- */
 
 /* R-SCH-3: V is 0 exactly when only "/" remains; every cleanup step lowers it.
- * (The harness checks in every scenario that nothing but admission raises it.) */
+ * (The harness checks in every scenario that nothing but admission raises it.)
+ * Invariant potential-falls. */
 START_TEST(R_SCH_3_the_potential_falls_to_zero)
 {
     uint64_t v[8];

@@ -51,7 +51,8 @@ START_TEST(R_OBL_1_lease_ends_are_committed_aborted_leaked)
 }
 END_TEST
 
-/* One at a time; first come, first served; tokens grow. */
+/* One at a time; first come, first served; tokens grow. Invariants lease-exclusive,
+ * fencing-monotone. */
 START_TEST(lease_exclusive_first_come_first_served)
 {
     uint64_t first;

@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-/* R-OBL-1: resolved exactly once; a second resolve changes nothing. */
+/* R-OBL-1: resolved exactly once; a second resolve changes nothing.
+ * Invariant obligation-linear. */
 START_TEST(R_OBL_1_a_second_resolve_is_an_error_that_changes_nothing)
 {
     given("session s; region r; s reserves o in r; s reserves p in r");
@@ -79,7 +80,8 @@ START_TEST(R_OBL_2_transfer_makes_another_the_holder)
 }
 END_TEST
 
-/* R-OBL-2: to a living holder that may, and to nobody else; also while cancelling. */
+/* R-OBL-2: to a living holder that may, and to nobody else; also while cancelling.
+ * Invariant holder-alive. */
 START_TEST(R_OBL_2_transfer_needs_a_living_holder_with_rights)
 {
     struct input in;
@@ -240,7 +242,8 @@ START_TEST(R_OBL_4_after_T_nothing_is_passed_out)
 }
 END_TEST
 
-/* R-OBL-5: a region does not close before its ledger is empty. */
+/* R-OBL-5: a region does not close before its ledger is empty.
+ * Invariant ledger-empty-on-close. */
 START_TEST(R_OBL_5_a_region_waits_for_its_ledger)
 {
     given("session s; region r; s reserves o in r");

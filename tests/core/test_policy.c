@@ -120,7 +120,7 @@ END_TEST
 /* ---- race ---------------------------------------------------------------------------------- */
 
 /* R-POL-1 race: the first end, of any kind, counts. R-COM-1: the race returns
- * only when no loser runs. */
+ * only when no loser runs. Invariant losers-drained. */
 START_TEST(R_COM_1_a_race_returns_when_no_loser_runs)
 {
     given("region r1 policy race; task t1 in r1 running; task t2 in r1 running;"

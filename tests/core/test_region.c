@@ -9,7 +9,8 @@
 
 /* ---- R-REG-1: one tree ------------------------------------------------------------ */
 
-/* R-REG-1: regions form one tree under "/"; every task is in exactly one region. */
+/* R-REG-1: regions form one tree under "/"; every task is in exactly one region.
+ * Invariant tree-ownership. */
 START_TEST(R_REG_1_regions_form_one_tree)
 {
     given("region r1; region r2 in r1; region r3 in r1; task t1 in r2 running;"
@@ -318,7 +319,8 @@ START_TEST(R_REG_4_a_failed_sweep_is_tried_again)
 }
 END_TEST
 
-/* R-REG-4: not while a process is left, whatever its main process said. */
+/* R-REG-4: not while a process is left, whatever its main process said.
+ * Invariant quiescence-on-close. */
 START_TEST(R_REG_4_not_while_a_process_is_left)
 {
     given("region r1; task t1 in r1 running leftover-wait; finish r1");
@@ -352,7 +354,8 @@ END_TEST
  */
 
 /* R-REG-5: the region, its tasks by id, its children by id, depth first; own
- * tasks get its reason, child regions ParentCancelled caused by it. */
+ * tasks get its reason, child regions ParentCancelled caused by it.
+ * Invariant cancel-propagates. */
 START_TEST(R_REG_5_cancel_flows_down_in_order)
 {
     given("region r1; region r2 in r1; task t1 in r2 running; task t2 in r1 running;"

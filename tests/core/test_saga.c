@@ -367,7 +367,8 @@ START_TEST(R_SAG_3_an_unknown_end_is_undone)
 }
 END_TEST
 
-/* R-SAG-3: a compensation is recorded done at most once: nothing follows a second exit. */
+/* R-SAG-3: a compensation is recorded done at most once: nothing follows a second exit.
+ * Invariant compensations-at-most-once. */
 START_TEST(R_SAG_3_done_at_most_once)
 {
     given("shell starts; session s; region r; saga g in r from s; step one of g from s;"

@@ -9,7 +9,7 @@
 /* ---- R-TSK-1, R-TSK-2: owned, and state by state ------------------------------------- */
 
 /* R-TSK-1: a task is owned by one region from creation to completion; the
- * region can not close before it. */
+ * region can not close before it. Invariant single-owner. */
 START_TEST(R_TSK_1_owned_from_creation_to_completion)
 {
     given("region r1; task t1 in r1");
@@ -23,7 +23,8 @@ START_TEST(R_TSK_1_owned_from_creation_to_completion)
 END_TEST
 
 /* R-TSK-2: Created, Running, CancelRequested, Cancelling (the signal was
- * delivered), Finalizing (main work ended), Completed (its cgroup is empty). */
+ * delivered), Finalizing (main work ended), Completed (its cgroup is empty).
+ * Invariant protocol-order. */
 START_TEST(R_TSK_2_the_states_of_a_cancelled_process)
 {
     given("shell delivers no; region r1; task t1 in r1");
