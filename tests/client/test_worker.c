@@ -30,6 +30,7 @@ struct bench {
 };
 
 static atomic_int running, most_running, ended, opened; /* what the functions count */
+static atomic_bool gate;
 
 static enum asup_severity
 twice(struct asup_worker_call *call, void *arg)
@@ -73,6 +74,22 @@ patient(struct asup_worker_call *call, void *arg)
     return ASUP_CANCELLED;
 }
 
+/* Runs until the test opens the gate. */
+static enum asup_severity
+gated(struct asup_worker_call *call, void *arg)
+{
+    size_t size;
+    const char *input = asup_worker_call_input(call, &size);
+
+    (void)arg;
+    atomic_fetch_add(&opened, 1);
+    while (!atomic_load(&gate))
+        usleep(1000); /* what it works on */
+    (void)asup_worker_call_result(call, input, size);
+    atomic_fetch_add(&ended, 1);
+    return ASUP_OK;
+}
+
 static enum asup_severity
 spends(struct asup_worker_call *call, void *arg)
 {
@@ -85,18 +102,18 @@ spends(struct asup_worker_call *call, void *arg)
 }
 
 static const struct asup_worker_function functions[] = {
-    {"twice", twice, &running},
-    {"fails", fails, NULL},
-    {"patient", patient, NULL},
-    {"spends", spends, NULL},
+    {"twice", twice, &running}, {"fails", fails, NULL}, {"patient", patient, NULL},
+    {"spends", spends, NULL},   {"gated", gated, NULL},
 };
+
+enum { FUNCTIONS = sizeof functions / sizeof functions[0] };
 
 static void *
 bench_main(void *arg)
 {
     struct bench *b = arg;
 
-    b->result = asup_worker_run(b->client, functions, 4, &b->options, NULL);
+    b->result = asup_worker_run(b->client, functions, FUNCTIONS, &b->options, NULL);
     return NULL;
 }
 
@@ -134,6 +151,7 @@ begin(void)
     atomic_store(&most_running, 0);
     atomic_store(&ended, 0);
     atomic_store(&opened, 0);
+    atomic_store(&gate, false);
 }
 
 static struct asup_task
@@ -290,6 +308,120 @@ START_TEST(R_REG_8_closing_a_region_ends_its_calls)
 }
 END_TEST
 
+static void
+kill_engine(void)
+{
+    struct asup_daemon_info before, after;
+
+    OK(asup_client_daemon_status(client, &before, &err));
+    ck_assert_int_eq(kill((pid_t)before.engine_pid, SIGKILL), 0);
+    OK(asup_client_daemon_status(client, &after, &err)); /* from the next one */
+    ck_assert_uint_gt(after.engine_runs, before.engine_runs);
+    asup_daemon_info_fini(&before);
+    asup_daemon_info_fini(&after);
+}
+
+static void
+await(const atomic_int *count, int value)
+{
+    while (atomic_load(count) < value)
+        usleep(1000); /* the case has a time limit */
+}
+
+/* R-TSK-5: the engine dies while calls are with the worker. Nothing is run twice, and what
+ * ended meanwhile is told to the next engine. */
+START_TEST(R_TSK_5_an_engine_dies_between_take_and_completion)
+{
+    enum { RUNNING = 4, COUNT = 12 };
+    struct asup_call_result result;
+    struct asup_task tasks[COUNT];
+    char text[16];
+    struct bench b;
+
+    bench_begin(&b, RUNNING, 3); /* some run, some are taken, some wait */
+    for (int i = 0; i < COUNT; i++) {
+        (void)snprintf(text, sizeof text, "%d.", i);
+        tasks[i] = submit("gated", text, 3);
+    }
+    await(&opened, RUNNING);
+    kill_engine();
+    atomic_store(&gate, true); /* some end while the worker is connecting anew */
+    kill_engine();
+    for (int i = 0; i < COUNT; i++) {
+        int size = snprintf(text, sizeof text, "%d.", i);
+
+        result = wait_for(tasks[i]);
+        ck_assert_int_eq(result.outcome.key.severity, ASUP_OK);
+        ck_assert_uint_eq(result.attempt, 1);
+        ck_assert_uint_eq(result.size, (size_t)size);
+        ck_assert_int_eq(memcmp(result.data, text, (size_t)size), 0);
+        asup_call_result_fini(&result);
+    }
+    ck_assert_int_eq(atomic_load(&ended), COUNT); /* and none ran twice */
+    bench_end(&b, 0);
+}
+END_TEST
+
+/* End the session of the worker, as its time does when nothing is heard of it. */
+static void
+end_session_of(struct asup_client *c)
+{
+    uint8_t secret[ASUP_SECRET_SIZE];
+    struct asup_client_options options;
+    struct asup_client *other = NULL;
+
+    OK(asup_client_secret(c, secret));
+    asup_client_options_init(&options);
+    options.url = url;
+    options.session_secret = secret;
+    OK(asup_client_connect(&options, &other, &err));
+    asup_client_free(other); /* says goodbye */
+}
+
+/* R-TSK-5, R-SES-1: the session of the worker ends while it runs calls: they are lost with it
+ * and run again. What the first attempts did is refused; each call has one result, and the
+ * worker has offered anew. */
+START_TEST(R_SES_1_a_worker_outlives_its_session)
+{
+    enum { COUNT = 6 };
+    struct asup_call_result result;
+    struct asup_task tasks[COUNT];
+    char text[16];
+    struct bench b;
+
+    bench_begin(&b, COUNT, 0);
+    for (int i = 0; i < COUNT; i++) {
+        (void)snprintf(text, sizeof text, "%d.", i);
+        tasks[i] = submit("gated", text, 2);
+    }
+    await(&opened, COUNT);
+    end_session_of(b.client);
+    atomic_store(&gate, true);
+    for (int i = 0; i < COUNT; i++) {
+        int size = snprintf(text, sizeof text, "%d.", i);
+
+        result = wait_for(tasks[i]);
+        ck_assert_int_eq(result.outcome.key.severity, ASUP_OK);
+        ck_assert_uint_eq(result.attempt, 2);
+        ck_assert_uint_eq(result.size, (size_t)size);
+        ck_assert_int_eq(memcmp(result.data, text, (size_t)size), 0);
+        asup_call_result_fini(&result);
+    }
+    ck_assert_int_eq(atomic_load(&ended), 2 * COUNT);
+    /* A call with one attempt alone is lost, and said to be so. */
+    atomic_store(&gate, false);
+    tasks[0] = submit("gated", "x", 1);
+    await(&opened, 2 * COUNT + 1);
+    end_session_of(b.client);
+    result = wait_for(tasks[0]);
+    ck_assert_int_eq(result.outcome.key.severity, ASUP_PANICKED);
+    ck_assert_str_eq(result.outcome.stage, "lost");
+    asup_call_result_fini(&result);
+    atomic_store(&gate, true);
+    bench_end(&b, 0);
+}
+END_TEST
+
 /* What is senseless is refused before anything begins. */
 START_TEST(senseless_arguments_are_refused)
 {
@@ -300,10 +432,11 @@ START_TEST(senseless_arguments_are_refused)
     asup_worker_options_init(&options);
     ck_assert_int_eq(asup_worker_run(client, NULL, 0, &options, &err), -ASUP_EINVALID);
     options.threads = 0;
-    ck_assert_int_eq(asup_worker_run(client, functions, 4, &options, &err), -ASUP_EINVALID);
+    ck_assert_int_eq(asup_worker_run(client, functions, FUNCTIONS, &options, &err), -ASUP_EINVALID);
     options.threads = 1;
     options.region.id = 4711;
-    ck_assert_int_eq(asup_worker_run(client, functions, 4, &options, &err), -ASUP_ENOTFOUND);
+    ck_assert_int_eq(asup_worker_run(client, functions, FUNCTIONS, &options, &err),
+                     -ASUP_ENOTFOUND);
     ck_assert_int_eq(asup_client_call_submit(client, region, NULL, &task, &err), -ASUP_EINVALID);
     ck_assert_int_eq(asup_client_call_wait(client, (struct asup_task){0}, 0, &result, &err),
                      -ASUP_EINVALID);
@@ -311,9 +444,14 @@ START_TEST(senseless_arguments_are_refused)
 END_TEST
 
 static const struct rule rules[] = {
-    RULE(a_call_is_done_and_its_result_comes_back), RULE(many_calls_on_many_threads),
-    RULE(R_TSK_5_failures_are_tried_again),         RULE(R_TSK_2_a_cancel_reaches_the_function),
-    RULE(R_BUD_3_progress_spends_the_budget),       RULE(R_REG_8_closing_a_region_ends_its_calls),
+    RULE(a_call_is_done_and_its_result_comes_back),
+    RULE(many_calls_on_many_threads),
+    RULE(R_TSK_5_failures_are_tried_again),
+    RULE(R_TSK_2_a_cancel_reaches_the_function),
+    RULE(R_BUD_3_progress_spends_the_budget),
+    RULE(R_REG_8_closing_a_region_ends_its_calls),
+    RULE(R_TSK_5_an_engine_dies_between_take_and_completion),
+    RULE(R_SES_1_a_worker_outlives_its_session),
     RULE(senseless_arguments_are_refused),
 };
 
