@@ -846,6 +846,8 @@ struct asup_ref kernel_stack_next(const struct kernel *k, uint64_t region, struc
 uint64_t kernel_dead_next(const struct kernel *k, uint64_t after);
 /* Workers, by session id. */
 uint64_t kernel_worker_next(const struct kernel *k, uint64_t after);
+/* Those that were quiet for longer than their lease. */
+uint64_t kernel_worker_lost_next(const struct kernel *k, uint64_t after);
 /* Leases, held or cooling, of a region: an opaque cursor, 0 begins and ends. */
 uint64_t
 kernel_lease_next(const struct kernel *k, uint64_t region, uint64_t cursor, struct lease_view *out);

@@ -95,16 +95,29 @@ kernel_worker(const struct kernel *k, uint64_t session, struct worker_view *out)
     return true;
 }
 
-uint64_t
-kernel_worker_next(const struct kernel *k, uint64_t after)
+static uint64_t
+worker_after(const struct kernel *k, uint64_t after, uint32_t flags)
 {
     uint64_t best = 0;
 
     for (uint32_t i = 0; i < k->calls.workers.used; i++) {
-        uint64_t session = worker_at(k, i)->session;
+        const struct worker *w = worker_at(k, i);
 
-        if (session > after && (best == 0 || session < best))
-            best = session;
+        if (w->session > after && (best == 0 || w->session < best) &&
+            (flags == 0 || (w->flags & flags) != 0))
+            best = w->session;
     }
     return best;
+}
+
+uint64_t
+kernel_worker_next(const struct kernel *k, uint64_t after)
+{
+    return worker_after(k, after, 0);
+}
+
+uint64_t
+kernel_worker_lost_next(const struct kernel *k, uint64_t after)
+{
+    return worker_after(k, after, WORKER_QUIET | WORKER_FENCED);
 }

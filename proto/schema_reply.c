@@ -476,6 +476,8 @@ static const struct proto_reply_field daemon_status[] = {
     {"draining", "uint", "Regions on their way to being closed."},
     {"sagas", "uint", "Sagas that have not ended."},
     {"needs_attention", "list of id", "Sagas that need attention, the first 100 that one may see."},
+    {"workers_lost", "list of id",
+     "Workers that were quiet for longer than their lease, the first 16 that one may see."},
     {"governor", "text",
      "What it advises: none, meet-deadlines, drain-obligations or drain-regions."},
     {"obligations", "map", "How many obligations there are, by kind."},

@@ -227,18 +227,17 @@ render_why(struct text *out, const struct look *look, const json_t *why)
 
 /* ---- The daemon --------------------------------------------------------------------------- */
 
-/* Sagas that wait for an operator. */
+/* Who is in a named trouble: sagas, workers. */
 static void
-lines_attention(struct text *out, const struct look *look, const json_t *status)
+line_trouble(struct text *out, const struct look *look, const json_t *ids, const char *key,
+             const char *trouble)
 {
-    const json_t *sagas = json_object_get(status, "needs_attention");
-
-    if (json_array_size(sagas) == 0)
+    if (json_array_size(ids) == 0)
         return;
-    add_key(out, look, "attention");
-    text_paint(out, look, PAINT_BAD, "NeedsAttention");
-    for (size_t i = 0; i < json_array_size(sagas); i++) {
-        const char *id = json_string_value(json_array_get(sagas, i));
+    add_key(out, look, key);
+    text_paint(out, look, PAINT_BAD, trouble);
+    for (size_t i = 0; i < json_array_size(ids); i++) {
+        const char *id = json_string_value(json_array_get(ids, i));
 
         text_addf(out, " %s", id != NULL ? id : "?");
     }
@@ -301,7 +300,9 @@ render_status(struct text *out, const struct look *look, const json_t *status)
         line_number(out, look, status, "dead_letters", "dead letters");
     if (get_number(status, "sagas", 0) > 0)
         line_number(out, look, status, "sagas", "sagas");
-    lines_attention(out, look, status);
+    line_trouble(out, look, json_object_get(status, "needs_attention"), "attention",
+                 "NeedsAttention");
+    line_trouble(out, look, json_object_get(status, "workers_lost"), "workers", "WorkerLost");
     line_number(out, look, status, "sessions", "sessions");
     line_number(out, look, status, "connections", "connections");
     line_number(out, look, status, "waits", "waits");

@@ -8,6 +8,7 @@
 #include "asupersync/values.h"
 
 #include "ctl.h"
+#include "render.h"
 #include "request.h"
 
 /* ---- derive -------------------------------------------------------------------------- */
@@ -159,8 +160,8 @@ add_ceilings(struct text *out, const json_t *x)
         text_addf(out, " polls<=%llu", (unsigned long long)number);
 }
 
-static void
-add_line(struct text *out, const struct look *look, const json_t *x)
+void
+render_capability(struct text *out, const struct look *look, const json_t *x)
 {
     const char *parent = get_text(x, "parent");
 
@@ -219,7 +220,7 @@ cx_list(struct ctl *ctl)
         return 0;
     }
     for (size_t i = 0; i < json_array_size(all); i++)
-        add_line(&out, &ctl->out, json_array_get(all, i));
+        render_capability(&out, &ctl->out, json_array_get(all, i));
     json_decref(all);
     ctl_print(&out);
     return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Verbs that only look: tree, ps, show, why, status; and reload, upgrade.
+ * Verbs that only look: tree, ps, why, status; and reload, upgrade.
  */
 #include <poll.h>
 #include <string.h>
@@ -106,27 +106,22 @@ verb_ps(struct ctl *ctl)
 }
 
 /* One answer for each operand: an object each with --json. */
-static int
-print_each(struct ctl *ctl, const char *op, bool why,
-           void (*render)(struct text *, const struct look *, const json_t *))
+int
+verb_why(struct ctl *ctl)
 {
-    int rc = connect_to_look(ctl);
+    int rc = targets_check(ctl, true, true, true);
     int worst = 0;
 
+    if (rc == 0)
+        rc = connect_to_look(ctl);
     if (rc != 0)
         return rc;
     ctl->stream = ctl->args.operand_count > 1;
     for (int i = 0; i < ctl->args.operand_count; i++) {
-        const char *operand = ctl->args.operands[i];
-        bool task = target_of(operand) == TARGET_TASK;
-        json_t *args = target_args(operand);
+        struct text out = {0};
         json_t *body = NULL;
-        if (why) {
-            json_decref(args);
-            args = json_object();
-            json_object_set_new(args, "id", json_string_nocheck(operand));
-        }
-        rc = ctl_ask(ctl, op != NULL ? op : task ? "task.stat" : "region.stat", args, &body);
+
+        rc = ctl_ask(ctl, "why", json_pack("{s:s}", "id", ctl->args.operands[i]), &body);
         if (rc != 0) {
             worst = rc;
             continue;
@@ -135,35 +130,13 @@ print_each(struct ctl *ctl, const char *op, bool why,
             ctl_print_json(ctl, body);
             continue;
         }
-        struct text out = {0};
         if (i > 0)
             text_add(&out, "\n");
-        if (render != NULL)
-            render(&out, &ctl->out, body);
-        else if (task)
-            render_task(&out, &ctl->out, body);
-        else
-            render_region(&out, &ctl->out, body);
+        render_why(&out, &ctl->out, body);
         json_decref(body);
         ctl_print(&out);
     }
     return worst;
-}
-
-int
-verb_show(struct ctl *ctl)
-{
-    int rc = targets_check(ctl, true, true, false);
-
-    return rc != 0 ? rc : print_each(ctl, NULL, false, NULL);
-}
-
-int
-verb_why(struct ctl *ctl)
-{
-    int rc = targets_check(ctl, true, true, true);
-
-    return rc != 0 ? rc : print_each(ctl, "why", true, render_why);
 }
 
 int

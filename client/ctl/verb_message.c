@@ -306,13 +306,13 @@ print_delivery(struct ctl *ctl, json_t *delivery, const char *data, size_t size,
     ctl_print(&out);
 }
 
-/* One message: 0, or how it went wrong. */
+/* One message: 0, or how settling it went wrong; *code is how the command ended,
+ * which may be 125 too. */
 static int
-take_one(struct ctl *ctl, json_t *delivery, bool many)
+take_one(struct ctl *ctl, json_t *delivery, bool many, int *code)
 {
     size_t size = 0;
     char *data = (char *)base64_decode(get_text(delivery, "data"), &size);
-    int code = 0;
     int rc = 0;
 
     if (data == NULL) {
@@ -320,15 +320,15 @@ take_one(struct ctl *ctl, json_t *delivery, bool many)
         size = 0;
     }
     if (ctl->args.command != NULL) {
-        code = command_run(ctl, delivery, data, size);
-        rc = settle(ctl, delivery, code);
+        *code = command_run(ctl, delivery, data, size);
+        rc = settle(ctl, delivery, *code);
     } else {
         print_delivery(ctl, delivery, data, size, many);
         if (!args_have(&ctl->args, OPTION_NO_ACK))
             rc = settle(ctl, delivery, 0);
     }
     free(data);
-    return rc != 0 ? rc : code;
+    return rc;
 }
 
 static int
@@ -356,12 +356,13 @@ receive_all(struct ctl *ctl, const json_t *common, uint64_t count)
         if (rc != 0)
             return ctl_fail(ctl, &error);
         got++;
-        rc = take_one(ctl, delivery, count != 1);
+        int code = 0;
+        rc = take_one(ctl, delivery, count != 1, &code);
         json_decref(delivery);
-        if (rc != 0)
-            worst = rc;
         if (rc == EXIT_DAEMON)
             return rc;
+        if (rc != 0 || code != 0)
+            worst = rc != 0 ? rc : code;
     }
     return worst;
 }

@@ -90,7 +90,8 @@ const struct verb_text verb_texts[VERB_COUNT] = {
          "that one, and the message goes back when its session ends; what it has started\n"
          "ends with it for sure only in a task (submit ... -- asupersyncctl receive ...).\n"
          "Exits like the command; 1 when the channel has ended, 75 when --timeout ran\n"
-         "out.\n"
+         "out. As with env(1), 125 says that this command failed: one of your own had\n"
+         "better not exit with it.\n"
          "--no-ack prints the id of the ack on the first line and leaves it open: to the\n"
          "task this runs in, else to the session in $ASUPERSYNC_SESSION (see session).\n",
          "receive /web/orders\n"
@@ -180,7 +181,10 @@ const struct verb_text verb_texts[VERB_COUNT] = {
                  "cx revoke x5\n"},
     [VERB_TREE] = {"show regions and their tasks as a tree", "", "tree\ntree --all /web\n"},
     [VERB_PS] = {"list tasks", "", "ps\nps --all /web\n"},
-    [VERB_SHOW] = {"show everything about tasks or regions", "", "show t12\nshow /web\n"},
+    [VERB_SHOW] = {"show everything about something, by its id",
+                   "Of a region (also by path), task, channel, saga, obligation, capability or\n"
+                   "message all that is known; of a session what why says of it.\n",
+                   "show t12\nshow /web\nshow c4 g2\n"},
     [VERB_WHY] = {"explain what a task or region waits for",
                   "Prints the chain of what blocks, down to processes, with ages and the time\n"
                   "left, and each named trouble (see asupersync-troubleshooting(7)).\n",

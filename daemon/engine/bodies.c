@@ -404,15 +404,29 @@ running_cleanup(const struct kernel *k, const struct region_view *region, struct
     return false;
 }
 
-/* A call without a label goes by the name of its computation. */
+const char *
+worker_state_name(const struct worker_view *v)
+{
+    if (v->fenced)
+        return "fenced";
+    if (v->quiet)
+        return "quiet";
+    return v->draining ? "draining" : "working";
+}
+
+struct bytes
+task_shown_label(const struct kernel *k, const struct task_view *t)
+{
+    struct call_view call;
+
+    return t->label.size == 0 && t->call && kernel_call(k, t->id, &call) ? call.name : t->label;
+}
+
 static void
 body_label(struct proto_writer *w, struct engine *e, const struct task_view *t)
 {
-    struct bytes label = t->label;
-    struct call_view call;
+    struct bytes label = task_shown_label(e->kernel, t);
 
-    if (label.size == 0 && t->call && kernel_call(e->kernel, t->id, &call))
-        label = call.name;
     pw_text(w, label.size ? label.data : "", label.size);
 }
 

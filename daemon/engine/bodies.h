@@ -67,6 +67,9 @@ const char *message_end_name(uint8_t why);
 const char *region_state_name(uint8_t state);
 const char *task_state_name(uint8_t state);
 const char *saga_state_name(uint8_t state);
+const char *worker_state_name(const struct worker_view *v);
+/* A call without a label goes by the name of its computation. */
+struct bytes task_shown_label(const struct kernel *k, const struct task_view *t);
 const char *step_state_name(uint8_t state);
 const char *cancel_kind_name(uint8_t kind);
 const char *severity_name(uint8_t severity);

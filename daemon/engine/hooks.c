@@ -75,6 +75,13 @@ hooks_event(struct engine *e, const struct event *ev)
                        ev->subject, ev->value, (int)ev->text.size, (const char *)ev->text.data,
                        ev->subject);
         return;
+    case EV_WORKER_LOST:
+        report_trouble(
+            "WorkerLost", ev->region, 0,
+            "worker s%" PRIu64 " is gone, or was quiet for longer than its lease: what "
+            "it ran is run again or lost, by its retry rule; asupersyncctl why s%" PRIu64,
+            ev->session, ev->session);
+        return;
     case EV_CAPABILITY_REVOKED:
     case EV_CAPABILITY_DEAD:
         waits_capability_gone(e);

@@ -144,6 +144,25 @@ write_attention(struct call *c, const struct kernel_counts *counts)
     pw_end(c->w);
 }
 
+/* Workers that were quiet for longer than their lease (R-TSK-5). */
+static void
+write_workers_lost(struct call *c)
+{
+    const struct kernel *k = c->engine->kernel;
+    struct worker_view worker;
+    int most = 16;
+
+    pw_key(c->w, "workers_lost");
+    pw_list(c->w);
+    for (uint64_t id = 0; most > 0 && (id = kernel_worker_lost_next(k, id)) != 0;) {
+        if (!kernel_worker(k, id, &worker) || !call_sees(c, worker.region, worker.uid))
+            continue;
+        pw_id(c->w, ASUP_SORT_SESSION, id);
+        most--;
+    }
+    pw_end(c->w);
+}
+
 static void
 write_journal(struct proto_writer *w, const struct engine *e)
 {
@@ -200,6 +219,7 @@ op_daemon_status(struct call *c)
     write_uint(w, "draining", counts.draining);
     write_uint(w, "sagas", counts.sagas);
     write_attention(c, &counts);
+    write_workers_lost(c);
     write_text(w, "governor", kernel_advice_name(kernel_advice(e->kernel)));
     pw_key(w, "obligations");
     body_kinds(w, counts.obligations);

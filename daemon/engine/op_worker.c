@@ -104,16 +104,6 @@ body_worker_next(struct proto_writer *w, struct engine *e, const struct asup_ref
     pw_end(w);
 }
 
-static const char *
-worker_state(const struct worker_view *v)
-{
-    if (v->fenced)
-        return "fenced";
-    if (v->quiet)
-        return "quiet";
-    return v->draining ? "draining" : "working";
-}
-
 static void
 body_worker(struct proto_writer *w, struct engine *e, const struct worker_view *v)
 {
@@ -137,7 +127,7 @@ body_worker(struct proto_writer *w, struct engine *e, const struct worker_view *
         pw_text(w, v->names[i - 1].data, v->names[i - 1].size);
     pw_end(w);
     pw_key(w, "state");
-    pw_str(w, worker_state(v));
+    pw_str(w, worker_state_name(v));
     pw_key(w, "concurrency");
     pw_uint(w, v->concurrency);
     pw_key(w, "prefetch");

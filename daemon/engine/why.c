@@ -57,6 +57,16 @@ why_add_trouble(struct why *why, const char *name, struct asup_ref ref, const ch
 }
 
 bool
+why_shown(const struct why *why, struct asup_ref ref)
+{
+    for (size_t i = 0; i < why->link_count; i++) {
+        if (why->links[i].ref.sort == ref.sort && why->links[i].ref.id == ref.id)
+            return true;
+    }
+    return false;
+}
+
+bool
 why_sees(const struct why *why, uint32_t uid)
 {
     return why->privileged || why->uid == uid;
@@ -138,15 +148,14 @@ task_note(struct why *why, const struct task_view *t, char *note, size_t size)
 {
     char left[24];
     char reason[160];
-    struct call_view call = {0};
     const char *said = notify_status(why->engine, t->id);
     size_t used;
 
     why_span(time_left(t->kill_at, why->now), left);
     reason_text(why, t->reason, reason, sizeof reason);
-    if (t->call && !kernel_call(why->engine->kernel, t->id, &call))
-        call = (struct call_view){0};
-    if (t->state == ASUP_TASK_COMPLETED)
+    if (why_call_note(why, t, note, size))
+        ;
+    else if (t->state == ASUP_TASK_COMPLETED)
         snprintf(note, size, "it has ended");
     else if (t->unkillable)
         snprintf(note, size, "it was killed and is still there");
@@ -166,9 +175,6 @@ task_note(struct why *why, const struct task_view *t, char *note, size_t size)
         snprintf(note, size, "delayed; starts in %s", why_span(t->due_at - why->now, left));
     else if (t->state == ASUP_TASK_CREATED && t->start_ordered)
         snprintf(note, size, "being started");
-    else if (t->state == ASUP_TASK_CREATED && t->call)
-        snprintf(note, size, "waits for a worker that offers \"%.*s\" and has room",
-                 (int)call.name.size, call.name.size ? (const char *)call.name.data : "");
     else if (t->state == ASUP_TASK_CREATED)
         snprintf(note, size, "waits for its turn to start");
     else if (t->kill_at != ASUP_NEVER)
@@ -195,8 +201,9 @@ why_follow_task(struct why *why, uint64_t id)
     link->kind = t.finalizer ? "finalizer" : "task";
     link->state = task_state_name(t.state);
     link->pid = t.main_ended ? 0 : t.pid;
-    snprintf(link->name, sizeof link->name, "%.*s", (int)t.label.size,
-             t.label.size ? (const char *)t.label.data : "");
+    struct bytes label = task_shown_label(why->engine->kernel, &t);
+    snprintf(link->name, sizeof link->name, "%.*s", (int)label.size,
+             label.size ? (const char *)label.data : "");
     link->age_ns = why->now - (t.started ? t.started_at : t.created_at);
     link->left_ns = t.state == ASUP_TASK_COMPLETED ? ASUP_NEVER
                     : t.kill_at != ASUP_NEVER      ? time_left(t.kill_at, why->now)
@@ -210,7 +217,8 @@ why_follow_task(struct why *why, uint64_t id)
         why_add_trouble(why, "TaskLogLost", ref, "%" PRIu64 " bytes of its output were not kept",
                         t.log_lost);
     /* One that waits for somebody is not held up by its own process. */
-    if (t.state != ASUP_TASK_COMPLETED && !why_follow_holder(why, ref))
+    bool waits = t.state != ASUP_TASK_COMPLETED && why_follow_holder(why, ref);
+    if (!waits && !why_follow_call(why, &t) && t.state != ASUP_TASK_COMPLETED)
         add_processes(why, &t);
 }
 
@@ -545,5 +553,6 @@ why_session(struct why *why, uint64_t id)
         snprintf(link->note, sizeof link->note,
                  "its last connection is gone; it ends in %s, with what it holds and %u regions",
                  why_span(link->left_ns, left), s.regions);
+    why_follow_worker(why, id);
     why_summarize(why);
 }

@@ -79,16 +79,6 @@ stuck_trouble(struct why *why, struct asup_ref holder, const struct holder_view 
                         why_span(why->now - h->progress_at, since));
 }
 
-static bool
-shown(const struct why *why, struct asup_ref ref)
-{
-    for (size_t i = 0; i < why->link_count; i++) {
-        if (why->links[i].ref.sort == ref.sort && why->links[i].ref.id == ref.id)
-            return true;
-    }
-    return false;
-}
-
 static void
 task_link(struct why *why, uint64_t id)
 {
@@ -101,8 +91,9 @@ task_link(struct why *why, uint64_t id)
     link->kind = t.finalizer ? "finalizer" : "task";
     link->state = task_state_name(t.state);
     link->pid = t.main_ended ? 0 : t.pid;
-    snprintf(link->name, sizeof link->name, "%.*s", (int)t.label.size,
-             t.label.size ? (const char *)t.label.data : "");
+    struct bytes label = task_shown_label(why->engine->kernel, &t);
+    snprintf(link->name, sizeof link->name, "%.*s", (int)label.size,
+             label.size ? (const char *)label.data : "");
     link->age_ns = why->now - (t.started ? t.started_at : t.created_at);
     snprintf(link->note, sizeof link->note, "its request waits");
 }
@@ -118,7 +109,7 @@ follow_waits(struct why *why, struct asup_ref holder)
     for (int n = 0; n < WAITS_MAX && kernel_waits_for(k, holder, &on); n++) {
         struct holder_view h;
 
-        if (shown(why, on)) {
+        if (why_shown(why, on)) {
             why_add_trouble(why, "FuturelockViolation", on,
                             "a circle: %c%" PRIu64 " waits for %c%" PRIu64 ", which waits for it",
                             (char)holder.sort, holder.id, (char)on.sort, on.id);
@@ -133,7 +124,7 @@ follow_waits(struct why *why, struct asup_ref holder)
         }
         if (on.sort != ASUP_SORT_TASK)
             return any;
-        if (shown(why, on)) {
+        if (why_shown(why, on)) {
             why_add_trouble(why, "FuturelockViolation", on,
                             "a circle: each waits for what another of them holds");
             return any;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The other verbs, against a real daemon and against none."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import unittest
 
 from terminal import Terminal, harness
 from harness import ACTOR, eventually
+import wire
 
 
 def ctl(*args, **env):
@@ -173,6 +175,32 @@ class Ending(harness.DaemonTest):
         t = self.d.actor(r, "forever")
         self.d.ctl("cancel", "--message", "wrong input", "--wait", t, code=130)
         self.assertIn("wrong input", self.d.ctl("show", t).out)
+
+    def test_show_takes_every_sort_of_id(self):
+        """Each by its own operation; what has none, from its list or by why."""
+        with contextlib.closing(wire.connect(self.d)) as w:
+            r = w.ok("region.open", {"name": "shown"})["region"]
+            task = self.d.actor(r, "forever")
+            ids = {
+                "channel": w.ok("channel.open", {"region": r, "name": "mail"})["channel"],
+                "saga": w.ok("saga.begin", {"region": r})["saga"],
+                "obligation": w.ok("lease.acquire", {"region": r, "name": "l", "ttl_ns": 10**12})["obligation"],
+                "cx": w.ok("cx.derive", {"region": r, "rights": ["observe"]})["cx"],
+            }
+            ids["message"] = w.ok("channel.send", {"channel": ids["channel"], "data": b"hello"})["message"]
+            ids["session"] = w.ok("worker.offer", {"names": ["job"], "region": r})["worker"]
+            for sort, id in [*ids.items(), ("task", task), ("region", r)]:
+                shown = self.d.json("show", id)
+                self.assertEqual(id, shown.get("id", shown.get("channel")), sort)
+                self.assertIn(id, self.d.ctl("show", id).out, sort)
+            self.assertIn("hello", self.d.ctl("show", ids["message"]).out)
+            self.assertIn("runs 0 calls", self.d.ctl("show", ids["session"]).out)
+            w.ok("lease.release", {"obligation": ids["obligation"]})
+            self.assertIn("committed", self.d.ctl("show", ids["obligation"]).out)
+            self.d.ctl("show", "x999999", "o999999", "c999999", "m999999", "g999999", "s999999", code=125)
+            self.assertIn("no id", self.d.ctl("show", "y1", code=64).err)
+            w.ok("saga.complete", {"saga": ids["saga"]})
+            self.d.ctl("cancel", "--drain", "0s", r)
 
     def test_close_takes_no_task(self):
         self.assertIn("cancel t7", self.d.ctl("close", "t7", code=64).err)

@@ -82,6 +82,43 @@ class WorkerTest(harness.DaemonTest):
         self.assertEqual([], [t for t in self.trace() if t[0] == "overlap"], self.trace())
 
 
+class Why(WorkerTest):
+    def why(self, id):
+        return self.d.json("why", id)
+
+    def test_why_tells_what_a_call_waits_for(self):
+        """No worker, a busy one, the one that has it, the time of the next attempt, and a
+        worker that is gone."""
+        w = wire.connect(self.d)
+        self.addCleanup(w.close)
+        task = w.ok("task.submit", {"region": self.jobs, "call": "job", "input": b"",
+                                    "retry": {"attempts": 3, "backoff_ns": int(3600e9)}})["task"]
+        self.assertIn("no worker offers job", self.why(task)["summary"])
+
+        worker, = self.workers(1)
+        self.began(1)
+        chain = self.why(task)["chain"]
+        self.assertEqual(["task", "worker", "task", "process"], [link["kind"] for link in chain][:4])
+        self.assertIn("attempt 1 of 3, with worker", chain[0]["note"])
+        session = chain[1]["id"]
+        self.assertEqual((worker, "job"), (chain[2]["id"], chain[1]["name"]))
+
+        other = self.call()
+        second = eventually(lambda: [t["id"] for t in self.d.json("ps", self.jobs)["tasks"]
+                                     if t["id"] != task], "another call")[0]
+        self.assertIn("the only worker that offers job is busy", self.why(second)["summary"])
+        self.assertIn("worker", [link["kind"] for link in self.why(session)["chain"]])
+        other.kill()
+        other.communicate()
+        self.d.ctl("cancel", second)
+
+        os.kill(self.d.task(worker)["pid"], signal.SIGKILL)
+        eventually(lambda: "attempt 1 of 3 failed; the next comes in" in self.why(task)["summary"],
+                   lambda: f"it waits for its next attempt: {self.why(task)}")
+        eventually(lambda: f"WorkerLost: worker {session}" in self.d.said(), "the log tells of it")
+        self.d.ctl("close", self.jobs, code=None)
+
+
 class Ask12and15AWorkerIsKilled(WorkerTest):
     def test_a_killed_worker_s_call_is_run_again_when_nothing_of_it_is_left(self):
         """R-TSK-5: kill -9 of one of three workers in the middle of a call. What it had
