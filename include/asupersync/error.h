@@ -28,8 +28,8 @@
     X(EXISTS, 8, "name-taken", 409, 0, "a live sibling has that name")                             \
     X(BUSY, 9, "busy", 429, 1, "a limit is reached")                                               \
     X(TIMEDOUT, 10, "timeout", 408, 1, "the wait ended before the answer came")                    \
-    X(CONFLICT, 11, "conflict", 409, 0, "the same request id was used for another request")        \
-    X(EXPIRED, 12, "expired", 410, 0, "the session or request id is too old to be known")          \
+    X(CONFLICT, 11, "conflict", 409, 0, "that request id or key was used for another request")     \
+    X(EXPIRED, 12, "expired", 410, 0, "the session, capability or request id is no longer good")   \
     X(UNAVAILABLE, 13, "unavailable", 503, 1, "the daemon cannot take this just now")              \
     X(NOMEM, 14, "no-memory", 503, 1, "memory is exhausted")                                       \
     X(NOTCONN, 15, "not-connected", 503, 1, "the daemon could not be reached")                     \

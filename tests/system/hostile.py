@@ -139,6 +139,45 @@ class Users(unittest.TestCase):
             self.assertEqual(EEXPIRED, thief.call(op)[0], op)
         self.alice.ok("session.keepalive")
 
+    def test_anothers_capability_is_good_for_nothing(self):
+        """R-CAP-1: possession counts, but not another user's."""
+        task = self.submit(self.alice, self.region, "/bin/sh", "-c", "echo $ASUPERSYNC_CX; exec sleep 60")
+        said = eventually(lambda: self.alice.ok("task.logs", {"task": task, "offset": 0})["data"],
+                          "it says its capability")
+        token = bytes.fromhex(said.decode().strip())
+        self.assertEqual("running", self.alice.ok("task.stat", {"task": task}, cx=token)["state"])
+        for op, args in (("task.stat", {"task": task}), ("region.open", {}), ("region.close", {"region": self.region}),
+                         ("cx.derive", {"rights": ["observe"]}), ("cx.list", {}), ("daemon.shutdown", {}),
+                         ("obligation.reserve", {"region": self.region}), ("region.tree", {})):
+            self.assertEqual(EDENIED, self.bob.call(op, args, cx=token)[0], op)
+        # And one that she hands out as well.
+        derived = self.alice.ok("cx.derive", {"region": self.region, "rights": ["observe", "cancel"]})
+        self.assertEqual(EDENIED, self.bob.call("region.tree", {}, cx=derived["token"])[0])
+        self.assertEqual(ENOTFOUND, self.bob.call("cx.revoke", {"cx": derived["cx"]})[0])
+        self.assertEqual([], self.bob.ok("cx.list", {})["capabilities"])
+        self.alice.ok("task.cancel", {"task": task, "drain_ns": 0}, cx=derived["token"])
+        self.alice.ok("task.wait", {"task": task})
+        self.assertEqual(EEXPIRED, self.alice.call("task.stat", {"task": task}, cx=token)[0])
+
+    def test_a_task_of_roots_region_stays_who_it_is(self):
+        """R-CAP-3: what it may by its capability, it does as its own user."""
+        root = wire.connect(self.d)
+        self.addCleanup(root.close)
+        region = root.ok("region.open")["region"]
+        task = self.submit(root, region, "/bin/sh", "-c", "echo $ASUPERSYNC_CX; exec sleep 60", user=str(ALICE))
+        said = eventually(lambda: root.ok("task.logs", {"task": task, "offset": 0})["data"], "it says its capability")
+        token = bytes.fromhex(said.decode().strip())
+        made = self.alice.ok("task.submit", {"region": region, "argv": ["id", "-u"], "cwd": "/",
+                                             "env": {harness.MARK: self.d.mark}}, cx=token)["task"]
+        root.ok("task.wait", {"task": made})
+        self.assertEqual(str(ALICE), root.ok("task.logs", {"task": made, "offset": 0})["data"].decode().strip())
+        self.assertEqual(EDENIED, self.alice.call("task.submit", {"region": region, "argv": ["id"], "user": "root"},
+                                                  cx=token)[0])
+        self.assertEqual(ENOTFOUND, self.alice.call("region.stat", {"region": region})[0])
+        self.assertEqual(EDENIED, self.bob.call("region.stat", {"region": region}, cx=token)[0])
+        root.ok("region.close", {"region": region, "drain_ns": 0})
+        root.ok("region.wait", {"region": region})
+
     def test_nobody_runs_as_another_or_as_root(self):
         mine = self.bob.ok("region.open")["region"]
         # Not even who there is: that may have to be asked of a server far away.

@@ -48,9 +48,9 @@ class Wire:
         payload = self.exactly(size)
         return struct.unpack(">I", payload[:4])[0], payload[4:]
 
-    def request(self, op, args=None, id=None, version=1, session=True):
+    def request(self, op, args=None, id=None, version=1, session=True, cx=None):
         id = next(self.ids) if id is None else id
-        self.send_raw(msgpack.packb([version, id, self.secret if session else None, None, op, args or {}]),
+        self.send_raw(msgpack.packb([version, id, self.secret if session else None, cx, op, args or {}]),
                       id & 0x7FFFFFFF)
         return id
 
