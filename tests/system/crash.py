@@ -376,9 +376,6 @@ class Planted(Load):
         with self.assertRaises((Untrue, linearize.Failure)):
             self.load("plant early-answer", "crash before-commit 20", until_it_dies=True)
 
-    def test_histories_that_no_order_explains(self):
-        linearize.self_test()
-
 
 class wire_of:
     def __init__(self, daemon):
