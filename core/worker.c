@@ -263,8 +263,8 @@ worker_meant(const struct kernel *k, const struct input *in, struct refusal *why
     i = worker_of_session(k, in->session);
     if (i == NIL) {
         (void)REFUSE(why, ASUP_ENOTFOUND, "there is no such worker");
-    } else if (!caller_may(k, &in->caller, worker_at(k, i)->uid)) {
-        (void)REFUSE(why, ASUP_EDENIED, "the worker belongs to another user");
+    } else if (authorize_owned(k, &in->caller, worker_at(k, i)->region, worker_at(k, i)->uid,
+                               ASUP_RIGHT_SERVE, why) != 0) {
         i = NIL;
     }
     return i;

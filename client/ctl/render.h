@@ -41,7 +41,7 @@ void render_channel(struct text *out, const struct look *look, const json_t *cha
 void render_messages(struct text *out, const struct look *look, const json_t *messages);
 void render_message(struct text *out, const struct look *look, const json_t *message,
                     const char *data, size_t size);
-void render_capability(struct text *out, const struct look *look, const json_t *capability);
+void render_capability(struct text *out, const struct look *look, const json_t *x);
 void render_status(struct text *out, const struct look *look, const json_t *status);
 /* One line. */
 void render_event(struct text *out, const struct look *look, const json_t *event);
