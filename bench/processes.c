@@ -203,13 +203,18 @@ ok(int code, const struct asup_error_info *err)
     }
 }
 
+static bool in_volatile; /* the tasks' region is: nothing waits for the disk */
+
 static struct asup_region
 open_region(struct asup_client *c)
 {
+    struct asup_region_options options;
     struct asup_error_info err;
     struct asup_region region;
 
-    ok(asup_client_region_open(c, NULL, &region, &err), &err);
+    asup_region_options_init(&options);
+    options.is_volatile = in_volatile;
+    ok(asup_client_region_open(c, &options, &region, &err), &err);
     return region;
 }
 
@@ -366,12 +371,13 @@ main(int argc, char **argv)
         {"daemon-latency", daemon_latency}, {"daemon-idle", daemon_idle},
     };
 
-    if (argc == 4 && (int)strtol(argv[3], NULL, 10) > 0)
+    in_volatile = argc == 5 && strcmp(argv[4], "volatile") == 0;
+    if ((argc == 4 || in_volatile) && (int)strtol(argv[3], NULL, 10) > 0)
         for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
             if (strcmp(argv[1], modes[i].name) == 0) {
                 modes[i].run(argv[2], (int)strtol(argv[3], NULL, 10));
                 return 0;
             }
-    fprintf(stderr, "usage: bench-processes MODE WHERE COUNT (modes: see the source)\n");
+    fprintf(stderr, "usage: bench-processes MODE WHERE COUNT [volatile] (modes: see the source)\n");
     return 64;
 }
