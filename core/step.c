@@ -68,10 +68,11 @@ buffers_reserve(struct kernel *k, const struct need *n)
     uint64_t sagas = min_u64(n->sagas, (uint64_t)k->saga.live + 1);
     uint64_t tells = tells_most(k, n, regions, sagas);
     uint64_t picks = picks_most(k, tasks + sagas);
-    uint64_t events = EVENTS_BASE + n->events + picks + tells + EVENTS_PER_TASK * tasks +
-                      EVENTS_PER_REGION * regions + EVENTS_PER_SAGA * sagas +
-                      EVENTS_PER_OBLIGATION * n->obligations +
-                      (regions > 0 ? arena_live(&k->capabilities.records) : 0);
+    uint64_t events =
+        EVENTS_BASE + n->events + picks + tells + EVENTS_PER_TASK * tasks +
+        EVENTS_PER_REGION * regions + EVENTS_PER_SAGA * sagas +
+        EVENTS_PER_OBLIGATION * n->obligations +
+        (regions > 0 ? arena_live(&k->capabilities.records) + arena_live(&k->calls.workers) : 0);
     uint64_t effects =
         EVENTS_BASE + picks + EFFECTS_PER_TASK * tasks + 2 * regions + arena_live(&k->waits);
     size_t scratch = SCRATCH_BASE + n->scratch + (size_t)tasks * SCRATCH_PER_TASK +

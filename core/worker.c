@@ -325,7 +325,7 @@ worker_drain(struct kernel *k, const struct input *in)
 void
 workers_region_closed(struct kernel *k, uint32_t region)
 {
-    if (k->calls.narrow == 0)
+    if (k->calls.narrow == 0 && region != k->root)
         return;
     for (uint32_t i = 0; i < k->calls.workers.used; i++) {
         const struct worker *w = worker_at(k, i);

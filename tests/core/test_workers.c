@@ -206,6 +206,20 @@ START_TEST(R_REG_4_a_closed_region_is_not_served)
 }
 END_TEST
 
+/* R-REG-4: and who waits for calls from anywhere is told when "/" is closed. */
+START_TEST(R_REG_4_nor_is_a_closed_root)
+{
+    given("session w1; w1 offers f; w1 asks");
+    when("shutdown");
+    expect("/ cancel shutdown T 5s\n"
+           "/ finalizing\n"
+           "w1 withdrawn\n"
+           "/ closed ok\n"
+           "refused region-closed\n"
+           "quiescent");
+}
+END_TEST
+
 /* R-CAP-2: a worker gets its own user's calls. */
 START_TEST(R_CAP_2_workers_serve_their_own_user)
 {
@@ -371,6 +385,7 @@ static const struct rule rules[] = {
     RULE(R_SES_1_a_worker_that_asks_again_is_asked_no_more),
     RULE(R_REG_1_a_worker_serves_a_part_of_the_tree),
     RULE(R_REG_4_a_closed_region_is_not_served),
+    RULE(R_REG_4_nor_is_a_closed_root),
     RULE(R_CAP_2_workers_serve_their_own_user),
     RULE(R_REG_3_a_drained_worker_finishes),
     RULE(R_REG_3_a_withdrawn_name_gets_nothing),
