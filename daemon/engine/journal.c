@@ -93,6 +93,7 @@ pause_before_retry(struct journal *j)
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
     pthread_mutex_lock(&j->lock);
+    j->attempts++; /* journal_close() begins to count anew */
     while (!j->stopping && pthread_cond_timedwait(&j->work, &j->lock, &until) == 0)
         ;
     pthread_mutex_unlock(&j->lock);
@@ -118,7 +119,6 @@ write_batch(struct journal *j)
         return;
     journal_db_error(j->db, rc, why, sizeof why);
     tell(j, true, why);
-    j->attempts++;
     pause_before_retry(j);
 }
 
