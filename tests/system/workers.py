@@ -16,10 +16,11 @@ import harness
 import wire
 from harness import CTL, eventually
 
+# What has ended and is only not reaped yet (Z, X) does not run any more.
 # An attempt: "begin N PID", then as long as there is no file "go", then "end N PID".
 JOB = """
 last=$(cat last 2>/dev/null)
-[ -n "$last" ] && kill -0 "$last" 2>/dev/null && echo "overlap $ASUPERSYNC_ATTEMPT" >>trace
+[ -n "$last" ] && grep -q '^State:.[^ZX]' "/proc/$last/status" 2>/dev/null && echo "overlap $ASUPERSYNC_ATTEMPT" >>trace
 echo $$ >last
 echo "begin $ASUPERSYNC_ATTEMPT $$" >>trace
 trap 'echo "asked $ASUPERSYNC_ATTEMPT" >>trace' TERM
