@@ -330,9 +330,11 @@ workers_region_closed(struct kernel *k, uint32_t region)
     for (uint32_t i = 0; i < k->calls.workers.used; i++) {
         const struct worker *w = worker_at(k, i);
 
-        if (w->session == 0 || w->region != region || w->offer_count == 0)
+        if (w->session == 0 || (w->region != region && region != k->root) ||
+            (w->offer_count == 0 && w->wait_first == NIL))
             continue;
-        emit(k, event_of_worker(EV_WORKER_WITHDRAWN, k, i));
+        if (w->offer_count > 0)
+            emit(k, event_of_worker(EV_WORKER_WITHDRAWN, k, i));
         wait_over(k, i, -ASUP_ECLOSED, "the region that the worker served is closed");
     }
 }

@@ -209,12 +209,13 @@ END_TEST
 /* R-REG-4: and who waits for calls from anywhere is told when "/" is closed. */
 START_TEST(R_REG_4_nor_is_a_closed_root)
 {
-    given("session w1; w1 offers f; w1 asks");
+    given("session w1; w1 offers f; w1 asks; session w2; w2 offers g; w2 asks; w2 withdraws g");
     when("shutdown");
     expect("/ cancel shutdown T 5s\n"
            "/ finalizing\n"
            "w1 withdrawn\n"
            "/ closed ok\n"
+           "refused region-closed\n"
            "refused region-closed\n"
            "quiescent");
 }
