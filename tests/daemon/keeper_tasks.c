@@ -164,10 +164,10 @@ START_TEST(R_TSK_5_start_is_idempotent)
 {
     uint32_t pid;
 
-    order_script(1, "echo x >>$1/count; exec sleep 1000");
+    order_script(1, "echo x >>$1/count; touch $1/counted; exec sleep 1000");
     pid = await_facts(1, ROW_STARTED)->pid;
-    await_file(in_dir("count"));
-    order_script(1, "echo x >>$1/count; exec sleep 1000");
+    await_file(in_dir("counted"));
+    order_script(1, "echo x >>$1/count; touch $1/counted; exec sleep 1000");
     order_script(2, "exit 0");
     (void)await_facts(2, ROW_EMPTY);
     ck_assert_uint_eq(fx.rows[1].pid, pid);

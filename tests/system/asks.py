@@ -65,7 +65,7 @@ class Ask02StoppedMeansGone(harness.DaemonTest):
         d.submit(r, "sh", "-c", f"mkdir -p \"$ASUPERSYNC_WORKDIR/a/b\" && touch \"$ASUPERSYNC_WORKDIR/a/b/c\" && "
                  f"chmod 0 \"$ASUPERSYNC_WORKDIR/a/b/c\" && echo $ASUPERSYNC_WORKDIR > {d.path('where')}.new && "
                  f"mv {d.path('where')}.new {d.path('where')}")
-        where = d.await_file("where")
+        where = d.await_text("where")
         self.assertTrue(os.path.isdir(where))
         d.ctl("close", "--finish", r)
         self.assertFalse(os.path.exists(where))
@@ -77,7 +77,7 @@ class Ask03SayWhatBlocks(harness.DaemonTest):
         r = d.open("--name", "slow", "--drain", "60s")
         inner = d.open("--in", r, "--name", "inner")
         t = d.actor(inner, "ignore", "TERM", "pid", d.path("pid"), "forever")
-        pid = int(d.await_file("pid"))
+        pid = int(d.await_text("pid"))
         close = d.popen("close", r, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         eventually(lambda: d.state_of(r) == "draining", "it drains")
         why = d.json("why", r)
@@ -184,7 +184,7 @@ class Ask08CancelOneJob(harness.DaemonTest):
         d = self.d
         r = d.open("--drain", "20s")
         t = d.actor(r, "mark", "TERM", d.path("marked"), "pid", d.path("stopped"), "stop", "forever")
-        pid = int(d.await_file("stopped"))
+        pid = int(d.await_text("stopped"))
 
         def stopped():
             with open(f"/proc/{pid}/stat") as f:
@@ -254,7 +254,7 @@ class Ask15NoSecondCopyBeforeTheFirstIsDead(harness.DaemonTest):
         script = f"exec 9>{lock}; flock -n 9 || exit 17; echo $$ >> {d.path('copies')}; exec sleep 1000"
         r = d.open()
         t = d.submit(r, "sh", "-c", script)
-        pid = int(d.await_file("copies"))
+        pid = int(d.await_text("copies"))
         first_engine = d.engine_pid()
         os.kill(first_engine, signal.SIGKILL)
         eventually(lambda: d.answers() and d.engine_pid() != first_engine, "a new engine answers")

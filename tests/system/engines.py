@@ -66,7 +66,7 @@ class Ask5SurviveTheSupervisorsOwnCrash(Engines):
         for t in ends:
             d.ctl("wait", "--until", "started", t)
         pids = [d.task(t)["pid"] for t in ends]
-        far = [int(d.await_file("far"))] if escapee else []
+        far = [int(d.await_text("far"))] if escapee else []
         self.crash()
         self.assertLessEqual({*far, *pids}, set(harness.marked(d.mark)))
         self.assertEqual(pids, [d.task(t)["pid"] for t in ends])

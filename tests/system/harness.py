@@ -163,6 +163,16 @@ class Daemon:
         with open(path) as f:
             return f.read().strip()
 
+    def await_text(self, name):
+        """What stands in the file, once something does: it exists before it is written."""
+        path = self.path(name)
+
+        def text():
+            with contextlib.suppress(FileNotFoundError), open(path) as f:
+                return f.read().strip()
+
+        return eventually(text, f"{name} is written")
+
     def cgroup_processes(self):
         """Every pid below the daemon's tree."""
         tree = self.json("status").get("cgroup")

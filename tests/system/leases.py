@@ -64,7 +64,7 @@ class Ask12ALeaseFollowsTheWorker(harness.DaemonTest):
         first = self.script(r, f"CTL lease run --ttl 400ms leader -- sh -c "
                                f"'echo $$ > {d.path('first')}; exec sleep 1000'")
         eventually(lambda: d.await_file("first"), "its number")
-        pid = int(d.await_file("first"))
+        pid = int(d.await_text("first"))
         for each in d.cgroup_processes():
             os.kill(each, signal.SIGSTOP)
         second = self.script(r, f"CTL lease run --ttl 5s leader -- sh -c "

@@ -315,7 +315,7 @@ class Unkillable(harness.DaemonTest):
         d = self.d
         r = d.open("--drain", "100ms")
         t = d.actor(r, "pid", d.path("pid"), "touch", self.mount + "/file")
-        pid = int(d.await_file("pid"))
+        pid = int(d.await_text("pid"))
 
         def asleep():
             with open(f"/proc/{pid}/stat") as f:
