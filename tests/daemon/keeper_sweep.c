@@ -233,7 +233,7 @@ START_TEST(R_REG_4_the_end_comes_during_removals)
         char script[128];
 
         (void)snprintf(script, sizeof script,
-                       "cd $1/state/work/r%u && seq -f n%%.0f 3000 | xargs touch",
+                       "cd $1/state/work/r%u && seq -f n%%.0f 800 | xargs touch",
                        (unsigned)region[0]);
         order_start(region[0], region, &start,
                     (const char *const[]){"/bin/sh", "-c", script, "sh", fx.dir, NULL});

@@ -101,19 +101,6 @@ class Ask5SurviveTheSupervisorsOwnCrash(Engines):
         self.assertEqual(9, d.outcome(polite)["exit_code"])
         self.assertFalse(d.outcome(polite)["forced"])
 
-    def test_a_hanging_engine_costs_no_task(self):
-        d = self.d
-        r = d.open()
-        t = self.shell(r, self.until("go") + "exit 5")
-        d.ctl("wait", "--until", "started", t)
-        old = d.engine_pid()
-        os.kill(old, signal.SIGSTOP)
-        self.await_engine(old)
-        self.assertIn("no sign of life", d.said())
-        self.assertEqual("running", d.state_of(t))
-        self.make("go")
-        self.assertEqual(5, d.outcome(t)["exit_code"])
-
     def test_no_byte_of_output_is_lost(self):
         d = self.d
         r = d.open()
@@ -198,6 +185,23 @@ class WithoutCgroups(Ask5SurviveTheSupervisorsOwnCrash):
     """The same, best effort."""
 
     options = ("--containment", "subreaper")
+
+
+class Hanging(Engines):
+    options = ("--engine-timeout", "3")
+
+    def test_a_hanging_engine_costs_no_task(self):
+        d = self.d
+        r = d.open()
+        t = self.shell(r, self.until("go") + "exit 5")
+        d.ctl("wait", "--until", "started", t)
+        old = d.engine_pid()
+        os.kill(old, signal.SIGSTOP)
+        self.await_engine(old)
+        self.assertIn("no sign of life", d.said())
+        self.assertEqual("running", d.state_of(t))
+        self.make("go")
+        self.assertEqual(5, d.outcome(t)["exit_code"])
 
 
 class Upgrades(unittest.TestCase):

@@ -199,7 +199,7 @@ class Attempts(SagaTest):
         self.d.ctl("close", r)
 
     def test_one_that_takes_too_long_is_killed_and_tried_again(self):
-        r = self.d.open()
+        r = self.d.open("--drain", "200ms")
         g = self.begin(r)
         self.step(g, "one", undo=f"{self.log('try')}; [ -e {self.file('second')} ] || "
                                  f"{{ touch {self.file('second')}; sleep 1000; }}",
