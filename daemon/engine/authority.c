@@ -205,9 +205,8 @@ call_owed(struct call *c, uint64_t id)
     struct obligation_view o;
 
     if (!kernel_obligation(c->engine->kernel, id, &o) || call_sees(c, o.region, o.uid) ||
-        (call_gives_back(c) &&
-         (c->caller.uid == o.uid ||
-          (o.holder.sort == ASUP_SORT_TASK && o.holder.id == c->caller.task))))
+        (call_gives_back(c) && (c->caller.uid == o.uid || (o.holder.sort == ASUP_SORT_TASK &&
+                                                           o.holder.id == c->caller.task))))
         return 0;
     return call_fail(c, -ASUP_ENOTFOUND, "obligation", NULL,
                      "there is no obligation o%" PRIu64 " of yours", id);
