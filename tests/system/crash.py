@@ -2,7 +2,7 @@
 """The engine is killed again and again under a mixed load; then a checker that
 knows only what clients were told looks whether all of it is true.
 
-    ASUP_CRASH_SECONDS   how long the load runs (default 8)
+    ASUP_CRASH_SECONDS   how long the load runs (default 5)
     ASUP_CRASH_SEED      of what the load does and when the engine dies
 """
 
@@ -26,7 +26,7 @@ import wire
 from harness import Daemon, children
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SECONDS = float(os.environ.get("ASUP_CRASH_SECONDS", "8"))
+SECONDS = float(os.environ.get("ASUP_CRASH_SECONDS", "5"))
 # What each kind of client brings into the report.
 FIGURES = {"tasks": "tasks", "callers": "calls", "senders": "messages", "leases": "leases", "sagas": "sagas"}
 PLANTED_ACTORS = (("senders", 2), ("receivers", 3), ("leases", 3))
