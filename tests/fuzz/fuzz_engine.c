@@ -80,15 +80,15 @@ fact(uint8_t which)
 static void
 configure(void)
 {
-    struct kernel_config changed = *kernel_configuration(engine->kernel);
+    struct kernel_config *changed = &engine->config.kernel; /* it may have to wait */
 
-    changed.fairness = 1 + dice(5);
-    changed.start_window = 1 + dice(6);
-    changed.limits.retained = 4 + dice(30);
-    changed.limits.requests_per_session = 1 + dice(12);
-    changed.retention_ns = dice(9) * ASUP_NS_PER_S;
-    changed.strict = dice(2) == 0;
-    engine_feed(engine, &(struct input){.kind = IN_CONFIG, .u.config = &changed});
+    changed->fairness = 1 + dice(5);
+    changed->start_window = 1 + dice(6);
+    changed->limits.retained = 4 + dice(30);
+    changed->limits.requests_per_session = 1 + dice(12);
+    changed->retention_ns = dice(9) * ASUP_NS_PER_S;
+    changed->strict = dice(2) == 0;
+    engine_feed(engine, &(struct input){.kind = IN_CONFIG, .u.config = changed});
     engine_settle(engine);
 }
 
