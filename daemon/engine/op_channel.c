@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "asupersync/values.h"
 #include "daemon/engine/bodies.h"
 #include "daemon/engine/call.h"
 #include "daemon/engine/crash.h"
@@ -289,6 +290,7 @@ op_channel_open(struct call *c)
     const struct kernel_config *config = kernel_configuration(c->engine->kernel);
     struct input in = {.kind = IN_CHANNEL_OPEN};
     char path[CHANNEL_PATH_SIZE];
+    char id[ASUP_REF_TEXT_SIZE];
     struct channel_view channel;
     struct region_view region;
     struct answer answer = {0};
@@ -311,8 +313,15 @@ op_channel_open(struct call *c)
     call_ask(c, &in, &answer);
     if (answer.code != 0)
         return call_refused(c, &answer);
-    if (!kernel_channel(c->engine->kernel, answer.made.id, &channel))
-        channel = (struct channel_view){.region = region.id};
+    if (!kernel_channel(c->engine->kernel, answer.made.id, &channel)) {
+        /* Asked once more, when it is gone: named as it was. */
+        size_t size = (size_t)asup_ref_format(answer.made, id, sizeof id);
+        channel = (struct channel_view){
+            .region = region.id,
+            .name = a->name.size ? (struct bytes){a->name.data, a->name.size}
+                                 : (struct bytes){id, size},
+        };
+    }
     pw_map(c->w);
     key_id(c->w, "channel", ASUP_SORT_CHANNEL, answer.made.id);
     pw_key(c->w, "path");
