@@ -48,17 +48,21 @@ want_task(struct kernel *k, struct admit_need *n, const struct task_params *p)
 }
 
 static bool
-is_timed(const struct kernel *k, const struct task_params *p, uint32_t region)
+is_timed(const struct kernel *k, const struct caller *c, const struct task_params *p,
+         uint32_t region)
 {
-    return p->budget.timeout_ns != ASUP_NEVER || p->budget.deadline_at != ASUP_NEVER ||
+    struct asup_budget budget = caller_budget(k, c, budget_of(&p->budget, k->now));
+
+    return budget.limit_at != ASUP_NEVER ||
            (region != NIL && region_at(k, region)->effective_limit != ASUP_NEVER);
 }
 
 void
-admit_task(struct kernel *k, struct admit_need *n, const struct task_params *p, uint32_t region)
+admit_task(struct kernel *k, struct admit_need *n, const struct caller *c,
+           const struct task_params *p, uint32_t region)
 {
     want_task(k, n, p);
-    n->timed |= is_timed(k, p, region);
+    n->timed |= is_timed(k, c, p, region);
 }
 
 void
@@ -69,7 +73,7 @@ admit_want(struct kernel *k, struct admit_need *n, const struct input *in)
     if (in->kind == IN_FINALIZER_DEFER)
         want_task(k, n, &in->u.submit);
     if (in->kind == IN_TASK_SUBMIT)
-        admit_task(k, n, &in->u.submit, region_of_id(k, in->region));
+        admit_task(k, n, &in->caller, &in->u.submit, region_of_id(k, in->region));
     if (in->kind != IN_REGION_OPEN)
         return;
     n->regions++;

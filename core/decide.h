@@ -129,8 +129,8 @@ struct admit_need {
     bool failed;
 };
 /* A task for a region, and a text besides; false: no memory. */
-void
-admit_task(struct kernel *k, struct admit_need *n, const struct task_params *p, uint32_t region);
+void admit_task(struct kernel *k, struct admit_need *n, const struct caller *c,
+                const struct task_params *p, uint32_t region);
 bool admit_text(struct kernel *k, struct admit_need *n, size_t size);
 /* How many timers what lives may have. (A holder holds something, or a lease cools for it.) */
 uint32_t admit_timers(const struct kernel *k);

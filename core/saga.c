@@ -232,7 +232,8 @@ step_memory(struct kernel *k, const struct input *in, struct admit_need *admit)
     const struct saga_step_params *p = &in->u.saga_step;
 
     if (p->action != NULL)
-        admit_task(k, admit, p->action, saga_at(k, saga_of_id(k, in->subject))->region);
+        admit_task(k, admit, &in->caller, p->action,
+                   saga_at(k, saga_of_id(k, in->subject))->region);
     admit->scratch += sizeof(struct step_payload);
     return arena_reserve(&k->saga.steps, a, 1) && index_reserve(&k->saga.actions, a, 1) &&
            index_reserve(&k->saga.undos, a, 1) && index_reserve(&k->saga.drivers, a, 1) &&
