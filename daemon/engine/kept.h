@@ -12,6 +12,6 @@
 
 /* Into the window of those that can be watched; `wall` is its Unix time. */
 void engine_keep_event(struct engine *e, const struct event *ev, uint64_t wall);
-void kept_write(struct proto_writer *w, const struct engine *e, const struct window_event *kept);
+void kept_write(struct proto_writer *w, const struct engine *e, const struct window_event *event);
 
 #endif

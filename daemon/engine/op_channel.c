@@ -99,7 +99,7 @@ channel_path(const struct kernel *k, const struct channel_view *v, char *out, si
 {
     size_t used = region_path(k, v->region, out, size);
 
-    if (used + v->name.size + 2 > size)
+    if (v->name.size == 0 || used + v->name.size + 2 > size)
         return used;
     if (used > 1)
         out[used++] = '/';
@@ -626,7 +626,7 @@ op_channel_dead(struct call *c)
         return rc;
     if (of_channel && (rc = call_channel(c, &a->channel, "channel", &channel)) != 0)
         return rc;
-    if (a->after && ((rc = call_message(c, a->after, &m)) != 0 || !m.dead))
+    if (a->after && (call_message(c, a->after, &m) != 0 || !m.dead))
         return call_fail(c, -ASUP_ENOTFOUND, "after", "begin again without it",
                          "m%" PRIu64 " is no dead letter any more", a->after);
     pw_map(c->w);

@@ -84,7 +84,7 @@ static void
 say_begins(struct words *w, struct input *in)
 {
     uint64_t tasks[32];
-    const char *names[32];
+    const char *names[32] = {0};
     int codes[32] = {0};
 
     in->kind = IN_WORKER_START;
