@@ -58,7 +58,7 @@ START_TEST(three_descriptors_and_a_token_arrive)
     struct asup_client *c = fake_client(f, NULL);
     uint8_t given[ASUP_STDIO_TOKEN_SIZE], other[ASUP_STDIO_TOKEN_SIZE], got[ASUP_STDIO_TOKEN_SIZE];
     char path[96], text[8];
-    int ends[2], fds[3], received[3], offer, second, listener, peer;
+    int ends[2], fds[3], received[3], offer, second, again, listener, peer;
 
     listener = listen_beside(f, path);
     ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
@@ -79,6 +79,18 @@ START_TEST(three_descriptors_and_a_token_arrive)
     ck_assert_mem_ne(given, other, sizeof other);
     for (int i = 0; i < 3; i++)
         close(received[i]);
+    close(accept(listener, NULL, NULL));
+
+    /* The same again, for an engine that has lost them. */
+    again = asup_stdio_offer_again(c, fds, given, NULL);
+    ck_assert_int_ge(again, 0);
+    close(peer);
+    peer = accept(listener, NULL, NULL);
+    receive(peer, got, received);
+    ck_assert_mem_eq(given, got, sizeof got);
+    for (int i = 0; i < 3; i++)
+        close(received[i]);
+    close(again);
     close(second);
     close(offer);
     close(peer);

@@ -67,6 +67,7 @@ check_region_open(struct fake *f, struct fake_request *r)
     ck_assert_uint_eq(args->budget.timeout_ns, 5 * ASUP_NS_PER_S);
     ck_assert_uint_eq(args->budget.deadline_ns, ASUP_NEVER);
     ck_assert_uint_eq(args->budget.polls, UINT32_MAX);
+    ck_assert_uint_eq(args->budget.priority, 0);
     ck_assert_uint_eq(args->budget.cost, 40);
     ck_assert_uint_eq(args->drain_ns, 1);
     ck_assert(args->soft && args->attach && args->is_volatile && !args->is_durable);
@@ -102,6 +103,8 @@ START_TEST(a_region_is_opened_as_asked)
     options.name = "web";
     options.policy = ASUP_POLICY_QUORUM;
     options.quorum = 2;
+    options.budget.priority = 3;
+    asup_budget_request_init(&options.budget); /* limits nothing */
     options.budget.timeout_ns = 5 * ASUP_NS_PER_S;
     options.budget.cost_quota = 40;
     options.drain_ns = 1;

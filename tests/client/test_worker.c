@@ -101,9 +101,27 @@ spends(struct asup_worker_call *call, void *arg)
     return ASUP_OK;
 }
 
+/* What a function can know of its call; the result is its key. */
+static enum asup_severity
+looks(struct asup_worker_call *call, void *arg)
+{
+    struct asup_budget_left left = asup_worker_call_budget(call);
+
+    (void)arg;
+    ck_assert_str_eq(asup_worker_call_name(call), "looks");
+    ck_assert_uint_eq(asup_worker_call_region(call).id, region.id);
+    ck_assert_uint_ne(asup_worker_call_task(call).id, 0);
+    ck_assert_uint_eq(left.cost, 7);
+    ck_assert_uint_eq(left.polls, UINT32_MAX);
+    ck_assert_uint_eq(left.limit_ns, ASUP_NEVER);
+    (void)asup_worker_call_result(call, asup_worker_call_key(call),
+                                  strlen(asup_worker_call_key(call)));
+    return ASUP_OK;
+}
+
 static const struct asup_worker_function functions[] = {
     {"twice", twice, &running}, {"fails", fails, NULL}, {"patient", patient, NULL},
-    {"spends", spends, NULL},   {"gated", gated, NULL},
+    {"spends", spends, NULL},   {"gated", gated, NULL}, {"looks", looks, NULL},
 };
 
 enum { FUNCTIONS = sizeof functions / sizeof functions[0] };
@@ -196,6 +214,47 @@ START_TEST(a_call_is_done_and_its_result_comes_back)
     ck_assert_uint_eq(result.attempt, 1);
     asup_call_result_fini(&result);
     bench_end(&b, 0);
+}
+END_TEST
+
+/* R-IDM-1: the key that it was submitted under is its function's to use. */
+START_TEST(R_IDM_1_a_function_knows_its_call)
+{
+    struct asup_call_options options;
+    struct asup_call_result result;
+    struct asup_task task, again;
+    struct bench b;
+
+    bench_begin(&b, 1, 0);
+    asup_call_options_init(&options, "looks");
+    options.budget.cost_quota = 7;
+    OK(asup_client_next_key("order-17", 0));
+    OK(asup_client_call_submit(client, region, &options, &task, &err));
+    OK(asup_client_next_key("order-17", 0));
+    OK(asup_client_call_submit(client, region, &options, &again, &err));
+    ck_assert_uint_eq(task.id, again.id);
+    options.budget.cost_quota = 8;
+    OK(asup_client_next_key("order-17", 0));
+    ck_assert_int_eq(asup_client_call_submit(client, region, &options, &again, &err),
+                     -ASUP_ECONFLICT);
+    result = wait_for(task);
+    ck_assert_int_eq(result.outcome.key.severity, ASUP_OK);
+    ck_assert_uint_eq(result.size, 8);
+    ck_assert_mem_eq(result.data, "order-17", 8);
+    asup_call_result_fini(&result);
+    bench_end(&b, 0);
+}
+END_TEST
+
+START_TEST(keys_without_sense_are_refused)
+{
+    char key[ASUP_KEY_MAX + 2];
+
+    memset(key, 'k', sizeof key);
+    key[ASUP_KEY_MAX + 1] = '\0';
+    ck_assert_int_eq(asup_client_next_key(key, 0), -ASUP_EINVALID);
+    ck_assert_int_eq(asup_client_next_key("", 0), -ASUP_EINVALID);
+    ck_assert_int_eq(asup_client_next_key(NULL, 0), 0);
 }
 END_TEST
 
@@ -385,6 +444,8 @@ END_TEST
 
 static const struct rule rules[] = {
     RULE(a_call_is_done_and_its_result_comes_back),
+    RULE(R_IDM_1_a_function_knows_its_call),
+    RULE(keys_without_sense_are_refused),
     RULE(many_calls_on_many_threads),
     RULE(R_TSK_5_failures_are_tried_again),
     RULE(R_TSK_2_a_cancel_reaches_the_function),
