@@ -647,6 +647,7 @@ talk(struct worker *w)
 {
     pthread_mutex_lock(&w->mutex);
     while (!is_over(w)) {
+        bool sleep = true;
         int rc = 0;
 
         if (w->offer_due && w->asking == 0) {
@@ -660,13 +661,14 @@ talk(struct worker *w)
             else if (rc != 0)
                 w->code = rc;
             rc = 0;
+            sleep = false; /* who has just offered has to ask */
         } else if (!w->offer_due && !(w->drained && w->ended.count == 0) && ask_is_due(w)) {
             rc = ask(w);
         }
         if (rc != 0)
             w->code = rc;
         pthread_mutex_unlock(&w->mutex);
-        if (rc == 0)
+        if (rc == 0 && sleep)
             talker_sleep(w);
         pthread_mutex_lock(&w->mutex);
     }

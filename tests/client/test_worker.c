@@ -421,6 +421,66 @@ START_TEST(R_TSK_5_an_engine_dies_between_take_and_completion)
 }
 END_TEST
 
+/* End the session of the worker, as its time does when nothing is heard of it. */
+static void
+end_session_of(struct asup_client *c)
+{
+    uint8_t secret[ASUP_SECRET_SIZE];
+    struct asup_client_options options;
+    struct asup_client *other = NULL;
+
+    OK(asup_client_secret(c, secret));
+    asup_client_options_init(&options);
+    options.url = url;
+    options.session_secret = secret;
+    OK(asup_client_connect(&options, &other, &err));
+    asup_client_free(other); /* says goodbye */
+}
+
+/* R-TSK-5, R-SES-1: the session of the worker ends while it runs calls: they are lost with it
+ * and run again. What the first attempts did is refused; each call has one result, and the
+ * worker has offered anew. */
+START_TEST(R_SES_1_a_worker_outlives_its_session)
+{
+    enum { COUNT = 6 };
+    struct asup_call_result result;
+    struct asup_task tasks[COUNT];
+    char text[16];
+    struct bench b;
+
+    bench_begin(&b, COUNT, 0);
+    for (int i = 0; i < COUNT; i++) {
+        (void)snprintf(text, sizeof text, "%d.", i);
+        tasks[i] = submit("gated", text, 2);
+    }
+    await(&opened, COUNT);
+    end_session_of(b.client);
+    atomic_store(&gate, true);
+    for (int i = 0; i < COUNT; i++) {
+        int size = snprintf(text, sizeof text, "%d.", i);
+
+        result = wait_for(tasks[i]);
+        ck_assert_int_eq(result.outcome.key.severity, ASUP_OK);
+        ck_assert_uint_eq(result.attempt, 2);
+        ck_assert_uint_eq(result.size, (size_t)size);
+        ck_assert_int_eq(memcmp(result.data, text, (size_t)size), 0);
+        asup_call_result_fini(&result);
+    }
+    ck_assert_int_eq(atomic_load(&ended), 2 * COUNT);
+    /* A call with one attempt alone is lost, and said to be so. */
+    atomic_store(&gate, false);
+    tasks[0] = submit("gated", "x", 1);
+    await(&opened, 2 * COUNT + 1);
+    end_session_of(b.client);
+    result = wait_for(tasks[0]);
+    ck_assert_int_eq(result.outcome.key.severity, ASUP_PANICKED);
+    ck_assert_str_eq(result.outcome.stage, "lost");
+    asup_call_result_fini(&result);
+    atomic_store(&gate, true);
+    bench_end(&b, 0);
+}
+END_TEST
+
 /* What is senseless is refused before anything begins. */
 START_TEST(senseless_arguments_are_refused)
 {
@@ -452,6 +512,7 @@ static const struct rule rules[] = {
     RULE(R_BUD_3_progress_spends_the_budget),
     RULE(R_REG_8_closing_a_region_ends_its_calls),
     RULE(R_TSK_5_an_engine_dies_between_take_and_completion),
+    RULE(R_SES_1_a_worker_outlives_its_session),
     RULE(senseless_arguments_are_refused),
 };
 
