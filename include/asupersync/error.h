@@ -38,7 +38,9 @@
     X(INTERNAL, 18, "internal", 500, 0, "the daemon hit a fault of its own")                       \
     X(ENDED, 19, "ended", 410, 0, "the channel is sealed and has nothing more")                    \
     X(REVOKED, 20, "revoked", 403, 0, "the capability was revoked")                                \
-    X(RESOLVED, 21, "resolved", 409, 0, "the obligation was resolved already")
+    X(RESOLVED, 21, "resolved", 409, 0, "the obligation was resolved already")                     \
+    X(CANCELLED, 22, "cancelled", 499, 0, "the task was asked to stop")                            \
+    X(PANICKED, 23, "panicked", 500, 0, "the task ended in a panic")
 
 enum asup_error_code {
 #define ASUP_ERROR_ENUM(name, number, wire, http, retry, text) ASUP_E##name = (number),

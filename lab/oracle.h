@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Oracles: each watches what a kernel does and complains when one of the promises
+ * of the semantics is broken. They know nothing of how the kernel works inside:
+ * they see inputs, events and effects, in order, and may ask its views.
+ *
+ * The same oracles watch programs under test (lab.h), simulated worlds
+ * (lab/world.h) and saved traces of a daemon.
+ */
+#ifndef ASUPERSYNC_LAB_ORACLE_H
+#define ASUPERSYNC_LAB_ORACLE_H
+
+#include "asupersync/lab.h"
+#include "core/kernel.h"
+
+struct oracles;
+
+struct oracles *oracles_new(const struct kernel_config *config);
+void oracles_free(struct oracles *o);
+
+/* A step was taken. `in` may be NULL (events alone are known: a saved trace); then those that need
+ * inputs or effects do not judge. k is the kernel after it. */
+void oracles_step(struct oracles *o, const struct kernel *k, const struct input *in,
+                  const struct step *out);
+/* The kernel died and a new one resumed from what was durable up to `seq`: what came after that
+ * never happened. */
+void oracles_recovered(struct oracles *o, const struct kernel *k, uint64_t seq);
+/* Nothing more comes. settled: everything was closed before, so nothing may be left. */
+void oracles_end(struct oracles *o, const struct kernel *k, bool settled);
+
+/* NULL: content; else the first complaint, with the event it is about. */
+const char *oracles_complaint(const struct oracles *o, enum asup_oracle which);
+/* The first of all. */
+const char *oracles_first(const struct oracles *o, enum asup_oracle *which);
+/* A complaint of somebody else, kept with the others when it is the first of its kind. */
+void oracles_complain(struct oracles *o, enum asup_oracle which, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* How often each was asked something that it had to judge: one that never was has shown nothing. */
+uint64_t oracles_judged(const struct oracles *o, enum asup_oracle which);
+
+#endif
