@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/engine/report.h"
+#include "daemon/engine/sha.h"
 
 enum { KEY_SIZE = 32, ID_SIZE = 6, MAC_SIZE = CX_TOKEN_SIZE - ID_SIZE };
 
@@ -152,21 +153,42 @@ cx_close(struct cx_key *key)
 
 /* ---- Tokens --------------------------------------------------------------------------- */
 
+static void
+big_endian(uint8_t out[4], uint32_t word)
+{
+    for (int i = 0; i < 4; i++)
+        out[i] = (uint8_t)(word >> (24 - 8 * i));
+}
+
+/* The hash of the padded key and `size` bytes more, with which the block begins:
+ * the block is their last, so it ends with a bit and the size of all in bits. */
+static void
+hash_last(const SHA2_CTX *begun, size_t size, uint8_t block[SHA_BLOCK_SIZE], uint32_t state[8])
+{
+    memset(block + size, 0, SHA_BLOCK_SIZE - size);
+    block[size] = 0x80;
+    big_endian(block + SHA_BLOCK_SIZE - 4, (uint32_t)(8 * (SHA_BLOCK_SIZE + size)));
+    memcpy(state, begun->state.st32, 8 * sizeof state[0]);
+    sha_block(state, block);
+}
+
 void
 cx_token(const struct cx_key *key, enum cx_sort sort, uint64_t id, uint8_t out[CX_TOKEN_SIZE])
 {
     uint64_t word = (id & (DERIVED_BIT - 1)) | (sort == CX_DERIVED ? DERIVED_BIT : 0);
-    uint8_t digest[SHA256_DIGEST_LENGTH];
-    SHA2_CTX ctx = key->inner;
+    uint8_t block[SHA_BLOCK_SIZE] = {0};
+    uint32_t state[8];
 
     for (int i = 0; i < ID_SIZE; i++)
         out[i] = (uint8_t)(word >> (8 * (ID_SIZE - 1 - i)));
-    SHA256Update(&ctx, out, ID_SIZE);
-    SHA256Final(digest, &ctx);
-    ctx = key->outer;
-    SHA256Update(&ctx, digest, sizeof digest);
-    SHA256Final(digest, &ctx);
-    memcpy(out + ID_SIZE, digest, MAC_SIZE);
+    memcpy(block, out, ID_SIZE);
+    hash_last(&key->inner, ID_SIZE, block, state);
+    for (int i = 0; i < 8; i++)
+        big_endian(block + (size_t)4 * i, state[i]);
+    hash_last(&key->outer, SHA256_DIGEST_LENGTH, block, state);
+    for (int i = 0; i < 3; i++)
+        big_endian(block + (size_t)4 * i, state[i]);
+    memcpy(out + ID_SIZE, block, MAC_SIZE);
 }
 
 void

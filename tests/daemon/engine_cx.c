@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/engine/cx.h"
+#include "daemon/engine/sha.h"
 #include "rules.h"
 
 static char directory[64];
@@ -56,6 +57,30 @@ START_TEST(R_CAP_1_a_token_is_an_hmac_of_sort_and_id)
     ck_assert_str_eq(text, "0000000000076bce888359f274818a8a");
     cx_text(&key, CX_DERIVED, 5, text);
     ck_assert_str_eq(text, "800000000005710af2b0fa140f077ca1");
+}
+END_TEST
+
+/* With the processor's instructions and without. */
+START_TEST(R_CAP_1_a_token_is_the_same_on_every_processor)
+{
+    uint32_t ways[2][8];
+    uint8_t block[SHA_BLOCK_SIZE];
+    uint32_t dice = 1;
+
+    for (int turn = 0; turn < 1000; turn++) {
+        for (size_t i = 0; i < 8; i++)
+            ways[0][i] = ways[1][i] = dice = dice * 1664525 + 1013904223;
+        for (size_t i = 0; i < sizeof block; i++) {
+            dice = dice * 1664525 + 1013904223;
+            block[i] = (uint8_t)(dice >> 24);
+        }
+        sha_block_by_library(ways[0], block);
+        if (sha_has_instructions())
+            sha_block_by_instructions(ways[1], block);
+        else
+            sha_block(ways[1], block);
+        ck_assert_mem_eq(ways[0], ways[1], sizeof ways[0]);
+    }
 }
 END_TEST
 
@@ -118,6 +143,7 @@ END_TEST
 
 static const struct rule rules[] = {
     RULE(R_CAP_1_a_token_is_an_hmac_of_sort_and_id),
+    RULE(R_CAP_1_a_token_is_the_same_on_every_processor),
     RULE(R_CAP_1_tokens_are_the_same_after_a_restart),
     RULE(R_CAP_1_what_was_not_given_out_is_refused),
     RULE(a_key_that_is_damaged_or_open_to_others_is_refused),
