@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Seeds for fuzz_durable: the events of a short life, and snapshots along it.
+/* Seeds for fuzz_durable: the events of a short life, and snapshots along it; and
+ * for fuzz_trace: all of it as a trace.
  *
- *     durable_seeds DIRECTORY
+ *     durable_seeds DIRECTORY TRACE
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/durable.h"
+#include "lab/trace_file.h"
 
 static const char *directory;
 static unsigned files;
 static struct kernel *kernel;
+static struct trace_writer *trace;
 static asup_time now = 1000;
 
 static void *
@@ -68,7 +71,8 @@ step(struct input *in)
 
         bytes.size = 0;
         if (kernel_event_encode(&out.events[i], &bytes) != 0 ||
-            fwrite(bytes.data, 1, bytes.size, f) != bytes.size)
+            fwrite(bytes.data, 1, bytes.size, f) != bytes.size ||
+            trace_write_event(trace, &out.events[i]) != 0)
             exit(1);
         (void)fclose(f);
     }
@@ -118,13 +122,18 @@ main(int argc, char **argv)
     uint64_t region;
     uint64_t task;
 
-    if (argc != 2)
+    if (argc != 3)
         return 64;
     directory = argv[1];
     kernel_config_init(&config);
     kernel = kernel_new(&config, &allocator, now);
-    if (kernel == NULL)
+    trace = trace_create(argv[2]);
+    if (kernel == NULL || trace == NULL)
         return 1;
+    trace_meta_text(trace, "program", "seeds");
+    (void)trace_write_snapshot(trace, kernel);
+    (void)trace_write_choice(trace, &(struct trace_choice){1, 2, 3});
+    (void)trace_write_text(trace, 2, 1000, "hello");
     session = step(&in);
     region = open_region(ASUP_ROOT_ID, false);
     (void)submit(IN_TASK_SUBMIT, open_region(region, true));
@@ -143,5 +152,5 @@ main(int argc, char **argv)
     in.u.end.drain_ns = ASUP_NEVER;
     (void)step(&in);
     kernel_free(kernel);
-    return 0;
+    return trace_finish(trace) == 0 ? 0 : 1;
 }
