@@ -105,7 +105,7 @@ records_reserve(struct kernel *k, const struct admit_need *n)
            arena_reserve(&k->regions, a, n->regions) &&
            index_reserve(&k->region_ids, a, n->regions) &&
            index_reserve(&k->names, a, n->regions) && users_reserve(k) &&
-           arena_reserve(&k->calls.calls, a, n->calls) &&
+           arena_reserve(&k->calls.calls, a, n->calls + n->sagas + k->saga.live) &&
            arena_reserve(&k->calls.services, a, n->calls) &&
            index_reserve(&k->calls.service_keys, a, n->calls) &&
            timers_reserve(&k->timers, a, timers) && timers_reserve(&k->timed, a, timed) &&

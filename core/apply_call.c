@@ -4,24 +4,42 @@
 
 /* ---- Calls ------------------------------------------------------------------------------ */
 
-void
-call_created(struct kernel *k, uint32_t i, const struct task_payload *p, struct bytes name,
-             struct bytes key)
+static struct call *
+call_new(struct kernel *k, uint32_t i, uint32_t service)
 {
     struct task *t = task_at(k, i);
     uint32_t at = arena_take(&k->calls.calls, &k->allocator);
     struct call *c = call_at(k, at);
 
     c->task_key = i + 1;
-    c->service = service_for(k, t->uid, name, t->region);
-    service_at(k, c->service)->refs++;
+    c->service = service;
+    service_at(k, service)->refs++;
     c->worker = c->next = c->prev = c->child = NIL;
+    c->attempts = 1;
+    t->flags |= TASK_CALL;
+    t->call = at;
+    return c;
+}
+
+void
+call_created(struct kernel *k, uint32_t i, const struct task_payload *p, struct bytes name,
+             struct bytes key)
+{
+    const struct task *t = task_at(k, i);
+    struct call *c = call_new(k, i, service_for(k, t->uid, name, t->region));
+
     c->key = heap_put(&k->heap, &k->allocator, key);
     c->attempts = p->attempts == 0 ? 1 : p->attempts;
     c->backoff_ms = p->backoff_ms;
     c->backoff_most_ms = p->backoff_most_ms;
-    t->flags |= TASK_CALL;
-    t->call = at;
+}
+
+/* An attempt to compensate a step: the saga counts them, and each is a call of
+ * its own that takes no texts. */
+void
+call_of_undo(struct kernel *k, uint32_t i, uint32_t root_service)
+{
+    (void)call_new(k, i, service_under(k, root_service, task_at(k, i)->region));
 }
 
 void

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Applying what happens to sagas, their steps and the stack they stand on. */
+#include "core/call.h"
 #include "core/event.h"
 
 /* ---- The stack ------------------------------------------------------------------------ */
@@ -258,11 +259,19 @@ step_begun(struct kernel *k, const struct event *ev, uint32_t saga)
     p->cancel_signal = (uint8_t)in->cancel_signal;
     p->leftover_wait = in->leftover_wait;
     p->notify = in->notify;
+    p->cx = in->cx;
+    p->service = NIL;
     p->attempts_left = p->attempts_most = in->attempts;
     p->name = heap_put(&k->heap, &k->allocator, ev->text);
     p->label = heap_put(&k->heap, &k->allocator, (struct bytes){texts, in->label_size});
     p->spec =
         heap_put(&k->heap, &k->allocator, (struct bytes){texts + in->label_size, in->spec_size});
+    if (in->call_size > 0) {
+        struct bytes name = {texts + in->label_size + in->spec_size, in->call_size};
+
+        p->service = service_get(k, p->uid, name, k->root);
+        service_at(k, p->service)->refs++;
+    }
     p->next = NIL;
     p->prev = s->step_last;
     if (s->step_last != NIL)
@@ -344,6 +353,7 @@ step_undoing(struct kernel *k, const struct event *ev, struct saga *s)
     t->run.watchdog_at = t->run.response_at = t->run.sample_at = ASUP_NEVER;
     t->uid = p->uid;
     t->run_uid = p->run_uid;
+    t->cx = p->cx;
     t->cancel_signal = p->cancel_signal;
     t->flags = TASK_FINALIZER | TASK_UNDO | TASK_BEGUN |
                (p->leftover_wait ? TASK_LEFTOVER_WAIT : 0) | (p->notify ? TASK_NOTIFY : 0);
@@ -356,6 +366,10 @@ step_undoing(struct kernel *k, const struct event *ev, struct saga *s)
     user_get(k, t->uid)->tasks++;
     for (uint32_t at = t->region; at != NIL; at = region_at(k, at)->parent)
         region_at(k, at)->sub_tasks++;
+    if (p->service != NIL) { /* it may have to wait for a worker, within its budget */
+        call_of_undo(k, i, p->service);
+        t->kill_at = time_add(ev->at, finalizer_budget_ns(k, t));
+    }
     lane_enter(k, i, LANE_FINALIZER);
     task_rearm(k, i);
 }
@@ -503,6 +517,8 @@ saga_free(struct kernel *k, uint32_t i)
             index_drop(&k->saga.actions, at);
         if (p->undo != 0)
             index_drop(&k->saga.undos, at);
+        if (p->service != NIL)
+            service_release(k, p->service);
         arena_give(&k->saga.steps, at);
     }
     user_get(k, s->uid)->bytes -= bytes;

@@ -42,6 +42,7 @@ bool service_is(const struct kernel *k, const struct service *s, uint32_t uid, s
 uint32_t service_find(const struct kernel *k, uint32_t uid, struct bytes name, uint32_t region);
 uint32_t service_get(struct kernel *k, uint32_t uid, struct bytes name, uint32_t region);
 uint32_t service_for(struct kernel *k, uint32_t uid, struct bytes name, uint32_t region);
+uint32_t service_under(const struct kernel *k, uint32_t root_service, uint32_t region);
 void service_release(struct kernel *k, uint32_t i);
 /* There may be something to hand out. */
 void service_busy(struct kernel *k, uint32_t i);

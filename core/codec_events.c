@@ -296,6 +296,8 @@ static const struct field step_fields[] = {
     BOOL(struct step_payload, notify),
     NUMBER(struct step_payload, label_size),
     NUMBER(struct step_payload, spec_size),
+    NUMBER(struct step_payload, call_size),
+    NUMBER(struct step_payload, cx),
 };
 static const struct table step_table = TABLE(struct step_payload, step_fields);
 

@@ -587,6 +587,8 @@ static const struct field step_fields[] = {
     TEXT(struct step_record, name),
     TEXT(struct step_record, label),
     TEXT(struct step_record, spec),
+    NUMBER(struct step_record, cx),
+    INDEX(struct step_record, service, ARENA_SERVICES),
 };
 static const struct table step_table = TABLE(struct step_record, step_fields);
 

@@ -194,7 +194,8 @@ tail_agrees(const struct event *ev)
                 end->result_size == ev->payload_size - sizeof *end);
     case EV_SAGA_STEP_BEGUN:
         return ev->payload_size >= sizeof *s && s->label_size <= ASUP_LABEL_MAX &&
-               s->spec_size == ev->payload_size - sizeof *s - s->label_size;
+               s->call_size <= ASUP_NAME_MAX &&
+               s->spec_size == ev->payload_size - sizeof *s - s->label_size - s->call_size;
     default:
         return true;
     }

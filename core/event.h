@@ -63,7 +63,7 @@ struct task_payload {
 };
 
 /* SAGA_STEP_BEGUN, beside its number (value), its name (text) and its action (task):
- * its compensation; followed by that one's label and spec */
+ * its compensation; followed by that one's label, spec and call */
 struct step_payload {
     uint64_t budget_ns, backoff_ns, backoff_most_ns;
     uint64_t leftover_ns, watchdog_ns, response_ns;
@@ -72,6 +72,8 @@ struct step_payload {
     int32_t cancel_signal;
     bool leftover_wait, notify;
     size_t label_size, spec_size;
+    size_t call_size; /* a call: its name follows the spec */
+    uint64_t cx;      /* capability that it was made with; 0: none */
 };
 
 /* CAPABILITY_GRANTED, beside its id (subject), its owner (holder, uid) and its region */
@@ -214,6 +216,7 @@ void apply_permit(struct kernel *k, uint32_t channel, bool given);
 void apply_resumed(struct kernel *k, const struct event *ev);
 void apply_call(struct kernel *k, const struct event *ev);
 /* apply_call.c and service.c: what calls have besides */
+void call_of_undo(struct kernel *k, uint32_t i, uint32_t root_service);
 void call_created(struct kernel *k, uint32_t i, const struct task_payload *p, struct bytes name,
                   struct bytes key);
 void call_completed(struct kernel *k, const struct event *ev, uint32_t i);

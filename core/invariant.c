@@ -179,6 +179,7 @@ check_task(const struct kernel *k, uint32_t i, struct tally *tally)
         return task_is_call(t) ? call_check(k, t) : check_task_order(t);
     }
     HOLDS(r->id != 0 && region_live(r), "single-owner");
+    tally->undos += (t->flags & TASK_UNDO) != 0;
     if (task_is_call(t)) {
         if ((t->flags & TASK_FINALIZER) != 0)
             HOLDS(t->reason == 0, "mask-bounded");
@@ -195,8 +196,6 @@ check_task(const struct kernel *k, uint32_t i, struct tally *tally)
         HOLDS(t->lane != LANE_NONE, "lane-unique");
     if (t->lane == LANE_SIGNAL)
         HOLDS((t->flags & (TASK_STARTED | TASK_SIGNALLED)) == TASK_STARTED, "lane-unique");
-    if ((t->flags & TASK_UNDO) != 0)
-        tally->undos++;
     if (t->lane == LANE_FINALIZER)
         HOLDS((t->flags & (TASK_BEGUN | TASK_ORDERED)) == TASK_BEGUN, "lane-unique");
     if ((t->flags & TASK_FINALIZER) != 0)

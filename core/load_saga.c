@@ -53,6 +53,15 @@ saga_rearm_all(struct kernel *k)
     }
 }
 
+/* What a compensation that is a call queues in, see state_saga.h. */
+static bool
+service_sound(const struct kernel *k, const struct step_record *p)
+{
+    const struct service *s = p->service == NIL ? NULL : service_at(k, p->service);
+
+    return s == NULL || (s->key != 0 && s->uid == p->uid && s->region == k->root && s->refs > 0);
+}
+
 static bool
 steps_sound(const struct kernel *k, uint32_t i, uint32_t *steps)
 {
@@ -62,7 +71,8 @@ steps_sound(const struct kernel *k, uint32_t i, uint32_t *steps)
     bool undone = s->step_at == NIL;
 
     for (uint32_t at = s->step_first; at != NIL; at = step_at(k, at)->next) {
-        if (step_at(k, at)->saga != i || step_at(k, at)->prev != prev)
+        if (step_at(k, at)->saga != i || step_at(k, at)->prev != prev ||
+            !service_sound(k, step_at(k, at)))
             return false;
         prev = at;
         count++;

@@ -31,7 +31,7 @@ kernel_call(const struct kernel *k, uint64_t task, struct call_view *out)
         .message = heap_get(&k->heap, c->message),
     };
     if (task_live(t))
-        out->input = heap_get(&k->heap, t->spec);
+        out->input = task_spec(k, t);
     else
         out->result = heap_get(&k->heap, t->spec);
     return true;

@@ -107,10 +107,11 @@ undo_check(const struct kernel *k, const struct input *in, struct refusal *why)
     uint64_t budget = b->timeout_ns == ASUP_NEVER ? k->config.finalizer_ns : b->timeout_ns;
     uint64_t one;
 
-    if (p->undo->call.size > 0)
-        return REFUSE(why, ASUP_EUNSUPPORTED, "a compensation is a program, not a call");
     if (task_params_check(k, &in->caller, p->undo, true, why) != 0)
         return why->code;
+    if (p->undo->retry.attempts > 1)
+        return REFUSE(why, ASUP_EINVALID,
+                      "a compensation is tried again by the retry rule of its step");
     if (p->retry.attempts > ATTEMPTS_MAX)
         return REFUSE(why, ASUP_EINVALID, "a compensation has at most 1000 attempts");
     if (p->retry.backoff_ns > p->retry.backoff_most_ns)
@@ -122,6 +123,12 @@ undo_check(const struct kernel *k, const struct input *in, struct refusal *why)
         return REFUSE(why, ASUP_EINVALID,
                       "the compensation, with all its attempts, could take longer than two days");
     return 0;
+}
+
+static size_t
+task_bytes(const struct task_params *p)
+{
+    return p->spec.size + p->label.size + p->call.size + p->key.size;
 }
 
 static int
@@ -150,10 +157,10 @@ step_check(struct kernel *k, const struct input *in, struct refusal *why)
         why->detail = "the saga has as many steps as it may";
         return why->code = -ASUP_EBUSY;
     }
-    bytes = p->name.size + p->undo->spec.size + p->undo->label.size;
+    bytes = p->name.size + task_bytes(p->undo);
     if (p->action == NULL)
         return limit_bytes(k, in->caller.uid, bytes, why);
-    bytes += p->action->spec.size + p->action->label.size;
+    bytes += task_bytes(p->action);
     return limit_tasks(k, saga_at(k, i)->region, in->caller.uid, false, bytes, &none, why);
 }
 
@@ -237,8 +244,9 @@ step_memory(struct kernel *k, const struct input *in, struct admit_need *admit)
     admit->scratch += sizeof(struct step_payload);
     return arena_reserve(&k->saga.steps, a, 1) && index_reserve(&k->saga.actions, a, 1) &&
            index_reserve(&k->saga.undos, a, 1) && index_reserve(&k->saga.drivers, a, 1) &&
+           arena_reserve(&k->calls.services, a, 2) && index_reserve(&k->calls.service_keys, a, 2) &&
            admit_text(k, admit, p->name.size) && admit_text(k, admit, p->undo->label.size) &&
-           admit_text(k, admit, p->undo->spec.size);
+           admit_text(k, admit, p->undo->spec.size) && admit_text(k, admit, p->undo->call.size);
 }
 
 bool
@@ -294,15 +302,26 @@ own_step_done(struct kernel *k, uint32_t i)
         emit(k, event_of_step(EV_SAGA_STEP_DONE, k, last));
 }
 
-/* R-SAG-1: the compensation is recorded before the action exists. */
+static uint8_t *
+bytes_append(uint8_t *to, struct bytes text)
+{
+    if (text.size > 0)
+        memcpy(to, text.data, text.size);
+    return to + text.size;
+}
+
+/* R-SAG-1: the compensation is recorded before the action exists. It has the
+ * rights of who recorded it, like a finalizer. */
 static void
 saga_step(struct kernel *k, const struct input *in, const char **advice)
 {
     const struct saga_step_params *p = &in->u.saga_step;
     const struct task_params *undo = p->undo;
     uint32_t i = saga_of_id(k, in->subject);
-    size_t size = sizeof(struct step_payload) + undo->label.size + undo->spec.size;
+    size_t size =
+        sizeof(struct step_payload) + undo->label.size + undo->spec.size + undo->call.size;
     struct step_payload *payload;
+    uint8_t *rest;
     struct event ev;
 
     own_step_done(k, i);
@@ -324,10 +343,11 @@ saga_step(struct kernel *k, const struct input *in, const char **advice)
     payload->notify = undo->notify;
     payload->label_size = undo->label.size;
     payload->spec_size = undo->spec.size;
-    if (undo->label.size > 0)
-        memcpy(payload + 1, undo->label.data, undo->label.size);
-    if (undo->spec.size > 0)
-        memcpy((uint8_t *)(payload + 1) + undo->label.size, undo->spec.data, undo->spec.size);
+    payload->call_size = undo->call.size;
+    payload->cx = caller_capability(k, &in->caller);
+    rest = bytes_append((uint8_t *)(payload + 1), undo->label);
+    rest = bytes_append(rest, undo->spec);
+    (void)bytes_append(rest, undo->call);
     ev = event_of_saga(EV_SAGA_STEP_BEGUN, k, i);
     ev.value = saga_at(k, i)->step_count + 1;
     ev.task = p->action == NULL ? 0 : k->task_id_next;

@@ -209,6 +209,7 @@ attempt(struct kernel *k, uint32_t step)
     struct event ev = event_of_step(EV_SAGA_STEP_UNDOING, k, step);
 
     ev.task = k->task_id_next;
+    ev.call = step_at(k, step)->service != NIL;
     emit(k, ev);
 }
 
@@ -300,7 +301,8 @@ saga_undo_ended(struct kernel *k, uint32_t task, const struct kernel_outcome *o)
 struct bytes
 task_spec(const struct kernel *k, const struct task *t)
 {
-    uint32_t step = (t->flags & TASK_UNDO) != 0 ? index_find(&k->saga.undos, t->id) : NIL;
+    bool borrowed = (t->flags & TASK_UNDO) != 0 && task_live(t); /* else it is a call's result */
+    uint32_t step = borrowed ? index_find(&k->saga.undos, t->id) : NIL;
 
     return heap_get(&k->heap, step != NIL ? step_at(k, step)->spec : t->spec);
 }
@@ -396,6 +398,7 @@ saga_reserve(struct kernel *k)
     const struct kernel_allocator *a = &k->allocator;
 
     return k->saga.live == 0 || (arena_reserve(&k->tasks, a, k->saga.live) &&
+                                 arena_reserve(&k->calls.calls, a, k->saga.live) &&
                                  index_reserve(&k->task_ids, a, k->saga.live) &&
                                  index_reserve(&k->saga.undos, a, k->saga.live) &&
                                  timers_reserve(&k->timers, a, admit_timers(k)));

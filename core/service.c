@@ -330,18 +330,35 @@ service_get(struct kernel *k, uint32_t uid, struct bytes name, uint32_t region)
     return i;
 }
 
+/* The deepest that serves a region, but that of "/"; NIL: none. */
+static uint32_t
+service_narrow(const struct kernel *k, uint32_t uid, struct bytes name, uint32_t region)
+{
+    uint32_t i = NIL;
+
+    for (uint32_t at = region; k->calls.narrow > 0 && i == NIL && at != k->root;
+         at = region_at(k, at)->parent)
+        i = service_find(k, uid, name, at);
+    return i;
+}
+
 /* The one that calls of a region queue in: the deepest. */
 uint32_t
 service_for(struct kernel *k, uint32_t uid, struct bytes name, uint32_t region)
 {
-    for (uint32_t at = region; k->calls.narrow > 0 && at != k->root;
-         at = region_at(k, at)->parent) {
-        uint32_t i = service_find(k, uid, name, at);
+    uint32_t i = service_narrow(k, uid, name, region);
 
-        if (i != NIL)
-            return i;
-    }
-    return service_get(k, uid, name, k->root);
+    return i != NIL ? i : service_get(k, uid, name, k->root);
+}
+
+/* The same, where that of "/" is known and in use. */
+uint32_t
+service_under(const struct kernel *k, uint32_t root_service, uint32_t region)
+{
+    const struct service *s = service_at(k, root_service);
+    uint32_t i = service_narrow(k, s->uid, heap_get(&k->heap, s->name), region);
+
+    return i != NIL ? i : root_service;
 }
 
 void

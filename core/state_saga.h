@@ -7,7 +7,9 @@
  * in order; a step keeps what its compensation is started with until the saga
  * is forgotten. A compensation's attempt is a task of its own (TASK_UNDO), made
  * when its turn comes; memory for one per saga is kept ready, since what begins
- * it may be a fact.
+ * it may be a fact. So a step whose compensation is a call keeps the service of
+ * that name in "/" in use: an attempt queues there or in a deeper one, and needs
+ * no memory for it.
  *
  *     region --stack--> saga --steps--> step --> task (the action)
  *                                            \-> task (the last attempt to undo it)
@@ -47,11 +49,13 @@ struct step_record {
     uint64_t saga_id;
     uint64_t action; /* task; 0: the driver's own doing */
     uint64_t undo;   /* task of the last attempt; 0: none yet */
+    uint64_t cx;     /* capability that the step was made with, which bounds its compensation */
     asup_time next_at;
     uint64_t budget_ns; /* of one attempt */
     uint64_t backoff_ns, backoff_most_ns;
     uint64_t leftover_ns, watchdog_ns, response_ns;
     uint32_t saga;
+    uint32_t service;    /* NIL: the compensation is a process; else a call, see below */
     uint32_t next, prev; /* steps of the saga */
     uint32_t number;     /* 1, 2, 3, ... */
     uint32_t uid, run_uid;

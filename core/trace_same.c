@@ -144,7 +144,9 @@ same_step(const struct step_payload *a, const struct step_payload *b)
     return SAME(budget_ns) && SAME(backoff_ns) && SAME(backoff_most_ns) && SAME(leftover_ns) &&
            SAME(watchdog_ns) && SAME(response_ns) && SAME(attempts) && SAME(uid) && SAME(run_uid) &&
            SAME(mask_depth) && SAME(cancel_signal) && SAME(leftover_wait) && SAME(notify) &&
-           same_bytes(a + 1, a->label_size + a->spec_size, b + 1, b->label_size + b->spec_size);
+           SAME(call_size) && SAME(cx) &&
+           same_bytes(a + 1, a->label_size + a->spec_size + a->call_size, b + 1,
+                      b->label_size + b->spec_size + b->call_size);
 }
 
 static bool

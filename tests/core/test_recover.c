@@ -481,6 +481,57 @@ START_TEST(R_SAG_3_so_does_one_that_is_a_call)
 }
 END_TEST
 
+/* R-SAG-3: a compensation that is a call goes on with its worker, in the same boot; else an
+ * attempt of it is spent. What it was recorded with is there again: its input and its
+ * rights. */
+START_TEST(R_SAG_3_a_compensation_that_is_a_call_comes_back)
+{
+    struct input in = {.kind = IN_CALL_COMPLETE};
+    struct call_view call;
+    struct saga_view saga;
+
+    given("session s; session w; region r; s derives x in r rights spawn,saga;"
+          "saga g in r with x from s; step one of g with x from s undo does f;"
+          "w offers f; w asks; abort g");
+    crash();
+    resume(true, true, "1s");
+    ck_assert(kernel_call(back, id_of("~one"), &call) && call.worker == id_of("w"));
+    ck_assert_mem_eq(call.input.data, "undo spec", 9);
+    ck_assert_int_eq(tell((struct input){.kind = IN_REGION_END,
+                                         .region = id_of("r"),
+                                         .caller = {.uid = 1000, .task = id_of("~one")}},
+                          "1s"),
+                     -ASUP_EDENIED);
+    in.caller = (struct caller){.uid = 1000, .session = id_of("w")};
+    in.u.complete = (struct completion){.task = id_of("~one"), .attempt = 1};
+    ck_assert_int_eq(tell(in, "2s"), 0);
+    ck_assert(kernel_saga(back, id_of("g"), &saga));
+    ck_assert_int_eq(saga.state, SAGA_COMPENSATED);
+    ck_assert_ptr_null(kernel_check(back));
+}
+END_TEST
+
+START_TEST(R_SAG_3_of_a_compensation_that_lost_its_worker_an_attempt_is_spent)
+{
+    struct saga_step_view undoing;
+    struct call_view call;
+
+    given("session s; session w; region r; saga g in r from s;"
+          "step one of g from s undo does f attempts 2 backoff 1s; w offers f; w asks; abort g");
+    crash();
+    resume(false, false, "1s");
+    (void)tell((struct input){.kind = IN_TICK}, "2s");
+    ck_assert(task_back("~one").outcome.lost);
+    ck_assert(kernel_saga_step(back, id_of("g"), 1, &undoing));
+    (void)tell((struct input){.kind = IN_TICK}, "3s");
+    ck_assert(kernel_saga_step(back, id_of("g"), 1, &undoing));
+    ck_assert_uint_eq(undoing.attempts, 2);
+    ck_assert(kernel_call(back, undoing.undo, &call) && call.worker == 0);
+    ck_assert_mem_eq(call.input.data, "undo spec", 9);
+    ck_assert_ptr_null(kernel_check(back));
+}
+END_TEST
+
 /* ---- Time (§1) --------------------------------------------------------------------------------
  */
 
@@ -669,6 +720,8 @@ static const struct rule rules[] = {
     RULE(R_IDM_1_a_finalizer_that_runs_again_keeps_its_key),
     RULE(R_SAG_3_a_lost_finalizer_of_the_root_waits_for_the_next_shutdown),
     RULE(R_SAG_3_so_does_one_that_is_a_call),
+    RULE(R_SAG_3_a_compensation_that_is_a_call_comes_back),
+    RULE(R_SAG_3_of_a_compensation_that_lost_its_worker_an_attempt_is_spent),
     RULE(R_SES_1_sessions_are_lost_until_they_attach),
     RULE(R_SES_1_another_boot_has_no_sessions),
     RULE(limits_go_on_and_watchdogs_start_anew),

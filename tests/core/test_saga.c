@@ -2,6 +2,15 @@
 /* Sagas (R-SAG-1 to R-SAG-3) and the stack they share with finalizers (R-FIN-1). */
 #include "scenario.h"
 
+static struct call_view
+call_named(const char *name)
+{
+    struct call_view c;
+
+    ck_assert(kernel_call(the_kernel(), id_of(name), &c));
+    return c;
+}
+
 /* ---- R-SAG-1: an ordered list of steps, each an action and its compensation ---------------- */
 
 /* R-SAG-1: the compensation is recorded before the action exists, let alone starts. */
@@ -60,6 +69,108 @@ START_TEST(R_SAG_1_an_action_that_is_a_call)
 }
 END_TEST
 
+/* R-SAG-1: a compensation may be a call: a worker does it, at the deepest that offers it. */
+START_TEST(R_SAG_1_a_compensation_that_is_a_call)
+{
+    given("shell starts; session s; session w; session v; region r; saga g in r from s;"
+          "step one of g action a undo does refund from s; w offers refund; w asks;"
+          "v offers refund in r; v asks");
+    when("a exits 1");
+    expect("a completed err 1\n"
+           "g failed at one\n"
+           "g compensating: a step failed\n"
+           "g undoes one\n"
+           "~one begun by v\n"
+           "v gets ~one");
+    ck_assert_mem_eq(call_named("~one").input.data, "undo spec", 9);
+    ck_assert_mem_eq(call_named("~one").name.data, "refund", 6);
+    when("cancel ~one");
+    expect("refused denied"); /* masked */
+    when("v completes ~one ok result done");
+    expect("~one completed ok\n"
+           "g undid one\n"
+           "g compensated");
+    ck_assert_mem_eq(call_named("~one").result.data, "done", 4);
+}
+END_TEST
+
+/* R-SAG-2: one that no worker takes ends with its budget, and has spent an attempt. */
+START_TEST(R_SAG_2_a_compensation_waits_for_a_worker_within_its_budget)
+{
+    given("session s; session w; region r; saga g in r from s;"
+          "step one of g undo does refund timeout 3s attempts 3 backoff 1s from s; abort g");
+    when("s keepalive at 2s; w offers refund at 3s");
+    expect("-- 3s\n"
+           "~one completed panicked finalizer-timeout\n"
+           "w offers");
+    when("w asks at 4s");
+    expect("-- 4s\n"
+           "g undoes one\n"
+           "~one2 begun by w\n"
+           "w gets ~one2");
+    when("w completes ~one2 err");
+    expect("~one2 completed err");
+    when("w asks at 6s; w completes ~one3 err");
+    expect_line("g needs attention at one");
+    when("resolve g retry; w asks; w completes ~one4 ok");
+    expect_line("g compensated");
+}
+END_TEST
+
+/* R-SAG-3: of a worker that dies at it an attempt is spent; one that it had only taken is not. */
+START_TEST(R_SAG_3_the_worker_of_a_compensation_dies)
+{
+    given("session s; session w; session v; region r; saga g in r from s;"
+          "step one of g undo does refund attempts 2 from s; w offers refund; v offers refund;"
+          "w asks; abort g");
+    when("w bye");
+    expect("worker w lost\n"
+           "~one completed panicked lost\n"
+           "w ended\n"
+           "g undoes one");
+    when("v asks; v completes ~one2 ok");
+    expect_line("g compensated");
+}
+END_TEST
+
+/* R-CAP-1: a compensation has the rights of who recorded its step, and no more. They may be
+ * taken away; the compensation itself runs all the same. */
+START_TEST(R_CAP_1_a_compensation_has_its_makers_rights)
+{
+    given("shell starts; session s; session w; region r;"
+          "s derives x in r rights spawn,saga,observe; saga g in r with x from s;"
+          "step one of g with x from s; step two of g undo does refund with x from s;"
+          "w offers refund; w asks; abort g with x");
+    when("cancel r of ~two");
+    expect("refused denied");
+    when("task t in r of ~two");
+    expect_line("t created");
+    when("w completes ~two ok");
+    expect_line("g undoes one");
+    when("cancel r of ~one");
+    expect_line("refused denied");
+    when("s revokes x; task u in r of ~one");
+    expect_line("refused revoked");
+    when("~one exits 0");
+    expect_line("g compensated");
+}
+END_TEST
+
+/* R-SAG-2: what is begun after the capability was revoked is undone as well. */
+START_TEST(R_SAG_2_a_revoked_capability_stops_no_compensation)
+{
+    given("shell starts; session s; region r; s derives x in r rights spawn,saga,observe;"
+          "saga g in r with x from s; step one of g with x from s; s revokes x");
+    when("close r");
+    expect_line("g undoes one");
+    expect_line("~one started");
+    when("task t in r of ~one");
+    expect_line("refused revoked");
+    when("~one exits 0");
+    expect_line("g compensated");
+}
+END_TEST
+
 /* R-SAG-1: the limits of sagas and steps, and what a step must say. */
 START_TEST(R_SAG_1_limits)
 {
@@ -76,6 +187,8 @@ START_TEST(R_SAG_1_limits)
     expect("refused invalid"); /* nobody drives it */
     when("step two of g from s by 7");
     expect("refused denied");
+    when("step two of g undo does refund retry 2 from s");
+    expect("refused invalid"); /* the step says how often */
 }
 END_TEST
 
@@ -437,6 +550,11 @@ static const struct rule rules[] = {
     RULE(R_SAG_1_the_next_step_waits_for_the_last_action),
     RULE(R_SAG_1_a_step_without_an_action),
     RULE(R_SAG_1_an_action_that_is_a_call),
+    RULE(R_SAG_1_a_compensation_that_is_a_call),
+    RULE(R_SAG_2_a_compensation_waits_for_a_worker_within_its_budget),
+    RULE(R_SAG_3_the_worker_of_a_compensation_dies),
+    RULE(R_CAP_1_a_compensation_has_its_makers_rights),
+    RULE(R_SAG_2_a_revoked_capability_stops_no_compensation),
     RULE(R_SAG_1_limits),
     RULE(R_SAG_2_a_failing_step_undoes_all_in_reverse),
     RULE(R_SAG_2_an_abort_waits_for_the_action),

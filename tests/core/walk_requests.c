@@ -261,8 +261,10 @@ any_saga(struct input *in)
     case 4:
     case 5:
         in->kind = IN_SAGA_STEP;
-        action = any_task(in->caller.uid, false);
-        undo = any_task(in->caller.uid, true);
+        action = any_call(in->caller.uid, false);
+        undo = any_call(in->caller.uid, true);
+        if (dice(20) != 0)
+            undo.retry = (struct retry_params){0};
         *p = (struct saga_step_params){
             .name = {"step", dice(20) == 0 ? 0 : 1 + dice(4)},
             .action = dice(3) == 0 ? NULL : &action,
