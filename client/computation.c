@@ -25,13 +25,29 @@ asup_call_result_fini(struct asup_call_result *result)
     memset(result, 0, sizeof *result);
 }
 
+void
+request_call(const struct asup_call_options *from, struct proto_process *to)
+{
+    to->call = text_of(from->name);
+    if (from->input_size > 0)
+        to->input = (struct proto_bytes){from->input, from->input_size};
+    to->label = text_of(from->label);
+    to->retry.attempts = from->attempts;
+    if (from->backoff_ns != 0)
+        to->retry.backoff_ns = from->backoff_ns;
+    if (from->backoff_most_ns != 0)
+        to->retry.backoff_most_ns = from->backoff_most_ns;
+    to->delay_ns = from->delay_ns;
+    to->drain_ns = from->drain_ns;
+    request_budget(&from->budget, &to->budget);
+}
+
 int
 asup_client_call_submit(struct asup_client *c, struct asup_region region,
                         const struct asup_call_options *options, struct asup_task *out,
                         struct asup_error_info *err)
 {
     union proto_args args;
-    struct proto_process *p = &args.submit.process;
     struct typed answer;
     int rc;
 
@@ -39,18 +55,7 @@ asup_client_call_submit(struct asup_client *c, struct asup_region region,
         return error_invalid(err, "call", "a region, a name and a place for the task are needed");
     args_begin(PROTO_TASK_SUBMIT, &args);
     args.submit.region = target_of(region);
-    p->call = text_of(options->name);
-    if (options->input_size > 0)
-        p->input = (struct proto_bytes){options->input, options->input_size};
-    p->label = text_of(options->label);
-    p->retry.attempts = options->attempts;
-    if (options->backoff_ns != 0)
-        p->retry.backoff_ns = options->backoff_ns;
-    if (options->backoff_most_ns != 0)
-        p->retry.backoff_most_ns = options->backoff_most_ns;
-    p->delay_ns = options->delay_ns;
-    p->drain_ns = options->drain_ns;
-    request_budget(&options->budget, &p->budget);
+    request_call(options, &args.submit.process);
     rc = typed_call(c, PROTO_TASK_SUBMIT, &args, -1, &answer, err);
     if (rc != 0)
         return rc;

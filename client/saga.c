@@ -151,18 +151,31 @@ asup_client_saga_begin(struct asup_client *c, struct asup_region region, const c
     return 0;
 }
 
+/* A program or a call. */
+static int
+step_part(const struct asup_process *process, const struct asup_call_options *call,
+          struct proto_memory *m, struct proto_process *to, struct asup_error_info *err)
+{
+    if (call == NULL)
+        return request_process(process, m, to, err);
+    if (process != NULL || call->name == NULL)
+        return error_invalid(err, "call", "it is a program, or a call with a name");
+    request_call(call, to);
+    return 0;
+}
+
 static int
 step_args(const struct asup_saga_step *step, struct proto_memory *m, struct args_saga_step *to,
           struct asup_error_info *err)
 {
-    int rc = request_process(step->undo, m, &to->undo, err);
+    int rc = step_part(step->undo, step->undo_call, m, &to->undo, err);
 
     to->name = text_of(step->name);
     to->retry.attempts = step->attempts;
     to->retry.backoff_ns = step->backoff_ns;
     to->retry.backoff_most_ns = step->backoff_most_ns;
-    if (rc == 0 && step->action != NULL)
-        rc = request_process(step->action, m, &to->action, err);
+    if (rc == 0 && (step->action != NULL || step->action_call != NULL))
+        rc = step_part(step->action, step->action_call, m, &to->action, err);
     return rc;
 }
 
@@ -176,7 +189,8 @@ asup_client_saga_step(struct asup_client *c, struct asup_saga saga,
     struct typed answer;
     int rc;
 
-    if (saga.id == 0 || step == NULL || step->name == NULL || step->undo == NULL)
+    if (saga.id == 0 || step == NULL || step->name == NULL ||
+        (step->undo == NULL && step->undo_call == NULL))
         return error_invalid(err, "saga", "a saga and a step with a name and an undo are needed");
     m = proto_memory_new();
     if (m == NULL)

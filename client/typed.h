@@ -36,6 +36,9 @@ void args_begin(enum proto_op_id op, union proto_args *args);
 struct proto_text text_of(const char *text);
 struct proto_target target_of(struct asup_region region);
 void request_budget(const struct asup_budget_request *from, struct proto_budget *to);
+struct asup_call_options;
+/* A call; what it names is borrowed. */
+void request_call(const struct asup_call_options *from, struct proto_process *to);
 int request_process(const struct asup_process *from, struct proto_memory *m,
                     struct proto_process *to, struct asup_error_info *err);
 int request_region(const struct asup_region_options *from, struct proto_memory *m,

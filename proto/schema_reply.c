@@ -111,7 +111,9 @@ static const struct proto_reply_field given_fields[] = {
     {"input", "bin", "What it works on."},
     {"attempt", "uint", "1, and one more each time it is begun again."},
     {"started", "bool", "It has begun; otherwise it is taken, and begins with started."},
-    {"key", "text?", "The idempotency key it was submitted under."},
+    {"key", "text?",
+     "The idempotency key it was submitted under; of what makes up for a step, or cleans "
+     "up, one that is the same in every attempt, such as g2.3 or t13."},
     {"cx", "bin16", "The call's own capability: for its region and what is in it."},
     {"budget", "L", "What is left of its budget."},
     END,

@@ -35,8 +35,10 @@ static const struct proto_field saga_step_fields[] = {
             "What the step does; absent: the driver does it by itself, and it is done when the "
             "next step begins or the saga completes."),
     PROCESS(args_saga_step, undo, "undo",
-            "What makes up for it. It runs also when the action failed or did nothing. Its "
-            "budget.timeout_ns is the time one attempt may take.",
+            "What makes up for it, a program or a call. It runs also when the action failed or did "
+            "nothing. Its budget.timeout_ns is the time one attempt may take, for a call with the "
+            "wait for a worker. It has the rights of who asks, and runs also when they were "
+            "revoked.",
             REQUIRED),
     RETRY(args_saga_step, retry, "retry",
           "Of the compensation; absent: 3 attempts, 1 s between the first two, at most 30 s."),

@@ -12,6 +12,8 @@
 
 #include "asupersync/types.h"
 
+#include "wire_json.h"
+
 enum { FILE_SIZE_MAX = 1 << 20, STEPS_MAX = 256 };
 
 struct reader {
@@ -167,21 +169,50 @@ argv_of(struct reader *r, struct fy_node *list, const char *key)
     return argv;
 }
 
-/* P for a shell command or a list; NULL: not there, or wrong. */
+/* P for a computation and its input. */
+static json_t *
+call_of(struct reader *r, struct fy_node *map, const char *key, const char *label)
+{
+    static const char *const keys[] = {"call", "input", NULL};
+    const char *name = scalar(value_of(map, "call"));
+    const char *input = scalar(value_of(map, "input"));
+    json_t *p = json_object();
+
+    check_keys(r, map, keys);
+    if (name == NULL || name[0] == '\0' || strlen(name) > ASUP_NAME_MAX)
+        complain(r, map, "%s: a call has a name of 1 to %d bytes, such as {call: refund}", key,
+                 ASUP_NAME_MAX);
+    else
+        json_object_set_new(p, "call", json_string_nocheck(name));
+    if (value_of(map, "input") != NULL && input == NULL)
+        complain(r, value_of(map, "input"), "input: one text");
+    else if (input != NULL)
+        json_object_set_new(p, "input", json_wire_bytes(input, strlen(input)));
+    json_object_set_new(p, "label", json_string_nocheck(label));
+    return p;
+}
+
+/* P for a shell command, a list or a call; empty: what is wrong was told. */
 static json_t *
 process(struct reader *r, struct fy_node *node, const char *key, const char *label,
         const json_t *env)
 {
     const char *line = scalar(node);
-    json_t *p = json_object();
+    json_t *p;
 
+    if (fy_node_is_mapping(node))
+        return call_of(r, node, key, label);
+    p = json_object();
     if (line != NULL && line[strspn(line, " \t\n")] != '\0') {
         json_object_set_new(p, "argv",
                             json_pack("[s,s,o]", "/bin/sh", "-c", json_string_nocheck(line)));
     } else if (fy_node_is_sequence(node)) {
         json_object_set_new(p, "argv", argv_of(r, node, key));
     } else {
-        complain(r, node, "%s: a shell command, or a list of program and arguments", key);
+        complain(r, node,
+                 "%s: a shell command, a list of program and arguments, or a call such as "
+                 "{call: refund, input: \"17\"}",
+                 key);
     }
     json_object_set_new(p, "label", json_string_nocheck(label));
     json_object_set_new(p, "cwd", json_string_nocheck(r->cwd));

@@ -12,6 +12,9 @@
  *         timeout: 30s            # of the action; absent: none
  *         undo-timeout: 10s       # of each attempt to undo it; absent: 10s
  *         retry: {attempts: 5, backoff: 1s, most: 1m}
+ *       - name: charge
+ *         run: {call: charge, input: "1017"}    # what a worker does
+ *         undo: {call: refund, input: "1017"}
  */
 #ifndef ASUPERSYNC_CTL_SAGA_FILE_H
 #define ASUPERSYNC_CTL_SAGA_FILE_H

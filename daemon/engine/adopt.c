@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/engine/bodies.h"
 #include "daemon/engine/keeper_link.h"
 #include "daemon/engine/notify.h"
 #include "daemon/engine/report.h"
@@ -137,36 +138,42 @@ next_region(const struct engine *e, uint64_t id)
 }
 
 /* Facts about tasks change the tree: the lost ones are listed first. */
+struct lost_tasks {
+    uint64_t *items;
+    size_t count, room;
+};
+
+static void
+lose_unknown(struct lost_tasks *lost, const struct engine *e, const struct task_view *t)
+{
+    if (!t->started || t->call || keeper_expects(e, t->id))
+        return;
+    if (!make_room((void **)&lost->items, &lost->room, lost->count, sizeof *lost->items))
+        abort(); /* the engine starts anew */
+    lost->items[lost->count++] = t->id;
+}
+
 static void
 tell_lost(struct engine *e)
 {
-    uint64_t *lost = NULL;
-    size_t count = 0;
-    size_t room = 0;
+    struct lost_tasks lost = {0};
     struct region_view r;
     struct task_view t;
 
     for (uint64_t id = ASUP_ROOT_ID; id; id = next_region(e, id)) {
         if (!kernel_region(e->kernel, id, &r))
             break;
-        const uint64_t first[] = {r.task_first, r.finalizer_top};
-        for (size_t i = 0; i < 2; i++) {
-            for (uint64_t task = first[i]; task && kernel_task(e->kernel, task, &t);
-                 task = t.next) {
-                if (!t.started || t.call || keeper_expects(e, task))
-                    continue;
-                if (!make_room((void **)&lost, &room, count, sizeof *lost))
-                    abort(); /* the engine starts anew */
-                lost[count++] = task;
-            }
-        }
+        for (uint64_t task = r.task_first; task && kernel_task(e->kernel, task, &t); task = t.next)
+            lose_unknown(&lost, e, &t);
+        for (struct asup_ref at = {0}; running_cleanup(e->kernel, &r, &at, &t);)
+            lose_unknown(&lost, e, &t);
     }
-    for (size_t i = 0; i < count; i++) {
-        report(REPORT_WARNING, "the keeper knows nothing of t%" PRIu64, lost[i]);
-        engine_feed(e, &(struct input){.kind = IN_TASK_LOST, .task = lost[i]});
+    for (size_t i = 0; i < lost.count; i++) {
+        report(REPORT_WARNING, "the keeper knows nothing of t%" PRIu64, lost.items[i]);
+        engine_feed(e, &(struct input){.kind = IN_TASK_LOST, .task = lost.items[i]});
         engine_settle(e);
     }
-    free(lost);
+    free(lost.items);
 }
 
 /* ---- Output --------------------------------------------------------------------------- */
@@ -216,6 +223,10 @@ adopt_logs(struct engine *e)
         for (uint64_t task = r.finalizer_top; task && kernel_task(e->kernel, task, &t);
              task = t.next)
             know(&known, e, task);
+        for (struct asup_ref at = {0}; running_cleanup(e->kernel, &r, &at, &t);) {
+            if (at.sort == ASUP_SORT_SAGA)
+                know(&known, e, t.id);
+        }
     }
     if (known.count)
         qsort(known.items, known.count, sizeof *known.items, by_task);

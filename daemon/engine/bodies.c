@@ -381,6 +381,14 @@ body_region_closed(struct proto_writer *w, struct engine *e, const struct region
     pw_end(w);
 }
 
+/* Of a call also the wait for a worker: its budget runs. */
+static bool
+cleanup_begun(const struct task_view *t)
+{
+    return t->state != ASUP_TASK_COMPLETED &&
+           (t->start_ordered || (t->call && t->kill_at != ASUP_NEVER));
+}
+
 bool
 running_cleanup(const struct kernel *k, const struct region_view *region, struct asup_ref *at,
                 struct task_view *out)
@@ -396,7 +404,7 @@ running_cleanup(const struct kernel *k, const struct region_view *region, struct
         if (at->sort == ASUP_SORT_SAGA && kernel_saga(k, at->id, &saga) &&
             saga.state == SAGA_COMPENSATING && kernel_saga_step(k, at->id, saga.step_at, &step))
             task = step.undo;
-        if (kernel_task(k, task, out) && out->start_ordered && out->state != ASUP_TASK_COMPLETED)
+        if (kernel_task(k, task, out) && cleanup_begun(out))
             return true;
         if (at->sort == ASUP_SORT_TASK && region->sagas_undoing == 0)
             return false; /* the top one runs, or none does */

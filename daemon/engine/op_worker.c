@@ -13,6 +13,7 @@
 
 #include "daemon/engine/bodies.h"
 #include "daemon/engine/call.h"
+#include "daemon/engine/spec.h"
 #include "daemon/engine/waits.h"
 #include "proto/text.h"
 
@@ -22,6 +23,7 @@ static void
 body_given(struct proto_writer *w, struct engine *e, uint64_t id, asup_time now)
 {
     uint8_t token[CX_TOKEN_SIZE];
+    char key[CLEANUP_KEY_SIZE];
     struct task_view task;
     struct call_view call;
 
@@ -40,9 +42,10 @@ body_given(struct proto_writer *w, struct engine *e, uint64_t id, asup_time now)
     pw_uint(w, call.attempt + (call.started ? 0U : 1U));
     pw_key(w, "started");
     pw_bool(w, call.started);
-    if (call.key.size) {
+    if (call.key.size || cleanup_key(e->kernel, &task, key)) {
         pw_key(w, "key");
-        pw_text(w, call.key.data, call.key.size);
+        pw_text(w, call.key.size ? call.key.data : key,
+                call.key.size ? call.key.size : strlen(key));
     }
     cx_token(&e->cx_key, CX_TASK, id, token);
     pw_key(w, "cx");

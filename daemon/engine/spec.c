@@ -76,8 +76,23 @@ is_own(const struct proto_text *name)
     return false;
 }
 
-/* Actions and compensations know their step. What makes up for something, or
- * cleans up, has a key that is the same in each attempt (R-SAG-3). */
+bool
+cleanup_key(const struct kernel *k, const struct task_view *task, char out[CLEANUP_KEY_SIZE])
+{
+    uint64_t saga;
+    uint32_t step;
+    bool undo = false;
+
+    if (kernel_task_saga(k, task->id, &saga, &step, &undo) && undo)
+        (void)snprintf(out, CLEANUP_KEY_SIZE, "g%" PRIu64 ".%" PRIu32, saga, step);
+    else if (task->finalizer)
+        (void)snprintf(out, CLEANUP_KEY_SIZE, "t%" PRIu64, task->id);
+    else
+        return false;
+    return true;
+}
+
+/* Actions and compensations know their step. */
 static void
 env_of_cleanup(struct engine *e, const struct task_view *task, struct environment *env)
 {
@@ -93,11 +108,7 @@ env_of_cleanup(struct engine *e, const struct task_view *task, struct environmen
         snprintf(text, sizeof text, "%" PRIu32, step);
         env_add(e, env, "ASUPERSYNC_STEP", text);
     }
-    if (undo)
-        snprintf(text, sizeof text, "g%" PRIu64 ".%" PRIu32, saga, step);
-    else
-        snprintf(text, sizeof text, "t%" PRIu64, task->id);
-    if (undo || task->finalizer)
+    if (cleanup_key(e->kernel, task, text))
         env_add(e, env, "ASUPERSYNC_IDEMPOTENCY_KEY", text);
 }
 

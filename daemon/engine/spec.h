@@ -13,4 +13,9 @@ int spec_decode(struct engine *e, struct bytes raw, struct proto_process *out);
 int spec_build(struct engine *e, const struct task_view *task, const struct proto_process *p,
                const char *notify_path);
 
+/* The idempotency key of what makes up for something, or cleans up: the same in
+ * each attempt (R-SAG-3). False: the task is nothing of the sort. */
+enum { CLEANUP_KEY_SIZE = 48 };
+bool cleanup_key(const struct kernel *k, const struct task_view *task, char out[CLEANUP_KEY_SIZE]);
+
 #endif

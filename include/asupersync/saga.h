@@ -25,6 +25,7 @@
 #define ASUPERSYNC_SAGA_H
 
 #include "asupersync/client.h"
+#include "asupersync/worker.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -64,11 +65,14 @@ struct asup_saga_step {
                                             next step begins or the saga completes */
     const struct asup_process *undo;   /**< the compensation; its budget.timeout_ns is the
                                             time of one attempt (default 10 s) */
-    uint32_t attempts;                 /**< to undo it; 0: 3 */
-    uint64_t backoff_ns;               /**< after the first of them, doubling; ASUP_NEVER: 1 s */
-    uint64_t backoff_most_ns;          /**< ASUP_NEVER: 30 s */
+    /** Instead of them, what a worker does; of the compensation's budget only timeout_ns may be
+     *  set, which is the time to find a worker and be done, and it has no attempts of its own. */
+    const struct asup_call_options *action_call, *undo_call;
+    uint32_t attempts;        /**< to undo it; 0: 3 */
+    uint64_t backoff_ns;      /**< after the first of them, doubling; ASUP_NEVER: 1 s */
+    uint64_t backoff_most_ns; /**< ASUP_NEVER: 30 s */
 };
-/** Everything at its default; name and undo are still to be set. */
+/** Everything at its default; name and undo, or undo_call, are still to be set. */
 ASUP_API void asup_saga_step_init(struct asup_saga_step *step);
 
 /** What became of a request for a step. */

@@ -524,6 +524,41 @@ START_TEST(R_SAG_2_a_failing_step_undoes_all)
 }
 END_TEST
 
+/* R-SAG-1: action and compensation as calls; without a worker an attempt ends with its time. */
+START_TEST(R_SAG_1_a_compensation_may_be_a_call)
+{
+    struct asup_region region = open_region("refunds");
+    struct asup_call_options charge, refund;
+    struct asup_process undo = shell("exit 0");
+    struct asup_saga_stepped stepped;
+    struct asup_saga_info info;
+    struct asup_saga_step step;
+    struct asup_saga saga;
+
+    asup_call_options_init(&charge, "charge");
+    asup_call_options_init(&refund, "refund");
+    refund.budget.timeout_ns = 50 * ASUP_NS_PER_MS;
+    OK(asup_client_saga_begin(client, region, "order", &saga, &err));
+    asup_saga_step_init(&step);
+    step.name = "charge";
+    ck_assert_int_eq(asup_client_saga_step(client, saga, &step, NULL, &err), -ASUP_EINVALID);
+    step.undo = &undo;
+    step.undo_call = &refund;
+    ck_assert_int_eq(asup_client_saga_step(client, saga, &step, NULL, &err), -ASUP_EINVALID);
+    step.undo = NULL;
+    step.action_call = &charge;
+    step.attempts = 1;
+    OK(asup_client_saga_step(client, saga, &step, &stepped, &err));
+    ck_assert_uint_ne(stepped.task.id, 0);
+    OK(asup_client_saga_abort(client, saga, "enough", &err));
+    OK(asup_client_saga_wait(client, saga, 20000, &info, &err));
+    ck_assert_int_eq(info.state, ASUP_SAGA_NEEDS_ATTENTION);
+    asup_saga_info_fini(&info);
+    OK(asup_client_saga_resolve(client, saga, false, &err));
+    OK(asup_client_saga_wait(client, saga, 20000, NULL, &err));
+}
+END_TEST
+
 /* ---- Channels ------------------------------------------------------------------------------ */
 
 START_TEST(R_OBL_1_messages_are_received_and_acknowledged)
@@ -604,6 +639,7 @@ static const struct rule rules[] = {
     RULE(R_REG_2_a_region_is_found_and_refuses_when_it_may_not),
     RULE(R_FIN_1_finalizers_run_last_in_first_out),
     RULE(R_SAG_2_a_failing_step_undoes_all),
+    RULE(R_SAG_1_a_compensation_may_be_a_call),
     RULE(R_SES_1_what_is_attached_ends_with_its_session),
     RULE(events_are_watched_without_loss),
     RULE(why_names_what_a_closing_region_waits_for),

@@ -261,6 +261,83 @@ class Attempts(SagaTest):
             d.close()
 
 
+class Calls(SagaTest):
+    """R-SAG-1: actions and compensations that are calls, done by workers."""
+
+    def setUp(self):
+        super().setUp()
+        self.pool = self.d.open()
+
+    def worker(self, name, line):
+        """A task of the pool, which serves its region and what is in it."""
+        task = self.d.submit(self.pool, harness.CTL, "worker", "run", name, "--", "/bin/sh", "-c",
+                             line)
+        harness.eventually(lambda: any(w["holder"] == task for w in self.d.json("workers")["workers"]),
+                           "it has offered")
+        return task
+
+    def file_of(self, *steps):
+        return self.write("saga.yaml", json.dumps({"env": {harness.MARK: self.d.mark},
+                                                   "steps": list(steps)}))
+
+    def test_a_saga_of_calls(self):
+        self.worker("charge", f"read x; echo charge $x >>{self.file('journal')}")
+        self.worker("refund", "read x; echo refund $x $ASUPERSYNC_IDEMPOTENCY_KEY "
+                              f">>{self.file('journal')}")
+        path = self.file_of({"name": "one", "run": {"call": "charge", "input": "17\n"},
+                             "undo": {"call": "refund", "input": "17\n"}},
+                            {"name": "two", "run": "exit 3", "undo": self.log("undo-two")})
+        saga = json.loads(self.d.ctl("--json", "saga", "run", "--in", self.pool, path,
+                                     code=3).out)
+        self.assertEqual("compensated", saga["state"])
+        self.assertEqual(["charge 17", "undo-two", f"refund 17 {saga['id']}.1"], self.read("journal"))
+
+    def test_the_worker_of_a_compensation_is_killed(self):
+        worker = self.worker("refund", f"{self.log('first')}; exec sleep 1000")
+        r = self.d.open("--in", self.pool)
+        path = self.file_of({"name": "one", "run": "exit 1", "undo": {"call": "refund"},
+                             "retry": {"attempts": 2, "backoff": "10ms"}})
+        run = self.d.popen("saga", "run", "--in", r, path, stderr=subprocess.DEVNULL)
+        harness.eventually(lambda: self.read("journal"), "the first attempt runs")
+        undo = self.d.json("ps", r)["tasks"][0]
+        self.d.ctl("cancel", undo["id"], code=125)
+        os.kill(self.d.task(worker)["pid"], signal.SIGKILL)
+        self.worker("refund", f"echo $ASUPERSYNC_IDEMPOTENCY_KEY >>{self.file('journal')}")
+        self.assertEqual(1, run.wait(60))
+        self.assertEqual("panicked", self.d.task(undo["id"])["outcome"]["outcome"])
+        self.assertRegex(self.read("journal")[1], r"^g\d+\.1$")
+
+    def test_the_daemon_dies_while_no_worker_is_there(self):
+        r = self.d.open("--in", self.pool)
+        path = self.file_of({"name": "one", "run": "exit 1", "undo": {"call": "refund"},
+                             "undo-timeout": "60s"})
+        run = self.d.popen("saga", "run", "--in", r, path, stderr=subprocess.DEVNULL)
+        harness.eventually(lambda: any(t["label"] == "undo one" for t in self.d.json("ps", r)["tasks"]),
+                           "it waits for a worker")
+        os.kill(self.d.engine_pid(), signal.SIGKILL)
+        self.worker("refund", self.log("refunded"))
+        self.assertEqual(1, run.wait(60))
+        self.assertEqual(["refunded"], self.read("journal"))
+
+    def test_a_compensation_has_no_more_rights_than_its_maker(self):
+        r = self.d.open()
+        x = self.d.json("cx", "derive", "--in", r, "--rights", "saga,spawn,observe")
+        g = self.d.ctl("--cx", x["token"], "saga", "begin", r).out.strip()
+        undo = (f"{harness.CTL} cancel --no-wait {r} 2>>{self.file('said')}; {self.log('code-$?')}; "
+                f"{harness.CTL} submit --in {r} -- /bin/true 2>>{self.file('said')} >/dev/null; "
+                f"{self.log('code-$?')}")
+        self.d.ctl("--cx", x["token"], "saga", "step", g, "one", "--undo", undo)
+        self.d.ctl("--cx", x["token"], "saga", "step", g, "two", "--undo", undo)
+        self.d.ctl("saga", "abort", g, "--wait")
+        self.assertEqual(["code-125", "code-0"] * 2, self.read("journal"))
+        h = self.d.ctl("--cx", x["token"], "saga", "begin", r).out.strip()
+        self.d.ctl("--cx", x["token"], "saga", "step", h, "one", "--undo", undo)
+        self.d.ctl("cx", "revoke", x["cx"])
+        self.d.ctl("saga", "abort", h, "--wait")
+        self.assertEqual(["code-125", "code-125"], self.read("journal")[4:])
+        self.assertEqual("compensated", self.saga(h)["state"])
+
+
 class Crashes(SagaTest):
     """R-SAG-3, R-SAG-4: nothing is forgotten, and nothing recorded done is done again."""
 
