@@ -318,6 +318,7 @@ static const struct field lease_fields[] = {
     INDEX(struct lease, cooling_prev, ARENA_LEASES),
     TEXT(struct lease, name),
     SKIP(struct lease, wait_first),
+    SKIP(struct lease, waiters),
 };
 static const struct table lease_table = TABLE(struct lease, lease_fields);
 
@@ -380,6 +381,8 @@ static const struct field channel_fields[] = {
     SKIP(struct channel, work_queued),
     SKIP(struct channel, recheck),
     SKIP(struct channel, send_first),
+    SKIP(struct channel, senders),
+    SKIP(struct channel, receivers),
     SKIP(struct channel, receive_first),
     SKIP(struct channel, work_next),
 };

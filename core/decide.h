@@ -35,6 +35,7 @@ struct need {
     uint64_t regions;     /* likewise */
     uint64_t sagas;       /* that may begin to be undone, or end */
     uint64_t obligations; /* that may end, or be granted to who waits */
+    uint64_t operations;  /* likewise I/O operations, whose end grants nothing */
     uint32_t events;      /* beyond those */
     size_t scratch;
     uint32_t reasons;

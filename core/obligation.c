@@ -365,11 +365,16 @@ need_obligation(const struct kernel *k, uint32_t i, struct need *need)
     const struct obligation *o = obligation_at(k, i);
     const struct holder *h = holder_at(k, o->holder);
 
-    need->obligations++;
-    need->reasons++;
     need_follow(k, o->region, need);
-    if (h->is_task && o->kind == ASUP_OBLIGATION_LEASE)
+    if (o->kind == ASUP_OBLIGATION_IO_OP) {
+        need->operations++;
+        return;
+    }
+    need->obligations++;
+    if (h->is_task && o->kind == ASUP_OBLIGATION_LEASE) {
+        need->reasons++;
         need_follow(k, task_at(k, h->record)->region, need);
+    }
 }
 
 void

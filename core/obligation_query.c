@@ -185,9 +185,8 @@ lease_view(const struct kernel *k, uint32_t i, struct lease_view *out)
         .granted_at = l->granted_at,
         .expires_at = l->expires_at,
         .cooling = l->obligation == NIL,
+        .waiters = l->waiters,
     };
-    for (uint32_t w = l->wait_first; w != NIL; w = wait_at(k, w)->next)
-        out->waiters++;
 }
 
 bool

@@ -5,34 +5,17 @@
 
 /* ---- Views -------------------------------------------------------------------------- */
 
-static uint32_t
-parked_count(const struct kernel *k, uint32_t first)
-{
-    uint32_t count = 0;
-
-    for (; first != NIL; first = wait_at(k, first)->next)
-        count++;
-    return count;
-}
-
-/* The next one that is queued, in the order of the channel. */
-static uint64_t
-queued_from(const struct kernel *k, uint32_t i)
-{
-    while (i != NIL && message_at(k, i)->state != MESSAGE_QUEUED)
-        i = message_at(k, i)->next;
-    return i == NIL ? 0 : message_at(k, i)->id;
-}
-
 bool
 kernel_channel(const struct kernel *k, uint64_t id, struct channel_view *out)
 {
     uint32_t i = channel_of_id(k, id);
     const struct channel *c;
+    uint32_t first;
 
     if (i == NIL)
         return false;
     c = channel_at(k, i);
+    first = messages_next(c);
     *out = (struct channel_view){
         .id = c->id,
         .region = c->region_id,
@@ -48,15 +31,15 @@ kernel_channel(const struct kernel *k, uint64_t id, struct channel_view *out)
         .sent = c->sent,
         .consumed = c->consumed,
         .bytes = c->bytes,
-        .receivers = parked_count(k, c->receive_first),
-        .senders = parked_count(k, c->send_first),
+        .receivers = c->receivers,
+        .senders = c->senders,
         .opened_at = c->opened_at,
         .ack_timeout_ns = c->ack_timeout_ns,
         .permit_timeout_ns = c->permit_timeout_ns,
         .dead_retention_ns = c->dead_retention_ns,
         .nacks_max = c->nacks_max,
         .timeouts_max = c->timeouts_max,
-        .message_first = queued_from(k, c->message_first),
+        .message_first = first == NIL ? 0 : message_at(k, first)->id,
     };
     return true;
 }
@@ -108,11 +91,8 @@ kernel_message(const struct kernel *k, uint64_t id, struct message_view *out)
             m->state == MESSAGE_DEAD ? time_add(m->dead_at, c->dead_retention_ns) : ASUP_NEVER,
         .dead_why = m->dead_why,
         .note = heap_get(&k->heap, m->note),
+        .next = m->next == NIL ? 0 : message_at(k, m->next)->id,
     };
-    if (m->state != MESSAGE_DEAD)
-        out->next = queued_from(k, m->next);
-    else if (m->next != NIL)
-        out->next = message_at(k, m->next)->id;
     if (m->history != NIL)
         view_history(history_at(k, m->history), out);
     return true;
@@ -211,6 +191,16 @@ check_messages(const struct kernel *k, uint32_t channel, struct message_tally *t
     return NULL;
 }
 
+static uint32_t
+parked_count(const struct kernel *k, uint32_t first)
+{
+    uint32_t count = 0;
+
+    for (; first != NIL; first = wait_at(k, first)->next)
+        count++;
+    return count;
+}
+
 static const char *
 check_channel(const struct kernel *k, uint32_t i, uint32_t *held)
 {
@@ -227,6 +217,8 @@ check_channel(const struct kernel *k, uint32_t i, uint32_t *held)
     HOLDS(c->sent + c->taken_back == c->consumed + c->queued + c->unacked + c->died,
           "no-message-lost");
     *held += c->permits + c->unacked;
+    HOLDS(c->senders == parked_count(k, c->send_first), "channel-capacity");
+    HOLDS(c->receivers == parked_count(k, c->receive_first), "channel-capacity");
     if (!channel_live(c)) {
         HOLDS(c->dead > 0 && channel_load(c) == 0, "no-message-lost");
         HOLDS(c->send_first == NIL && c->receive_first == NIL, "quiescence-on-close");

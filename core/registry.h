@@ -88,7 +88,7 @@ struct channel_view {
     uint64_t bytes;          /* in messages it holds */
     uint32_t receivers;      /* parked */
     uint32_t senders;        /* parked */
-    uint64_t message_first;  /* queued, oldest first; 0: none */
+    uint64_t message_first;  /* the next to be received; 0: none is queued */
     uint64_t ack_timeout_ns, permit_timeout_ns, dead_retention_ns;
     asup_time opened_at;
     uint32_t nacks_max, timeouts_max;
@@ -105,7 +105,7 @@ struct message_view {
     uint64_t id;      /* order within its channel; of the sort 'm' */
     uint64_t channel; /* may be gone when it is a dead letter */
     uint64_t region;
-    uint64_t next; /* of the queue or the dead letters; 0: none */
+    uint64_t next; /* of its channel, received or not, or of the dead letters; 0: none */
     struct bytes channel_name;
     struct bytes data;
     struct asup_ref sender;

@@ -56,6 +56,7 @@ struct channel {
     bool recheck; /* whether who is parked may still be */
     uint32_t name;
     uint32_t send_first, receive_first; /* parked */
+    uint32_t senders, receivers;        /* so many */
     uint32_t work_next;
 };
 

@@ -79,6 +79,7 @@ struct lease {
     /* not state (of the name, what it says is, not where it is): */
     uint32_t name;
     uint32_t wait_first;
+    uint32_t waiters; /* so many are parked */
 };
 
 /* How an obligation ended. */

@@ -20,6 +20,7 @@ enum {
     SCRATCH_PER_SAGA = 1536,
     EVENTS_PER_OBLIGATION = 6, /* ended, and for the next in turn made, bound */
     SCRATCH_PER_OBLIGATION = 1024,
+    SCRATCH_PER_OPERATION = 64, /* the payload of its end */
     EFFECTS_PER_TASK = 2,
     EVENTS_BASE = 64,
     SCRATCH_BASE = 8192,
@@ -71,14 +72,15 @@ buffers_reserve(struct kernel *k, const struct need *n)
     uint64_t events =
         EVENTS_BASE + n->events + picks + tells + EVENTS_PER_TASK * tasks +
         EVENTS_PER_REGION * regions + EVENTS_PER_SAGA * sagas +
-        EVENTS_PER_OBLIGATION * n->obligations +
+        EVENTS_PER_OBLIGATION * n->obligations + n->operations +
         (regions > 0 ? arena_live(&k->capabilities.records) + arena_live(&k->calls.workers) : 0);
     uint64_t effects =
         EVENTS_BASE + picks + EFFECTS_PER_TASK * tasks + 2 * regions + arena_live(&k->waits);
     size_t scratch = SCRATCH_BASE + n->scratch + (size_t)tasks * SCRATCH_PER_TASK +
                      (size_t)regions * SCRATCH_PER_REGION + (size_t)sagas * SCRATCH_PER_SAGA +
                      (size_t)tells * SCRATCH_PER_TELL +
-                     (size_t)n->obligations * SCRATCH_PER_OBLIGATION;
+                     (size_t)n->obligations * SCRATCH_PER_OBLIGATION +
+                     (size_t)n->operations * SCRATCH_PER_OPERATION;
     void *items = k->events;
 
     if (!memory_reserve(a, &items, &k->event_capacity, k->event_count + events,
@@ -175,7 +177,9 @@ buffers_calm(struct kernel *k)
             k->event_capacity = CALM_EVENTS;
         }
     }
-    if (k->effect_capacity > CALM_EVENTS + arena_live(&k->waits)) {
+    /* Each wait has room for its answer, which came by doubling: what is less than twice as much
+     * stays, or many waits would have it moved again and again. */
+    if (k->effect_capacity > 2 * (CALM_EVENTS + (size_t)arena_live(&k->waits))) {
         size_t capacity = CALM_EVENTS + arena_live(&k->waits);
         void *effects = a->resize(a->ctx, k->effects, k->effect_capacity * sizeof k->effects[0],
                                   capacity * sizeof k->effects[0]);
@@ -628,6 +632,16 @@ input_take(struct kernel *k, const struct input *in)
     return rc;
 }
 
+#if ASUP_DEBUG
+static uint64_t
+things(const struct kernel *k)
+{
+    return (uint64_t)arena_live(&k->tasks) + arena_live(&k->regions) + arena_live(&k->waits) +
+           arena_live(&k->obligations.records) + arena_live(&k->channels.records) +
+           arena_live(&k->channels.messages);
+}
+#endif
+
 int
 kernel_step(struct kernel *k, const struct input *in, struct step *out)
 {
@@ -651,8 +665,7 @@ kernel_step(struct kernel *k, const struct input *in, struct step *out)
 #if ASUP_DEBUG
     /* Checking takes time in proportion to what there is; spread it so that a
      * large kernel stays usable. */
-    if (!k->recovering &&
-        k->steps % (1 + (arena_live(&k->tasks) + arena_live(&k->regions)) / 256) == 0)
+    if (!k->recovering && k->steps % (1 + things(k) / 256) == 0)
         must(kernel_check(k) == NULL);
 #endif
     return rc;

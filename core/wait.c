@@ -39,6 +39,20 @@ list_of(struct kernel *k, const struct wait *w)
     return &task_at(k, w->target)->wait_first;
 }
 
+/* How many are on it, where that is told of. */
+static void
+list_count(struct kernel *k, const struct wait *w, bool more)
+{
+    uint32_t change = more ? 1 : UINT32_MAX;
+
+    if (w->on == WAIT_ON_LEASE)
+        lease_at(k, w->target)->waiters += change;
+    else if (w->on == WAIT_ON_CHANNEL_SEND)
+        channel_at(k, w->target)->senders += change;
+    else if (w->on == WAIT_ON_CHANNEL_RECEIVE)
+        channel_at(k, w->target)->receivers += change;
+}
+
 /* What is granted later is bound then (R-IDM-1). */
 static bool
 wait_binds(const struct wait *w)
@@ -94,6 +108,7 @@ wait_drop(struct kernel *k, uint32_t i)
         wait_at(k, w->next)->prev = w->prev;
     else if (*first != NIL)
         wait_at(k, *first)->prev = w->prev;
+    list_count(k, w, false);
     timer_set(&k->wait_timers, &k->allocator, TIMER_WAIT, i, ASUP_NEVER);
     user_get(k, w->caller.uid)->waits--;
     k->waits_to_bind -= wait_binds(w);
@@ -315,6 +330,7 @@ wait_park(struct kernel *k, const struct input *in, enum wait_on on, uint32_t ta
         wait_at(k, w->prev)->next = i;
     }
     wait_at(k, *first)->prev = i;
+    list_count(k, w, true);
     index_add(&k->wait_tokens, &k->allocator, i);
     timer_set(&k->wait_timers, &k->allocator, TIMER_WAIT, i, w->timeout_at);
     user_get(k, w->caller.uid)->waits++;
