@@ -51,7 +51,7 @@ static bool
 is_timed(const struct kernel *k, const struct caller *c, const struct task_params *p,
          uint32_t region)
 {
-    struct asup_budget budget = caller_budget(k, c, budget_of(&p->budget, k->now));
+    struct asup_budget budget = caller_budget(k, c, &p->budget, k->now);
 
     return budget.limit_at != ASUP_NEVER ||
            (region != NIL && region_at(k, region)->effective_limit != ASUP_NEVER);

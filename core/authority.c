@@ -8,6 +8,13 @@
  *   - it shows none: what its user may. That is all in its own regions, and for
  *     root and the daemon's owner everything, admin included.
  *
+ * What a user may is bounded by its standing, which the daemon's policy gives
+ * it and which comes with the request. It bounds what the user asks for by
+ * itself, and by every capability that is its own: the ones that it derived and
+ * those of tasks that it submitted. So no task and no capability is a way
+ * around it, whenever they were made; what root gave to a task that it runs as
+ * that user is root's to give. It does not bound root and the daemon's owner.
+ *
  * Rights are looked at when a request is decided, and for a parked one again
  * when its turn comes. Who made a thing matters only to the third.
  */
@@ -31,6 +38,73 @@ bool
 caller_may(const struct kernel *k, const struct caller *c, uint32_t uid)
 {
     return shows_none(c) && (c->uid == uid || caller_is_root(k, c));
+}
+
+static const struct standing unbounded;
+
+/* The standing that counts. What is shown may be another user's: root's. */
+static const struct standing *
+standing_of(const struct kernel *k, const struct caller *c)
+{
+    uint32_t i;
+
+    if (c->uid == 0 || c->uid == k->config.root_uid)
+        return &unbounded;
+    if (c->cx != 0) {
+        i = capability_of_id(k, c->cx);
+        return i == NIL || capability_at(k, i)->uid == c->uid ? &c->standing : &unbounded;
+    }
+    i = c->task == 0 ? NIL : task_of_id(k, c->task);
+    return i == NIL || task_at(k, i)->uid == c->uid ? &c->standing : &unbounded;
+}
+
+static const char *
+withholds(uint32_t right)
+{
+    switch (right) {
+#define RIGHT_WITHHELD(name, bit, wire)                                                            \
+    case ASUP_RIGHT_##name:                                                                        \
+        return "the daemon's policy does not give you the right \"" wire "\"";
+        ASUP_RIGHT_LIST(RIGHT_WITHHELD)
+#undef RIGHT_WITHHELD
+    default:
+        return "the daemon's policy does not give you that right";
+    }
+}
+
+/* Whether the policy leaves a right, be it in that region; NIL: in none. */
+static int
+standing_check(const struct kernel *k, const struct standing *s, uint32_t region, uint32_t right,
+               struct refusal *why)
+{
+    uint32_t top;
+
+    if ((s->withheld & right) != 0)
+        return REFUSE(why, ASUP_EDENIED, withholds(s->withheld & right));
+    if (s->region == 0 || region == NIL)
+        return 0;
+    top = region_of_id(k, s->region);
+    if (top == NIL || !region_within(k, region, top))
+        return REFUSE(why, ASUP_EDENIED, "the daemon's policy gives you another region");
+    return 0;
+}
+
+int
+standing_allows(const struct kernel *k, const struct caller *c, uint32_t right, struct refusal *why)
+{
+    return standing_check(k, standing_of(k, c), NIL, right, why);
+}
+
+/* R-CAP-4: a user who is shut out gives back what it holds, and reports of its tasks go on. */
+int
+standing_shut(const struct kernel *k, const struct input *in, struct refusal *why)
+{
+    const struct standing *s = standing_of(k, &in->caller);
+
+    if ((~s->withheld & ASUP_RIGHTS_TASK) != 0 || s->granted != 0 || !right_needed(in) ||
+        in->kind == IN_TASK_CHECKPOINT || in->kind == IN_TASK_PROGRESS)
+        return 0;
+    return REFUSE(why, ASUP_EDENIED, "the daemon's policy gives you no rights");
 }
 
 struct asup_ref
@@ -114,21 +188,22 @@ authority_of(const struct kernel *k, const struct caller *c, struct authority *a
 uint32_t
 caller_rights(const struct kernel *k, const struct caller *c, uint32_t region, struct refusal *why)
 {
+    const struct standing *s = standing_of(k, c);
     struct authority a;
 
     why->code = 0;
-    if (authority_of(k, c, &a, why) != 0)
+    if (authority_of(k, c, &a, why) != 0 || standing_check(k, s, region, 0, why) != 0)
         return 0;
     if (a.top != NIL) {
         if (region_within(k, region, a.top))
-            return a.rights;
+            return a.rights & ~s->withheld;
         (void)REFUSE(why, ASUP_EDENIED, "the capability is for another region");
         return 0;
     }
     if (caller_is_root(k, c))
         return ASUP_RIGHTS_ALL;
-    if (c->uid == region_at(k, region)->uid)
-        return ASUP_RIGHTS_TASK;
+    if (s->region != 0 || c->uid == region_at(k, region)->uid)
+        return ASUP_RIGHTS_TASK & ~s->withheld;
     (void)REFUSE(why, ASUP_EDENIED, "the region belongs to another user");
     return 0;
 }
@@ -151,15 +226,57 @@ int
 authorize(const struct kernel *k, const struct caller *c, uint32_t region, uint32_t right,
           struct refusal *why)
 {
+    const struct standing *s = standing_of(k, c);
     uint32_t rights = caller_rights(k, c, region, why);
 
-    if (shows_none(c) && right == ASUP_RIGHT_ADMIN && (rights & right) == 0)
+    if (shows_none(c) && right == ASUP_RIGHT_ADMIN && (rights & right) == 0) {
+        if ((s->granted & ASUP_RIGHT_ADMIN) != 0) {
+            *why = (struct refusal){0};
+            return 0;
+        }
         return REFUSE(why, ASUP_EDENIED, "only root and the daemon's owner may do that");
+    }
     if (why->code != 0)
         return why->code;
     if ((rights & right) == right)
         return 0;
-    return REFUSE(why, ASUP_EDENIED, lacks(right));
+    return REFUSE(why, ASUP_EDENIED, (s->withheld & right) != 0 ? withholds(right) : lacks(right));
+}
+
+int
+authorize_open(const struct kernel *k, const struct caller *c, uint32_t region, uint32_t right,
+               struct refusal *why)
+{
+    if (region == k->root && shows_none(c))
+        return standing_check(k, standing_of(k, c), region, right, why);
+    return authorize(k, c, region, right, why);
+}
+
+int
+authorize_kept(const struct kernel *k, const struct caller *c, uint32_t uid, uint32_t right,
+               struct refusal *why)
+{
+    if (!caller_may(k, c, uid))
+        return REFUSE(why, ASUP_EDENIED, "it belongs to another user");
+    return standing_check(k, standing_of(k, c), NIL, right, why);
+}
+
+int
+authorize_end(const struct kernel *k, const struct caller *c, uint32_t region, uint32_t right,
+              struct refusal *why)
+{
+    const struct standing *s = standing_of(k, c);
+    struct refusal no_admin = {0};
+
+    /* daemon.drain */
+    if (region == k->root && authorize(k, c, region, ASUP_RIGHT_ADMIN, &no_admin) == 0)
+        return 0;
+    if (authorize(k, c, region, right, why) != 0)
+        return why->code;
+    if (s->region == region_at(k, region)->id && region_at(k, region)->uid != c->uid)
+        return REFUSE(why, ASUP_EDENIED,
+                      "the policy lets you work in that region, and only its user end it");
+    return 0;
 }
 
 int
@@ -167,7 +284,7 @@ authorize_owned(const struct kernel *k, const struct caller *c, uint32_t region,
                 uint32_t right, struct refusal *why)
 {
     if (caller_may(k, c, uid))
-        return 0;
+        return standing_check(k, standing_of(k, c), region, right, why);
     return authorize(k, c, region, right, why);
 }
 
@@ -176,6 +293,8 @@ authorize_shown(const struct kernel *k, const struct input *in, struct refusal *
 {
     struct authority a;
 
+    if (standing_shut(k, in, why) != 0)
+        return why->code;
     if (shows_none(&in->caller) || !right_needed(in))
         return 0;
     return authority_of(k, &in->caller, &a, why);
@@ -195,10 +314,11 @@ kernel_may(const struct kernel *k, const struct caller *c, uint64_t region, uint
             (void)authorize_owned(k, &caller, i, uid, right, &why);
         else if (region != 0 && a.top != NIL)
             (void)REFUSE(&why, ASUP_EDENIED, "the capability is for another region");
-        else if (region == 0 && a.top != NIL && (a.rights & right) != right)
+        else if (region != 0)
+            (void)authorize_kept(k, &caller, uid, right, &why);
+        else if (standing_check(k, standing_of(k, &caller), NIL, right, &why) == 0 &&
+                 a.top != NIL && (a.rights & right) != right)
             (void)REFUSE(&why, ASUP_EDENIED, lacks(right));
-        else if (region != 0 && !caller_may(k, &caller, uid))
-            (void)REFUSE(&why, ASUP_EDENIED, "it belongs to another user");
     }
     *detail = why.detail;
     return why.code;
@@ -229,10 +349,38 @@ caller_capability(const struct kernel *k, const struct caller *c)
     return capability_at(k, a.capability)->id;
 }
 
-/* R-BUD-1: the ceiling is met into it, and caps its priority. */
-struct asup_budget
-caller_budget(const struct kernel *k, const struct caller *c, struct asup_budget asked)
+uint64_t
+caller_timeout(const struct kernel *k, const struct caller *c, uint64_t asked_ns)
 {
+    const struct standing *s = standing_of(k, c);
+
+    return s->timeout_ns == 0 ? asked_ns : min_u64(asked_ns, s->timeout_ns);
+}
+
+/* The budget that is asked for, within the ceilings of the policy. */
+static struct asup_budget
+standing_budget(const struct kernel *k, const struct caller *c, const struct budget_request *asked,
+                asup_time from)
+{
+    const struct standing *s = standing_of(k, c);
+    struct budget_request b = *asked;
+    struct asup_budget budget;
+
+    b.timeout_ns = caller_timeout(k, c, b.timeout_ns);
+    if (s->cost != 0)
+        b.cost_quota = min_u64(b.cost_quota, s->cost);
+    if (s->polls != 0 && b.poll_quota > s->polls)
+        b.poll_quota = s->polls;
+    budget = budget_of(&b, from);
+    return asup_budget_cap(&budget, s->priority);
+}
+
+/* R-BUD-1: ceilings are met into it, and cap its priority. */
+struct asup_budget
+caller_budget(const struct kernel *k, const struct caller *c, const struct budget_request *request,
+              asup_time from)
+{
+    struct asup_budget asked = standing_budget(k, c, request, from);
     uint32_t i = capability_of_id(k, caller_capability(k, c));
     const struct capability *x = i == NIL ? NULL : capability_at(k, i);
     struct asup_budget ceiling = asup_budget_empty();
@@ -247,6 +395,19 @@ caller_budget(const struct kernel *k, const struct caller *c, struct asup_budget
     ceiling.cost_quota = x->cost_ceiling;
     asked = asup_budget_meet(&asked, &ceiling);
     return asup_budget_cap(&asked, x->priority_ceiling);
+}
+
+void
+standing_ceilings(const struct kernel *k, const struct caller *c, struct derive_params *p)
+{
+    const struct standing *s = standing_of(k, c);
+
+    if (s->cost != 0)
+        p->cost_ceiling = min_u64(p->cost_ceiling, s->cost);
+    if (s->polls != 0 && p->poll_ceiling > s->polls)
+        p->poll_ceiling = s->polls;
+    if (s->priority != 0 && (p->priority_ceiling == 0 || p->priority_ceiling > s->priority))
+        p->priority_ceiling = s->priority;
 }
 
 /* R-CAP-4: what needs no right, only being the holder, whatever became of the capability. */

@@ -57,17 +57,19 @@ ceiling_of(uint8_t asked, uint8_t most)
 static struct asup_ref
 derive(struct kernel *k, const struct input *in)
 {
-    const struct derive_params *asked = &in->u.derive;
-    struct capability_payload p = {
-        .parent = caller_capability(k, &in->caller),
-        .limit_at = asked->limit_at,
-        .cost_ceiling = asked->cost_ceiling,
-        .poll_ceiling = asked->poll_ceiling,
-        .rights = asked->rights,
-        .priority_ceiling = asked->priority_ceiling,
-    };
+    struct derive_params asked = in->u.derive;
     struct event ev = event_of_region(EV_CAPABILITY_GRANTED, k, region_of_id(k, in->region));
+    struct capability_payload p;
 
+    standing_ceilings(k, &in->caller, &asked);
+    p = (struct capability_payload){
+        .parent = caller_capability(k, &in->caller),
+        .limit_at = asked.limit_at,
+        .cost_ceiling = asked.cost_ceiling,
+        .poll_ceiling = asked.poll_ceiling,
+        .rights = asked.rights,
+        .priority_ceiling = asked.priority_ceiling,
+    };
     if (p.parent != 0) {
         const struct capability *x = capability_at(k, capability_of_id(k, p.parent));
 

@@ -28,6 +28,8 @@ struct authority {
 /* 0, or why what it shows is no longer good. */
 int authority_of(const struct kernel *k, const struct caller *c, struct authority *a,
                  struct refusal *why);
+/* What the policy allows the caller at most, met into what it asks for. */
+void standing_ceilings(const struct kernel *k, const struct caller *c, struct derive_params *p);
 /* The rights in a region; with a code in `why` there are none. */
 uint32_t
 caller_rights(const struct kernel *k, const struct caller *c, uint32_t region, struct refusal *why);

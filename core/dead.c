@@ -57,20 +57,18 @@ dead_request(struct kernel *k, const struct input *in, struct refusal *why, stru
     uint32_t i = message_of_id(k, in->subject);
     bool retry = in->kind == IN_DEAD_RETRY;
     struct need need = {.events = 2};
+    const struct channel *c;
     struct event ev;
     uint32_t to = NIL;
 
     if (i == NIL)
         return REFUSE(why, ASUP_ENOTFOUND, "there is no such message");
-    if (!caller_may(k, &in->caller, channel_at(k, message_at(k, i)->channel)->uid)) {
-        uint32_t region = channel_at(k, message_at(k, i)->channel)->region;
-
-        /* A capability is good while the region is there that the channel was in. */
-        if (region == NIL)
-            return REFUSE(why, ASUP_EDENIED, "the message belongs to another user");
-        if (authorize(k, &in->caller, region, ASUP_RIGHT_CHANNEL, why) != 0)
-            return why->code;
-    }
+    c = channel_at(k, message_at(k, i)->channel);
+    /* A capability is good while the region is there that the channel was in. */
+    if (c->region == NIL
+            ? authorize_kept(k, &in->caller, c->uid, ASUP_RIGHT_CHANNEL, why) != 0
+            : authorize_owned(k, &in->caller, c->region, c->uid, ASUP_RIGHT_CHANNEL, why) != 0)
+        return why->code;
     if (message_at(k, i)->state != MESSAGE_DEAD)
         return REFUSE(why, ASUP_EINVALID, "the message is in its channel: it is no dead letter");
     if (retry && retry_check(k, in, i, &to, why) != 0)

@@ -62,6 +62,19 @@ int authorize(const struct kernel *k, const struct caller *c, uint32_t region, u
 /* The same for a thing in it that has an owner of its own, who may as well. */
 int authorize_owned(const struct kernel *k, const struct caller *c, uint32_t region, uint32_t uid,
                     uint32_t right, struct refusal *why);
+/* The same for what "/" lets everybody do there: open a region, offer calls. */
+int authorize_open(const struct kernel *k, const struct caller *c, uint32_t region, uint32_t right,
+                   struct refusal *why);
+/* For ending a region: not the one that the policy gives to several. */
+int authorize_end(const struct kernel *k, const struct caller *c, uint32_t region, uint32_t right,
+                  struct refusal *why);
+/* For what is kept of a region that is gone: its user's. */
+int authorize_kept(const struct kernel *k, const struct caller *c, uint32_t uid, uint32_t right,
+                   struct refusal *why);
+/* Whether the policy leaves the caller that right, wherever; and anything at all. */
+int standing_allows(const struct kernel *k, const struct caller *c, uint32_t right,
+                    struct refusal *why);
+int standing_shut(const struct kernel *k, const struct input *in, struct refusal *why);
 /* Whether what it shows is good at all, for requests that need it for no region. */
 int authorize_shown(const struct kernel *k, const struct input *in, struct refusal *why);
 /* Who holds what the caller is given: the task whose capability it shows, else its session (§4);
@@ -72,8 +85,11 @@ struct asup_ref caller_holder(const struct caller *c);
 struct caller caller_resolve(const struct kernel *k, const struct caller *c);
 /* The capability that bounds what the caller makes; 0: none. */
 uint64_t caller_capability(const struct kernel *k, const struct caller *c);
-struct asup_budget
-caller_budget(const struct kernel *k, const struct caller *c, struct asup_budget asked);
+/* The budget of what the caller makes, from that instant on, within its ceilings. */
+struct asup_budget caller_budget(const struct kernel *k, const struct caller *c,
+                                 const struct budget_request *request, asup_time from);
+/* The same for what has a budget of its own, counted from its start. */
+uint64_t caller_timeout(const struct kernel *k, const struct caller *c, uint64_t asked_ns);
 /* False for what needs no right but being the holder (R-CAP-4). */
 bool right_needed(const struct input *in);
 

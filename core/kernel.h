@@ -194,6 +194,21 @@ enum input_kind {
                           effects still owed go out again */
 };
 
+/* What the daemon's policy leaves a user (R-CAP-2), as the shell says with each
+ * request; all zero: everything in its own regions. It is the most that counts for
+ * whatever this user asks for, by itself or by a capability of its own, and it is
+ * kept nowhere: a policy that changed counts from the next request on. */
+struct standing {
+    uint64_t region;     /* all rights are for it and below, whoever's that is, and for nothing
+                            else; 0: for the user's own regions; an unknown id: for nothing */
+    uint64_t timeout_ns; /* ceilings of each thing that is made; 0: none */
+    uint64_t cost;
+    uint32_t polls;
+    uint32_t withheld; /* rights that it has not (enum asup_right) */
+    uint32_t granted;  /* ASUP_RIGHT_ADMIN, or nothing */
+    uint8_t priority;  /* ceiling; 0: none */
+};
+
 /* Who asks. Who shows a capability may what that says and no more (R-CAP-1); who
  * shows none may touch what is in regions of its own uid, and uid 0 and root_uid
  * everything (R-CAP-2). */
@@ -202,6 +217,7 @@ struct caller {
     uint64_t task;    /* whose own capability the request shows; 0: none */
     uint64_t cx;      /* derived capability the request shows; 0: none */
     uint32_t uid;
+    struct standing standing;
 };
 
 /* The budget a request asks for, on top of what it inherits. */

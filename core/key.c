@@ -137,6 +137,8 @@ key_lookup(const struct kernel *k, const struct input *in, struct asup_ref *made
     i = key_find(k, &name);
     if (i == NIL)
         return limit_keys(k, in->caller.uid, why);
+    if (standing_shut(k, in, why) != 0)
+        return why->code;
     /* The same owner may ask again with what died with its region, not with what was revoked. */
     if (right_needed(in) && authority_of(k, &in->caller, &a, why) == -ASUP_EREVOKED)
         return why->code;

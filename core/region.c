@@ -71,9 +71,7 @@ region_open_check(struct kernel *k, const struct input *in, const struct admissi
     if (i == NIL)
         return why->code;
     parent = region_at(k, i);
-    /* "/" is everybody's: whoever shows nothing may open one there. */
-    if ((i != k->root || in->caller.cx != 0 || in->caller.task != 0) &&
-        authorize(k, &in->caller, i, ASUP_RIGHT_SPAWN, why) != 0)
+    if (authorize_open(k, &in->caller, i, ASUP_RIGHT_SPAWN, why) != 0)
         return why->code;
     if (params_check(k, in, why) != 0)
         return why->code;
@@ -118,7 +116,7 @@ region_open(struct kernel *k, const struct input *in)
 {
     const struct region_params *p = &in->u.region_open;
     struct region_payload payload = {
-        .budget = caller_budget(k, &in->caller, budget_of(&p->budget, k->now)),
+        .budget = caller_budget(k, &in->caller, &p->budget, k->now),
         .drain_ns = p->drain_ns,
         .quorum = p->quorum,
         .tasks_max = p->tasks_max,
@@ -160,9 +158,9 @@ region_end_check(struct kernel *k, const struct input *in, struct refusal *why)
         return why->code;
     if (in->u.end.mode > ASUP_END_CANCEL)
         return REFUSE(why, ASUP_EINVALID, "a region is ended by close, finish or cancel");
-    if (authorize(k, &in->caller, i,
-                  in->u.end.mode == ASUP_END_CANCEL ? ASUP_RIGHT_CANCEL : ASUP_RIGHT_CLOSE,
-                  why) != 0)
+    if (authorize_end(k, &in->caller, i,
+                      in->u.end.mode == ASUP_END_CANCEL ? ASUP_RIGHT_CANCEL : ASUP_RIGHT_CLOSE,
+                      why) != 0)
         return why->code;
     if (in->u.end.message.size > ASUP_MESSAGE_MAX)
         return REFUSE(why, ASUP_ETOOLARGE, "the message is too long");

@@ -26,8 +26,7 @@ saga_lookup(const struct kernel *k, const struct input *in, struct refusal *why)
     if (saga_at(k, i)->region != NIL) {
         if (authorize(k, &in->caller, saga_at(k, i)->region, ASUP_RIGHT_SAGA, why) != 0)
             return NIL;
-    } else if (!caller_may(k, &in->caller, saga_at(k, i)->uid)) {
-        (void)REFUSE(why, ASUP_EDENIED, "the saga belongs to another user");
+    } else if (authorize_kept(k, &in->caller, saga_at(k, i)->uid, ASUP_RIGHT_SAGA, why) != 0) {
         return NIL;
     }
     return i;
@@ -104,7 +103,8 @@ undo_check(const struct kernel *k, const struct input *in, struct refusal *why)
 {
     const struct saga_step_params *p = &in->u.saga_step;
     const struct budget_request *b = &p->undo->budget;
-    uint64_t budget = b->timeout_ns == ASUP_NEVER ? k->config.finalizer_ns : b->timeout_ns;
+    uint64_t budget = caller_timeout(
+        k, &in->caller, b->timeout_ns == ASUP_NEVER ? k->config.finalizer_ns : b->timeout_ns);
     uint64_t one;
 
     if (task_params_check(k, &in->caller, p->undo, true, why) != 0)
@@ -327,8 +327,9 @@ saga_step(struct kernel *k, const struct input *in, const char **advice)
     own_step_done(k, i);
     payload = scratch_take(k, size);
     memset(payload, 0, sizeof *payload);
-    payload->budget_ns =
-        undo->budget.timeout_ns == ASUP_NEVER ? k->config.finalizer_ns : undo->budget.timeout_ns;
+    payload->budget_ns = caller_timeout(
+        k, &in->caller,
+        undo->budget.timeout_ns == ASUP_NEVER ? k->config.finalizer_ns : undo->budget.timeout_ns);
     payload->backoff_ns = p->retry.backoff_ns;
     payload->backoff_most_ns = p->retry.backoff_most_ns;
     payload->leftover_ns = undo->leftover_ns;

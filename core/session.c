@@ -73,7 +73,7 @@ session_open(struct kernel *k, const struct input *in, struct refusal *why, stru
                        .payload_size = sizeof p};
     const struct need need = {.events = 2};
 
-    if (limit_sessions(k, in->caller.uid, why) != 0)
+    if (standing_shut(k, in, why) != 0 || limit_sessions(k, in->caller.uid, why) != 0)
         return why->code;
     if (!arena_reserve(&k->sessions, &k->allocator, 1) ||
         !index_reserve(&k->session_ids, &k->allocator, 1) ||

@@ -121,8 +121,7 @@ admit(struct kernel *k, uint32_t region, const struct caller *c, const struct ta
     };
 
     *payload = (struct task_payload){
-        .budget = finalizer ? budget_of(&p->budget, from)
-                            : caller_budget(k, c, budget_of(&p->budget, from)),
+        .budget = finalizer ? budget_of(&p->budget, from) : caller_budget(k, c, &p->budget, from),
         .due_at = p->delay_ns == 0 ? 0 : from,
         .drain_ns = p->drain_ns,
         .leftover_ns = p->leftover_ns,
@@ -144,8 +143,9 @@ admit(struct kernel *k, uint32_t region, const struct caller *c, const struct ta
         .cx = caller_capability(k, c),
     };
     if (finalizer)
-        payload->budget.limit_at =
-            p->budget.timeout_ns == ASUP_NEVER ? k->config.finalizer_ns : p->budget.timeout_ns;
+        payload->budget.limit_at = caller_timeout(
+            k, c,
+            p->budget.timeout_ns == ASUP_NEVER ? k->config.finalizer_ns : p->budget.timeout_ns);
     if (p->spec.size > 0)
         memcpy(payload + 1, p->spec.data, p->spec.size);
     if (p->call.size > 0) {

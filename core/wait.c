@@ -352,8 +352,8 @@ saga_wait(struct kernel *k, const struct input *in, struct refusal *why, bool *p
         if (authorize_owned(k, &in->caller, saga_at(k, i)->region, saga_at(k, i)->uid,
                             ASUP_RIGHT_OBSERVE, why) != 0)
             return why->code;
-    } else if (!caller_may(k, &in->caller, saga_at(k, i)->uid)) {
-        return REFUSE(why, ASUP_EDENIED, "it belongs to another user");
+    } else if (authorize_kept(k, &in->caller, saga_at(k, i)->uid, ASUP_RIGHT_OBSERVE, why) != 0) {
+        return why->code;
     }
     *made = (struct asup_ref){.id = in->subject, .sort = ASUP_SORT_SAGA};
     if (saga_at(k, i)->state >= SAGA_NEEDS_ATTENTION)

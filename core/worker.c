@@ -106,8 +106,7 @@ worker_offer_check(struct kernel *k, const struct input *in, struct refusal *why
     if (region == NIL || session_check(k, &in->caller, why) != 0)
         return why->code;
     /* "/" is everybody's: a worker there gets its own user's calls alone. */
-    if ((region != k->root || in->caller.cx != 0 || in->caller.task != 0) &&
-        authorize(k, &in->caller, region, ASUP_RIGHT_SERVE, why) != 0)
+    if (authorize_open(k, &in->caller, region, ASUP_RIGHT_SERVE, why) != 0)
         return why->code;
     if (region_at(k, region)->state != ASUP_REGION_OPEN)
         return REFUSE(why, ASUP_ECLOSED,

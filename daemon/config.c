@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <libfyaml.h>
+#include <sys/stat.h>
+
+#include "daemon/config_reader.h"
 
 #define KIB ((uint64_t)1 << 10)
 #define MIB ((uint64_t)1 << 20)
@@ -183,6 +185,13 @@ config_init(struct config *config)
 
 /* ---- Values ----------------------------------------------------------------- */
 
+void
+config_fini(struct config *config)
+{
+    policy_free(config->access);
+    config->access = NULL;
+}
+
 struct unit {
     const char *name;
     uint64_t factor;
@@ -277,8 +286,8 @@ config_size(const char *text, uint64_t *bytes_out)
     return read_quantity(&text, size_units, bytes_out) && *text == '\0';
 }
 
-static bool
-read_number(const char *text, int base, uint64_t *out)
+bool
+config_number(const char *text, int base, uint64_t *out)
 {
     if (*text < '0' || *text > '9')
         return false;
@@ -381,31 +390,37 @@ fetch(const struct config *config, const struct config_key *key)
 
 /* ---- Reading ----------------------------------------------------------------- */
 
-struct reader {
-    const char *name;
-    struct config *config;
-    FILE *errors;
-    int error_count;
-};
-
-/* The place that an error is about, before its text. */
-static FILE *
-complain_at(struct reader *r, struct fy_node *where)
+const struct fy_mark *
+config_mark(struct fy_node *where)
 {
-    const struct fy_mark *mark = NULL;
-    struct fy_token *token = where ? fy_node_get_scalar_token(where) : NULL;
+    void *cursor = NULL;
 
-    if (token)
-        mark = fy_token_start_mark(token);
+    /* A list or a map begins with the first thing in it. */
+    while (where && !fy_node_is_scalar(where)) {
+        struct fy_node *inner = NULL;
+        cursor = NULL;
+        if (fy_node_is_sequence(where)) {
+            inner = fy_node_sequence_iterate(where, &cursor);
+        } else {
+            struct fy_node_pair *pair = fy_node_mapping_iterate(where, &cursor);
+            inner = pair ? fy_node_pair_key(pair) : NULL;
+        }
+        where = inner;
+    }
+    struct fy_token *token = where ? fy_node_get_scalar_token(where) : NULL;
+    return token ? fy_token_start_mark(token) : NULL;
+}
+
+FILE *
+config_complain_at(struct reader *r, struct fy_node *where)
+{
+    const struct fy_mark *mark = config_mark(where);
+
     r->error_count++;
     fprintf(r->errors, "%s:%d:%d: ", r->name, mark ? mark->line + 1 : 1,
             mark ? mark->column + 1 : 1);
     return r->errors;
 }
-
-/* One line about an error: complain(r, node, "format" [, values]). */
-#define complain(r, where, ...)                                                                    \
-    ((void)fprintf(complain_at(r, where), __VA_ARGS__), (void)fputc('\n', (r)->errors))
 
 /* Edit distance, for "did you mean"; names longer than the rows are far off. */
 static unsigned
@@ -447,6 +462,8 @@ complain_unknown(struct reader *r, struct fy_node *key, const char *path)
             best = config_keys[i].path;
         }
     }
+    if (distance(path, "access") < best_distance)
+        best = "access";
     if (best)
         complain(r, key, "there is no key \"%s\"; did you mean \"%s\"?", path, best);
     else
@@ -469,10 +486,10 @@ read_value(struct reader *r, const struct config_key *key, struct fy_node *key_n
     bool good = false;
     switch (key->type) {
     case CONFIG_COUNT:
-        good = read_number(text, 10, &value);
+        good = config_number(text, 10, &value);
         break;
     case CONFIG_MODE:
-        good = read_number(text, 8, &value);
+        good = config_number(text, 8, &value);
         break;
     case CONFIG_SIZE:
         good = config_size(text, &value);
@@ -549,6 +566,8 @@ read_section(struct reader *r, struct fy_node *map, const char *prefix, int dept
         }
         if (key)
             read_value(r, key, key_node, value);
+        else if (strcmp(path, "access") == 0)
+            config_read_access(r, key_node, value);
         else if (!is_section(path))
             complain_unknown(r, key_node, path);
         else if (value && fy_node_is_mapping(value) && depth < 3)
@@ -649,9 +668,12 @@ config_parse(const char *name, const char *text, size_t size, struct config *out
     }
     if (r.error_count == 0)
         check_together(&r);
-    if (r.error_count == 0)
+    if (r.error_count == 0) {
         *out = fresh;
+        fresh.access = NULL; /* the caller's now */
+    }
 out:
+    config_fini(&fresh);
     fy_document_destroy(document);
     if (diag)
         fy_diag_destroy(diag);
@@ -665,6 +687,8 @@ int
 config_load(const char *path, bool required, struct config *out, FILE *errors)
 {
     enum { SIZE_MAX_BYTES = 1 << 20 };
+    struct config fresh;
+    struct stat st;
     char *text = NULL;
     int rc = 1;
 
@@ -692,7 +716,15 @@ config_load(const char *path, bool required, struct config *out, FILE *errors)
         goto out;
     }
     text[size] = '\0';
-    rc = config_parse(path, text, size, out, errors);
+    rc = config_parse(path, text, size, &fresh, errors);
+    if (rc == 0 && fresh.access && fstat(fileno(f), &st) == 0 && (st.st_mode & S_IWOTH) != 0) {
+        fprintf(errors, "%s: says who may do what, but everybody may write to it: chmod o-w\n",
+                path);
+        config_fini(&fresh);
+        rc = 1;
+    }
+    if (rc == 0)
+        *out = fresh;
 out:
     free(text);
     fclose(f);
@@ -731,4 +763,5 @@ config_print(const struct config *config, FILE *out)
         print_value(key->type, fetch(config, key), out);
         fputc('\n', out);
     }
+    policy_print(config->access, out);
 }

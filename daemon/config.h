@@ -7,7 +7,8 @@
  * printing and the manual. A key that is not given keeps its default; a key
  * that is wrong makes the whole file wrong, so that a reload either takes all
  * of it or changes nothing. Every message names file, line and column, what
- * is wrong, and what to write instead.
+ * is wrong, and what to write instead. The rules of "access" are a list, and
+ * read beside the table (config_access.c, policy.h).
  */
 #ifndef ASUPERSYNC_DAEMON_CONFIG_H
 #define ASUPERSYNC_DAEMON_CONFIG_H
@@ -18,6 +19,7 @@
 #include <stdio.h>
 
 #include "core/kernel.h"
+#include "daemon/policy.h"
 
 struct config {
     struct kernel_config kernel;
@@ -35,6 +37,7 @@ struct config {
     uint64_t journal_wal;    /* the log is moved into the database beyond it */
     uint64_t unclaimed_ns;   /* how long handed-over descriptors wait for their task */
     uint32_t unclaimed_per_user;
+    struct policy *access; /* who may do what; owned; NULL: no rules */
 };
 
 enum config_type {
@@ -59,6 +62,8 @@ extern const size_t config_key_count;
 
 /* The defaults. */
 void config_init(struct config *config);
+/* Give back what a configuration owns, once it has been read into. */
+void config_fini(struct config *config);
 
 /* Read a file over the defaults. Returns 0; or the number of errors, each
  * written to `errors` as one line; then `out` is untouched. A file that does

@@ -1,6 +1,6 @@
 # The engine: its parts as objects, so that tests can have them one by one, and
 # the private module of asupersyncd that is made of all of them.
-add_library(engine_core OBJECT ${ENGINE_SOURCES} config.c)
+add_library(engine_core OBJECT ${ENGINE_SOURCES} config.c config_access.c policy.c)
 target_include_directories(engine_core PUBLIC ${CMAKE_SOURCE_DIR})
 target_compile_options(engine_core PRIVATE ${ASUP_WHOLE_COMPILE})
 target_link_libraries(engine_core PUBLIC

@@ -33,6 +33,8 @@
  *     S|T|X derives X in R [rights A,B] [priority N] [until D] [cost N] [polls N]
  *     Any request: [by UID] [from S] [with|of T|X: showing its capability]
  *                  [request N] [digest N] [key K [retain D]]
+ *                  [withheld A,B] [granted A,B] [under R | nowhere] [most-time D]
+ *                  [most-priority N] [most-polls N] (by the policy)
  * Asking
  *     close R [drain D] [message W]     finish R [drain D]
  *     cancel R|T [drain D] [message W]

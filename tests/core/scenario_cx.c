@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static uint32_t
+uint32_t
 take_rights(struct words *w)
 {
     static const struct {

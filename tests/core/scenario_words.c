@@ -93,6 +93,20 @@ option_of_request(struct words *w, struct input *in)
         in->caller.session = thing_get(take(w))->id;
     else if (took(w, "with") || took(w, "of"))
         caller_shows(&in->caller, thing_get(take(w)));
+    else if (took(w, "withheld"))
+        in->caller.standing.withheld = take_rights(w);
+    else if (took(w, "granted"))
+        in->caller.standing.granted = take_rights(w);
+    else if (took(w, "under"))
+        in->caller.standing.region = take_region(w);
+    else if (took(w, "nowhere"))
+        in->caller.standing.region = UINT64_MAX;
+    else if (took(w, "most-time"))
+        in->caller.standing.timeout_ns = take_duration(w);
+    else if (took(w, "most-priority"))
+        in->caller.standing.priority = (uint8_t)take_number(w);
+    else if (took(w, "most-polls"))
+        in->caller.standing.polls = (uint32_t)take_number(w);
     else if (took(w, "key")) {
         in->key = take_bytes(w);
         S.show_answer = true;

@@ -23,6 +23,7 @@ uint64_t take_number(struct words *w);
 struct task_params task_default(const char *name, uint32_t uid);
 bool option_of_task(struct words *w, struct task_params *p);
 /* scenario_cx.c */
+uint32_t take_rights(struct words *w);
 void caller_shows(struct caller *c, const struct thing *t);
 bool verb_of_capability(const struct thing *t, const char *verb, struct words *w);
 
