@@ -135,6 +135,8 @@ greeting_refused(struct asup_client *c, const struct answer *answer)
     }
     asup_error_info_read(&info, answer->code, answer->body, answer->body_size);
     proto_error_set(&c->refusal, answer->code, "%s", info.message);
+    snprintf(c->refusal.hint, sizeof c->refusal.hint, "%.*s", (int)sizeof c->refusal.hint - 1,
+             info.hint);
     if (!asup_error_retry_helps(answer->code)) {
         link_set(c, LINK_REFUSED);
         return;

@@ -57,8 +57,8 @@ struct policy_rule *policy_add(struct policy *p);
 bool policy_span_add(struct policy_spans *spans, uint32_t low, uint32_t high);
 
 /* The rule that counts for somebody; NULL: none does. `p` may be NULL. */
-const struct policy_rule *policy_find(const struct policy *p, uint32_t uid, const uint32_t *groups,
-                                      size_t group_count);
+const struct policy_rule *
+policy_find(const struct policy *p, uint32_t uid, const uint32_t *groups, size_t group_count);
 /* What it leaves to whom it matches; the region is the caller's to find. `rule`
  * may be NULL. */
 struct standing policy_standing(const struct policy_rule *rule);

@@ -503,6 +503,10 @@ static const struct proto_reply_field daemon_status[] = {
     {"journal", "map",
      "The journal {added, committed, snapshot: event numbers, commits, bytes, held: answers and "
      "orders that wait for it, failing, reason: text or nil}."},
+    {"standing", "map",
+     "What the policy leaves the user who asks {rule: \"FILE:LINE\" or nil for none, rights: list "
+     "of text, region: path or nil for its own ones, and the ceilings timeout_ns, priority, polls, "
+     "cost, each nil for none}."},
     END,
 };
 static const struct proto_reply_field batch[] = {

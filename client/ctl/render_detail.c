@@ -262,6 +262,35 @@ render_journal(struct text *out, const struct look *look, const json_t *journal)
     text_addf(out, ", event %llu\n", (unsigned long long)get_number(journal, "committed", 0));
 }
 
+/* Only when the policy says something about this user. */
+static void
+render_standing(struct text *out, const struct look *look, const json_t *standing)
+{
+    const char *region = get_text(standing, "region");
+    size_t i;
+    json_t *right;
+
+    if (!json_is_string(json_object_get(standing, "rule")))
+        return;
+    add_key(out, look, "you may");
+    if (json_array_size(json_object_get(standing, "rights")) == 0)
+        text_add(out, "nothing");
+    json_array_foreach(json_object_get(standing, "rights"), i, right)
+    {
+        text_addf(out, "%s%s", i > 0 ? ", " : "", json_string_value(right));
+    }
+    if (json_is_string(json_object_get(standing, "region")))
+        text_addf(out, " in %s", region);
+    if (get_number(standing, "timeout_ns", 0) > 0) {
+        text_add(out, ", for ");
+        text_span(out, get_number(standing, "timeout_ns", 0));
+    }
+    if (get_number(standing, "priority", 0) > 0)
+        text_addf(out, ", up to priority %llu",
+                  (unsigned long long)get_number(standing, "priority", 0));
+    text_addf(out, "; %s says so\n", get_text(standing, "rule"));
+}
+
 void
 render_status(struct text *out, const struct look *look, const json_t *status)
 {
@@ -327,6 +356,7 @@ render_status(struct text *out, const struct look *look, const json_t *status)
     line_text(out, look, status, "runtime_dir", "runtime");
     line_text(out, look, status, "state_dir", "state");
     line_text(out, look, status, "config", "config");
+    render_standing(out, look, json_object_get(status, "standing"));
     /* Only limits that come near: all of them stand in the JSON. */
     json_object_foreach(limits, name, limit)
     {

@@ -25,6 +25,15 @@ request_region(const struct ctl *ctl)
 }
 
 void
+request_parent(const struct ctl *ctl, json_t *args)
+{
+    const char *region = request_region(ctl);
+
+    if (strcmp(region, "/") != 0 || args_value(&ctl->args, OPTION_IN) != NULL)
+        json_object_set_new(args, "parent", json_string_nocheck(region));
+}
+
+void
 request_look(const struct ctl *ctl, json_t *args)
 {
     if (ctl->args.operand_count > 0)

@@ -17,6 +17,9 @@ enum environment {
 
 /* --in, else $ASUPERSYNC_REGION, else "/". */
 const char *request_region(const struct ctl *ctl);
+/* The same as where to open one, left out when nobody says: then the daemon knows where this user
+ * may. */
+void request_parent(const struct ctl *ctl, json_t *args);
 /* The region to look at: the operand; else the request leaves it out, which is "/", or in a task
  * its own. */
 void request_look(const struct ctl *ctl, json_t *args);

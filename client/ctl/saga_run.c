@@ -325,8 +325,9 @@ begin(struct saga_run *run)
     int rc = 0;
 
     if (in == NULL) {
-        rc = ctl_ask(ctl, "region.open",
-                     json_pack("{s:s, s:b}", "parent", request_region(ctl), "attach", 1), &body);
+        json_t *args = json_pack("{s:b}", "attach", 1);
+        request_parent(ctl, args);
+        rc = ctl_ask(ctl, "region.open", args, &body);
         if (rc != 0)
             return rc;
         run->region = must_copy(get_text(body, "region"));

@@ -238,7 +238,7 @@ verb_open(struct ctl *ctl)
     json_t *body = NULL;
     sigset_t ends;
 
-    json_object_set_new(args, "parent", json_string_nocheck(request_region(ctl)));
+    request_parent(ctl, args);
     if (attach) {
         json_object_set_new(args, "attach", json_true());
         /* Before the library's threads begin, so that none of them takes one. */

@@ -711,7 +711,7 @@ verb_run(struct ctl *ctl)
 
     ctl->stream = true; /* one line, as the last */
     run.task_args = json_object();
-    json_object_set_new(region, "parent", json_string_nocheck(request_region(ctl)));
+    request_parent(ctl, region);
     json_object_set_new(region, "attach", json_true());
     rc = request_region_options(ctl, region, ENVIRONMENT_OWN);
     if (rc == 0)

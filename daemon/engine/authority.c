@@ -10,6 +10,7 @@
 #include "asupersync/values.h"
 #include "daemon/engine/call.h"
 #include "daemon/engine/cx.h"
+#include "daemon/engine/standing.h"
 
 /* ---- Showing one ------------------------------------------------------------------------ */
 
@@ -74,7 +75,10 @@ fail_right(struct call *c, int code, const char *detail)
                              "user's own rights count"
                            : "";
 
-    return call_fail(c, code, "cx", hint, "%s", detail ? detail : asup_error_text(code));
+    (void)call_fail(c, code, call_shows_cx(c) ? "cx" : NULL, hint, "%s",
+                    detail ? detail : asup_error_text(code));
+    standing_hint(c, code, detail);
+    return code;
 }
 
 int
@@ -105,20 +109,13 @@ call_shows_cx(const struct call *c)
 static uint32_t
 right_named(const char *name, size_t size)
 {
-    static const struct {
-        const char *name;
-        uint32_t bit;
-    } rows[] = {
-#define RIGHT_ROW(name, bit, wire) {wire, (uint32_t)1 << (bit)},
-        ASUP_RIGHT_LIST(RIGHT_ROW)
-#undef RIGHT_ROW
-    };
+    char text[16];
 
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (strlen(rows[i].name) == size && memcmp(rows[i].name, name, size) == 0)
-            return rows[i].bit;
-    }
-    return 0;
+    if (size >= sizeof text)
+        return 0;
+    memcpy(text, name, size);
+    text[size] = '\0';
+    return policy_right(text);
 }
 
 int
@@ -157,7 +154,9 @@ call_may_begin(struct call *c)
                              c->op->name);
         return code == 0 ? 0 : fail_right(c, code, detail);
     }
-    if (!call_shows_cx(c) || call_gives_back(c))
+    if (!call_shows_cx(c))
+        return standing_may_begin(c);
+    if (call_gives_back(c))
         return 0;
     if (!(c->op->flags & PROTO_MUTATES))
         right = right_named(c->op->right, strlen(c->op->right));
@@ -175,9 +174,16 @@ call_sees(const struct call *c, uint64_t region, uint32_t uid)
 {
     const char *detail;
 
-    if (!call_shows_cx(c) && (c->privileged || c->caller.uid == uid))
+    if (!call_shows_cx(c) &&
+        (c->privileged || (c->caller.uid == uid && c->caller.standing.region == 0)))
         return true;
     return kernel_may(c->engine->kernel, &c->caller, region, uid, 0, &detail) == 0;
+}
+
+bool
+call_sees_all(const struct call *c)
+{
+    return c->privileged || call_shows_cx(c) || c->caller.standing.region != 0;
 }
 
 int
@@ -187,7 +193,7 @@ call_hidden(struct call *c, uint64_t region, uint32_t uid, const char *field)
     const char *detail = NULL;
     int code = kernel_may(c->engine->kernel, &c->caller, region, uid, 0, &detail);
 
-    if (code == 0 || !call_shows_cx(c))
+    if (code == 0 || (!call_shows_cx(c) && c->caller.standing.region == 0))
         return 0;
     /* To who may not see it by its user either, it does not exist. */
     const char *unused;
@@ -215,7 +221,8 @@ call_owed(struct call *c, uint64_t id)
 uint64_t
 call_region_default(const struct call *c)
 {
-    uint64_t own = call_shows_cx(c) ? kernel_caller_region(c->engine->kernel, &c->caller) : 0;
+    uint64_t own = call_shows_cx(c) ? kernel_caller_region(c->engine->kernel, &c->caller)
+                                    : c->caller.standing.region;
 
     return own ? own : ASUP_ROOT_ID;
 }

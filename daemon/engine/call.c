@@ -9,6 +9,7 @@
 
 #include "asupersync/values.h"
 #include "daemon/engine/journal.h"
+#include "daemon/engine/standing.h"
 #include "daemon/engine/users.h"
 #include "proto/text.h"
 
@@ -83,6 +84,7 @@ call_refused(struct call *c, const struct answer *a)
         proto_error_set(&c->error, a->code, "%s",
                         a->detail[0] ? a->detail : asup_error_text(a->code));
     snprintf(c->error.hint, sizeof c->error.hint, "%s", refusal_hint(c, a->code));
+    standing_hint(c, a->code, a->detail);
     if (a->limit) {
         snprintf(c->error.limit, sizeof c->error.limit, "%s", a->limit);
         if (strcmp(a->limit, "channel-capacity") == 0)
@@ -132,9 +134,11 @@ walk_path(const struct call *c, const struct proto_text *path)
             p++;
         const char *slash = memchr(p, '/', (size_t)(end - p));
         const char *stop = slash ? slash : end;
-        if (stop > p)
-            id = kernel_find(c->engine->kernel, id, c->caller.uid,
-                             (struct bytes){.data = p, .size = (size_t)(stop - p)});
+        if (stop > p) {
+            struct bytes name = {.data = p, .size = (size_t)(stop - p)};
+            uint64_t given = id == ASUP_ROOT_ID ? standing_top(c, name) : 0;
+            id = given ? given : kernel_find(c->engine->kernel, id, c->caller.uid, name);
+        }
         if (!id)
             return 0;
         p = stop;

@@ -8,7 +8,8 @@
  * CALL_PARKED when waits.c now holds the exchange.
  *
  * Access: who shows a capability may touch what that is for; who shows none,
- * what is in its own regions, and root and the daemon's owner everything
+ * what the policy leaves it (standing.c), which is what is in its own regions
+ * unless rules say otherwise, and root and the daemon's owner everything
  * (R-CAP-1, R-CAP-2; authority.c). To anyone else a thing does not exist:
  * "denied" would tell that it does.
  */
@@ -32,9 +33,10 @@ struct call {
     const struct proto_op *op;
     const union proto_args *args;
     struct caller caller;
-    bool privileged;     /* root, or the daemon's owner, without a capability */
-    uint64_t request_id; /* for the reply */
-    uint64_t repeat_id;  /* for R-IDM-1; 0: not to be recognised */
+    const struct policy_rule *rule; /* of the policy, that counts for the user; NULL: none */
+    bool privileged;                /* root, or the daemon's owner, without a capability */
+    uint64_t request_id;            /* for the reply */
+    uint64_t repeat_id;             /* for R-IDM-1; 0: not to be recognised */
     uint64_t digest;
     const struct proto_key *key; /* idempotency key; its text absent: none */
     bool asked;                  /* the kernel was; else the answer only reads */
@@ -79,6 +81,8 @@ void dispatch_gone(void *engine, struct connection *c);
  * and no others. 0 or a code: it is not genuine, or another user's. */
 int call_show_cx(struct call *c, bool has_cx, const uint8_t cx[16]);
 bool call_shows_cx(const struct call *c);
+/* Whether it may know of everything in the regions that it sees, whoever's it is. */
+bool call_sees_all(const struct call *c);
 /* Whether what is shown is still good, and good for this operation. 0 or a code. */
 int call_may_begin(struct call *c);
 /* R-CAP-4: giving back what one holds needs no right, only being the holder. */
@@ -93,7 +97,8 @@ int call_owed(struct call *c, uint64_t id);
 /* For what it does not see: a code if it may be told so, because only its capability is in the
  * way; else 0, and it does not exist. */
 int call_hidden(struct call *c, uint64_t region, uint32_t uid, const char *field);
-/* Where something is when the request does not say: the capability's region, else "/". */
+/* Where something is when the request does not say: the capability's region, or the policy's, else
+ * "/". */
 uint64_t call_region_default(const struct call *c);
 
 /* ---- call.c ------------------------------------------------------------------------------ */

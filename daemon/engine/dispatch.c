@@ -9,6 +9,7 @@
 #include "daemon/engine/output.h"
 #include "daemon/engine/report.h"
 #include "daemon/engine/sessions.h"
+#include "daemon/engine/standing.h"
 #include "daemon/engine/waits.h"
 
 /* Messages beyond that leave memory behind that is worth giving back. */
@@ -109,6 +110,7 @@ static int
 check_call(struct call *c, const struct proto_request *r)
 {
     struct engine *e = c->engine;
+    standing_of_call(c);
     int shown = call_show_cx(c, r->call.has_cx, r->call.cx);
 
     if (shown != 0)
@@ -226,7 +228,7 @@ dispatch_gone(void *engine, struct connection *c)
 
     while (!list_empty(&c->held)) {
         struct exchange *x = exchange_of_link(c->held.next);
-        waits_drop(e, x);
+        waits_drop(x);
         exchange_drop(x);
     }
     session_detach_all(e, c);

@@ -278,6 +278,7 @@ engine_main(const struct engine_options *options)
     report_stop();
     if (e->loop)
         ev_loop_destroy(e->loop);
+    config_fini(&e->config);
     free(e);
     return rc;
 }
@@ -291,7 +292,10 @@ engine_check_config(const char *path, bool print)
     struct config config;
 
     int errors = config_load(path, path != NULL, &config, stderr);
-    if (errors == 0 && print)
-        config_print(&config, stdout);
+    if (errors == 0) {
+        if (print)
+            config_print(&config, stdout);
+        config_fini(&config);
+    }
     return errors ? EX_CONFIG : 0;
 }

@@ -16,6 +16,7 @@
 #include "daemon/engine/reload.h"
 #include "daemon/engine/replace.h"
 #include "daemon/engine/shutdown.h"
+#include "daemon/engine/standing.h"
 #include "daemon/engine/why.h"
 
 #define USED_UNKNOWN UINT64_MAX
@@ -241,6 +242,7 @@ op_daemon_status(struct call *c)
     write_flag(w, "memory_limits", e->hello.memory_limits);
     write_flag(w, "pids_limits", e->hello.pids_limits);
     write_journal(w, e);
+    standing_write(c);
     pw_end(w);
     return 0;
 }
@@ -258,6 +260,7 @@ op_daemon_reload(struct call *c)
 {
     int errors = reload_configuration(c->engine);
 
+    standing_of_call(c); /* the rule it had is gone */
     if (errors)
         return call_fail(c, -ASUP_EINVALID, NULL, "the daemon's log tells each with its line",
                          "the configuration has %d error%s; the old one stays in force", errors,

@@ -91,16 +91,17 @@ op_events_watch(struct call *c)
         .since = a->since,
         .limit = a->limit,
         .uid = c->caller.uid,
-        .privileged = c->privileged || call_shows_cx(c), /* of its region, all */
+        .privileged = call_sees_all(c), /* of its region, all */
     };
     struct region_view region;
     struct parked *parked;
     int rc;
 
-    if (a->region.ref.id || a->region.path.data || call_shows_cx(c)) {
+    bool given = c->caller.standing.region != 0 && !call_shows_cx(c);
+    if (a->region.ref.id || a->region.path.data || call_shows_cx(c) || given) {
         if ((rc = call_region(c, &a->region, "region", &region)) != 0)
             return rc;
-        watch.region = region.id;
+        watch.region = given && region.id == ASUP_ROOT_ID ? c->caller.standing.region : region.id;
     }
     if (watch.since == PROTO_UNSET)
         watch.since = e->window.next;

@@ -9,6 +9,7 @@
 #include "daemon/engine/bodies_owed.h"
 #include "daemon/engine/call.h"
 #include "daemon/engine/crash.h"
+#include "daemon/engine/standing.h"
 #include "daemon/engine/waits.h"
 
 static struct bytes
@@ -49,6 +50,7 @@ refused(struct call *c, const struct answer *a)
     }
     if (hint)
         snprintf(c->error.hint, sizeof c->error.hint, "%s", hint);
+    standing_hint(c, code, c->error.message);
     return code;
 }
 

@@ -109,7 +109,7 @@ op_why(struct call *c)
         return call_fail(c, -ASUP_ENOMEM, NULL, NULL, "no memory for the answer");
     *why = (struct why){.engine = c->engine,
                         .uid = c->caller.uid,
-                        .privileged = c->privileged || call_shows_cx(c), /* it was checked above */
+                        .privileged = call_sees_all(c), /* it was checked above */
                         .now = engine_now(c->engine)};
     switch (ref.sort) {
     case ASUP_SORT_TASK:
@@ -157,6 +157,9 @@ op_why(struct call *c)
             why_channel(why, channel.id);
         } else if ((rc = call_region(c, target, "id", &region)) == 0) {
             ref = (struct asup_ref){.id = region.id, .sort = ASUP_SORT_REGION};
+            /* "/" is everybody's, what is in it is not. */
+            if (region.id == ASUP_ROOT_ID)
+                why->privileged = call_sees(c, region.id, region.uid);
             why_region(why, region.id);
         }
         break;

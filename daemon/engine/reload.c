@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "daemon/engine/report.h"
+#include "daemon/engine/standing.h"
 
 /* Exchanges beyond those that may be parked: answers that wait for the disk. */
 enum { EXCHANGES_MARGIN = 16384 };
@@ -86,12 +87,14 @@ reload_configuration(struct engine *e)
     fresh.socket_mode = e->config.socket_mode;
     if (fresh.kernel.limits.waits_per_daemon > e->config.kernel.limits.waits_per_daemon)
         fresh.kernel.limits.waits_per_daemon = e->config.kernel.limits.waits_per_daemon;
+    config_fini(&e->config);
     e->config = fresh;
     engine_feed(e, &(struct input){.kind = IN_CONFIG, .u.config = &e->config.kernel});
     struct server_options options = server_options_of(e, &e->config);
     server_configure(e->server, &options);
     logs_configure(e->logs, fresh.log_task_max, fresh.log_total_max);
     window_bound(&e->window, fresh.events_count, fresh.events_bytes);
+    standing_changed(e);
     report(REPORT_INFO, "the configuration was read again");
     return 0;
 }

@@ -583,3 +583,11 @@ server_connection_count(struct server *s)
 {
     return s->connection_count;
 }
+
+struct connection *
+server_next(struct server *s, const struct connection *after)
+{
+    struct list *next = after ? after->node.next : s->present.next;
+
+    return next == &s->present ? NULL : list_entry(next, struct connection, node);
+}

@@ -34,12 +34,16 @@
 
 struct server;
 struct exchange;
+struct policy_rule;
 
 struct connection {
     struct server *server;
     uint32_t uid, gid, pid;
     struct list held;     /* exchanges the loop holds */
     struct list sessions; /* struct attachment, see sessions.h */
+    /* See standing.h. */
+    const struct policy_rule *rule; /* of the policy that was in force ... */
+    uint64_t rule_at;               /* ... after so many changes, less 1; 0: not looked for */
 
     /* The server's own. */
     struct list node;   /* all that are there */
@@ -82,6 +86,8 @@ void server_free(struct server *s, unsigned linger_ms);
 /* New caps from a reloaded configuration; those that need a restart stay. */
 void server_configure(struct server *s, const struct server_options *options);
 uint32_t server_connection_count(struct server *s);
+/* Connections in order of their coming: the one after that, NULL begins; NULL: no more. */
+struct connection *server_next(struct server *s, const struct connection *after);
 /* Close it; `gone` follows. */
 void connection_close(struct connection *c);
 

@@ -74,6 +74,7 @@ struct inbox {
 struct engine {
     struct engine_options options;
     struct config config;
+    uint64_t policy_changes; /* since the start: a connection looks for its rule anew */
     struct ev_loop *loop;
     struct kernel *kernel;
     struct ids ids;
@@ -206,7 +207,8 @@ struct parked {
     uint64_t request_id;
     uint32_t uid;
     bool privileged;
-    struct caller caller;       /* EVENTS, LOGS: what it shows must stay good */
+    struct caller caller;       /* EVENTS, LOGS: what it shows must stay good; all: what the policy
+                                   left it */
     bool may_wait;              /* LOGS: false once the answer must be given */
     uint64_t subject;           /* task, region, saga, or region to watch (0: all) */
     uint64_t since;             /* EVENTS: next sequence number; LOGS: offset */

@@ -86,7 +86,7 @@ waits_park(struct call *c, enum parked_kind kind, uint64_t subject, uint64_t tim
     p->exchange = c->exchange;
     p->request_id = c->request_id;
     p->uid = c->caller.uid;
-    p->privileged = c->privileged || call_shows_cx(c);
+    p->privileged = call_sees_all(c);
     p->caller = c->caller;
     p->subject = subject;
     list_init(&p->link);
@@ -122,14 +122,21 @@ waits_unpark(struct parked *p)
 }
 
 void
-waits_drop(struct engine *e, struct exchange *x)
+waits_forget(struct parked *p)
+{
+    if (!is_held_here(p->kind))
+        engine_feed(p->engine,
+                    &(struct input){.kind = IN_WAIT_DROPPED, .token = exchange_token(p->exchange)});
+}
+
+void
+waits_drop(struct exchange *x)
 {
     struct parked *p = *exchange_parked(x);
 
     if (!p)
         return;
-    if (!is_held_here(p->kind))
-        engine_feed(e, &(struct input){.kind = IN_WAIT_DROPPED, .token = exchange_token(x)});
+    waits_forget(p);
     waits_unpark(p);
 }
 

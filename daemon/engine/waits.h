@@ -16,9 +16,11 @@ int waits_park(struct call *c, enum parked_kind kind, uint64_t subject, uint64_t
                struct parked **out);
 /* The request was answered before it could wait. */
 void waits_unpark(struct parked *p);
+/* The kernel need not answer it any more: waits_fail or waits_send follows. */
+void waits_forget(struct parked *p);
 /* Nobody is there any more: forget what the exchange waited for. The exchange
  * itself stays the caller's. */
-void waits_drop(struct engine *e, struct exchange *x);
+void waits_drop(struct exchange *x);
 /* FX_REPLY to a wait. */
 void waits_answer(struct engine *e, const struct effect *fx);
 /* Answer with an error, or with the reply in e->wait_writer, once event `after`

@@ -3,6 +3,7 @@
  * file with an error changes nothing. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/config.h"
@@ -20,6 +21,7 @@ parse(const char *text)
     free(errors);
     FILE *f = open_memstream(&errors, &size);
     ck_assert_ptr_nonnull(f);
+    config_fini(&config);
     config_init(&config);
     config.events_count = 4711; /* what an error must leave alone */
     int count = config_parse("test.yaml", text, strlen(text), &config, f);
@@ -133,7 +135,7 @@ END_TEST
 
 START_TEST(wrong_shapes_are_refused)
 {
-    expect_error("- 1\n- 2\n", "test.yaml:1:1: the file must hold keys with values");
+    expect_error("- 1\n- 2\n", "test.yaml:1:3: the file must hold keys with values");
     expect_error("limits: 7\n", "test.yaml:1:1: \"limits\" is a section");
     expect_error("retention:\n", "\"retention\" needs a value");
     expect_error("retention: {a: 1}\n", "\"retention\" needs a value");
@@ -180,6 +182,132 @@ START_TEST(what_is_printed_reads_back_the_same)
     ck_assert_str_eq(text, again);
     free(text);
     free(again);
+}
+END_TEST
+
+/* R-CAP-2: who may do what. The last rule that matches counts. */
+START_TEST(R_CAP_2_rules_say_who_may_do_what)
+{
+    const uint32_t groups[] = {5, 50};
+
+    ck_assert_int_eq(parse(""), 0);
+    ck_assert_ptr_null(policy_find(config.access, 1000, NULL, 0));
+    ck_assert_int_eq(parse("access:\n"
+                           "  - users: [1000-1999, 3000, root]\n"
+                           "    rights: none\n"
+                           "  - users: 1500\n"
+                           "    groups: [50-60]\n"
+                           "    region: /ci\n"
+                           "    rights: [spawn, observe]\n"
+                           "    budget: {timeout: 1h30m, priority: 150, polls: 7, cost: 9}\n"
+                           "  - users: [1600]\n"),
+                     0);
+    const struct policy *p = config.access;
+    ck_assert_uint_eq(p->count, 3);
+    ck_assert(p->by_group);
+    ck_assert_ptr_null(policy_find(p, 999, NULL, 0));
+    ck_assert_ptr_null(policy_find(p, 2000, groups, 1));
+    ck_assert_ptr_eq(policy_find(p, 1000, groups, 1), &p->rules[0]);
+    ck_assert_ptr_eq(policy_find(p, 3000, NULL, 0), &p->rules[0]);
+    ck_assert_ptr_eq(policy_find(p, 0, NULL, 0), &p->rules[0]);
+    ck_assert_ptr_eq(policy_find(p, 1500, NULL, 0), &p->rules[1]);
+    ck_assert_ptr_eq(policy_find(p, 2000, groups, 2), &p->rules[1]);
+    ck_assert_ptr_eq(policy_find(p, 1600, groups, 2), &p->rules[2]);
+    struct standing s = policy_standing(&p->rules[0]);
+    ck_assert_uint_eq(s.withheld, ASUP_RIGHTS_TASK);
+    s = policy_standing(&p->rules[1]);
+    ck_assert_int_eq(p->rules[1].line, 4);
+    ck_assert_str_eq(p->rules[1].region, "/ci");
+    ck_assert_uint_eq(s.withheld, ASUP_RIGHTS_TASK & ~(ASUP_RIGHT_SPAWN | ASUP_RIGHT_OBSERVE));
+    ck_assert_uint_eq(s.timeout_ns, 5400 * ASUP_NS_PER_S);
+    ck_assert_uint_eq(s.priority, 150);
+    ck_assert_uint_eq(s.polls, 7);
+    ck_assert_uint_eq(s.cost, 9);
+    s = policy_standing(&p->rules[2]);
+    ck_assert_uint_eq(s.withheld | s.granted, 0);
+    s = policy_standing(NULL);
+    ck_assert_uint_eq(s.withheld | s.granted, 0);
+    ck_assert_int_eq(parse("access: [{users: all, rights: [admin]}]\n"), 0);
+    s = policy_standing(policy_find(config.access, 4294967294, NULL, 0));
+    ck_assert_uint_eq(s.granted, ASUP_RIGHT_ADMIN);
+    ck_assert_uint_eq(s.withheld, ASUP_RIGHTS_TASK);
+}
+END_TEST
+
+START_TEST(R_CAP_2_mistakes_in_rules_are_told_with_their_place)
+{
+    expect_error("access: none\n", "test.yaml:1:1: \"access\" is a list of rules");
+    expect_error("access:\n  - alice\n", "test.yaml:2:5: a rule has keys");
+    expect_error("access:\n  - rights: none\n", "test.yaml:2:5: the rule matches nobody");
+    expect_error("access:\n  - users: []\n", "test.yaml:2:5: the rule matches nobody");
+    expect_error("access:\n  - users: [0, no-such-user]\n",
+                 "test.yaml:2:16: there is no user \"no-such-user\"");
+    expect_error("access:\n  - groups: [no-such-group]\n",
+                 "test.yaml:2:14: there is no group \"no-such-group\"");
+    expect_error("access:\n  - users: 2000-1000\n", "test.yaml:2:12: \"2000-1000\" is no range");
+    expect_error("access:\n  - users: 4294967295\n", "is no range");
+    expect_error("access:\n  - users: [[1]]\n", "a user is a name, a number");
+    expect_error("access:\n  - users: all\n    rights: [spawn, fly]\n",
+                 "test.yaml:3:21: there is no right \"fly\"");
+    expect_error("access:\n  - users: all\n    rights: some\n", "there is no right \"some\"");
+    expect_error("access:\n  - users: all\n    rights: {}\n", "\"rights\" needs a list");
+    expect_error("access:\n  - users: all\n    region: ci\n", "test.yaml:3:13: \"region\" needs");
+    expect_error("access:\n  - users: all\n    budget: {timeout: 5}\n",
+                 "test.yaml:3:23: \"budget.timeout\" is \"5\"");
+    expect_error("access:\n  - users: all\n    budget: {priority: 256}\n", "from 1 to 255");
+    expect_error("access:\n  - users: all\n    budget: {polls: 0}\n", "budget.polls");
+    expect_error("access:\n  - users: all\n    budget: {cost: -1}\n", "budget.cost");
+    expect_error("access:\n  - users: all\n    budget: {time: 1h}\n",
+                 "there is no key \"budget.time\"");
+    expect_error("access:\n  - users: all\n    right: none\n",
+                 "test.yaml:3:5: there is no key \"right\" in a rule");
+    expect_error("access:\n  - users: all\n    rights: [admin]\n    region: /ci\n",
+                 "\"admin\" is for the whole daemon");
+    expect_error("acces: []\n", "did you mean \"access\"?");
+}
+END_TEST
+
+START_TEST(R_CAP_2_rules_are_printed_as_they_are_read)
+{
+    ck_assert_int_eq(parse("access:\n"
+                           "  - users: [1-5, 7, all]\n"
+                           "    rights: none\n"
+                           "  - groups: [8]\n"
+                           "    region: \"/it's\"\n"
+                           "    budget: {timeout: 1500ms, priority: 3, polls: 4, cost: 5}\n"),
+                     0);
+    char *text = printed(&config);
+    ck_assert_msg(parse(text) == 0, "%s\n%s", errors, text);
+    char *again = printed(&config);
+    ck_assert_str_eq(text, again);
+    ck_assert_ptr_nonnull(strstr(text, "users: [1-5, 7, all]\n    rights: []"));
+    ck_assert_ptr_nonnull(strstr(text, "region: '/it''s'"));
+    free(text);
+    free(again);
+}
+END_TEST
+
+/* Whoever may write to it says who may do what. */
+START_TEST(R_CAP_2_rules_that_everybody_may_change_are_none)
+{
+    char path[] = "/tmp/asup.config.XXXXXX";
+    int fd = mkstemp(path);
+    size_t size;
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, "access: [{users: all}]\n", 23), 23);
+    ck_assert_int_eq(fchmod(fd, 0646), 0);
+    free(errors);
+    FILE *f = open_memstream(&errors, &size);
+    ck_assert_int_eq(config_load(path, true, &config, f), 1);
+    ck_assert_int_eq(fchmod(fd, 0644), 0);
+    ck_assert_int_eq(config_load(path, true, &config, f), 0);
+    fclose(f);
+    ck_assert_ptr_nonnull(strstr(errors, "everybody may write to it"));
+    ck_assert_uint_eq(config.access->count, 1);
+    config_fini(&config);
+    close(fd);
+    unlink(path);
 }
 END_TEST
 
@@ -251,6 +379,10 @@ static const struct rule rules[] = {
     RULE(wrong_shapes_are_refused),
     RULE(values_must_fit_together),
     RULE(what_is_printed_reads_back_the_same),
+    RULE(R_CAP_2_rules_that_everybody_may_change_are_none),
+    RULE(R_CAP_2_rules_are_printed_as_they_are_read),
+    RULE(R_CAP_2_mistakes_in_rules_are_told_with_their_place),
+    RULE(R_CAP_2_rules_say_who_may_do_what),
     RULE(every_key_is_within_its_own_bounds),
     RULE(a_missing_file_matters_only_when_it_was_named),
     RULE(durations_and_sizes),
