@@ -17,6 +17,10 @@ struct oracles;
 
 struct oracles *oracles_new(const struct kernel_config *config);
 void oracles_free(struct oracles *o);
+/* What runs is a program under test: an obligation that it leaks and a futurelock are complaints.
+ * Without this (a world with faults, where holders die) only what the kernel makes of them is
+ * judged. */
+void oracles_program(struct oracles *o);
 
 /* A step was taken. `in` may be NULL (events alone are known: a saved trace); then those that need
  * inputs or effects do not judge. k is the kernel after it. */
@@ -35,6 +39,8 @@ const char *oracles_first(const struct oracles *o, enum asup_oracle *which);
 /* A complaint of somebody else, kept with the others when it is the first of its kind. */
 void oracles_complain(struct oracles *o, enum asup_oracle which, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Somebody ran the same seed twice: the digests of all events of the two runs (DETERMINISM). */
+void oracles_compare(struct oracles *o, uint64_t one, uint64_t other);
 
 /* How often each was asked something that it had to judge: one that never was has shown nothing. */
 uint64_t oracles_judged(const struct oracles *o, enum asup_oracle which);

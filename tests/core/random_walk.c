@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "durably.h"
+#include "lab/oracle.h"
 #include "trace_log.h"
 #include "walk.h"
 
@@ -36,6 +37,8 @@ bool sweeping[TASKS_MAX];
 static struct trace_log recorded;
 static struct kernel_config config_first;
 static uint64_t swapped;
+static struct oracles *oracles;
+static uint64_t judged[ASUP_ORACLE_COUNT];
 
 uint32_t
 dice(uint32_t sides)
@@ -121,6 +124,19 @@ effects_take(const struct input *in, const struct step *out)
         effect_take(&out->effects[i]);
 }
 
+/* Beside the kernel's own invariants the oracles of the lab are content. */
+static void
+oracles_ask(void)
+{
+    enum asup_oracle which;
+    const char *complaint = oracles_first(oracles, &which);
+
+    if (complaint == NULL)
+        return;
+    fprintf(stderr, "oracle %s: ", asup_oracle_name(which));
+    fail(complaint, "");
+}
+
 int
 take_step(struct input *in)
 {
@@ -158,8 +174,16 @@ take_step(struct input *in)
     admitted = admitted || in->kind == IN_RESUMED; /* finalizers may run again */
     if (!admitted && kernel_potential(kernel) > potential)
         fail("R-SCH-3:", "the potential rose");
+    oracles_step(oracles, kernel, in, &out);
+    oracles_ask();
     effects_take(in, &out);
     return rc;
+}
+
+void
+walk_recovered(uint64_t seq)
+{
+    oracles_recovered(oracles, kernel, seq);
 }
 
 /* ---- Facts -------------------------------------------------------------------------------- */
@@ -313,7 +337,8 @@ walk_begin(uint64_t seed)
     config_first = config;
     kernel = kernel_new(&config, &walk_allocator, now);
     shadow = kernel_new(&config, &walk_allocator, now);
-    if (kernel == NULL || shadow == NULL)
+    oracles = oracles_new(&config);
+    if (kernel == NULL || shadow == NULL || oracles == NULL)
         abort();
     if (crashes)
         crash_begin();
@@ -429,6 +454,11 @@ walk_end(void)
         fail("R-REG-4:", "\"/\" did not close");
     if (counts.tasks != 0 || counts.regions != 0 || kernel_potential(kernel) != 0)
         fail("R-REG-4:", "something is left");
+    oracles_end(oracles, kernel, true);
+    oracles_ask();
+    for (unsigned i = 0; i < ASUP_ORACLE_COUNT; i++)
+        judged[i] += oracles_judged(oracles, (enum asup_oracle)i);
+    oracles_free(oracles);
     kernel_free(kernel);
     kernel_free(shadow);
     if (crashes)
@@ -481,6 +511,17 @@ walk_commute(void)
     trace_log_free(&recorded);
 }
 
+/* An oracle that never had to judge has shown nothing. */
+static void
+judged_print(void)
+{
+    for (unsigned i = 0; i < ASUP_ORACLE_COUNT; i++) {
+        if (judged[i] > 0)
+            printf("%s judged %llu times\n", asup_oracle_name((enum asup_oracle)i),
+                   (unsigned long long)judged[i]);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -497,6 +538,7 @@ main(int argc, char **argv)
         if (!crashes)
             walk_commute(); /* a crash is none of the trace's */
     }
+    judged_print();
     if (crashes) {
         printf("%llu walks of %d steps, %llu crashes, %llu orders given again\n",
                (unsigned long long)count, steps, (unsigned long long)crash_count,

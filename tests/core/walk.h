@@ -33,6 +33,8 @@ uint32_t dice(uint32_t sides);
 void fail(const char *what, const char *which);
 int take_step(struct input *in);
 void effect_take(const struct effect *fx);
+/* The kernel is another one, that knows what was durable up to there. */
+void walk_recovered(uint64_t seq);
 
 struct input any_request(void);
 

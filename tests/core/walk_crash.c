@@ -294,6 +294,7 @@ crash(void)
     if (disk.committed == kernel_durable_seq(before))
         state_check(before, kernel);
     kernel_free(before);
+    walk_recovered(disk.committed);
     come_back(keeper_now == disk.keeper, same_boot, id_first);
 }
 
