@@ -90,9 +90,10 @@ standing_check(const struct kernel *k, const struct standing *s, uint32_t region
 }
 
 int
-standing_allows(const struct kernel *k, const struct caller *c, uint32_t right, struct refusal *why)
+standing_allows(const struct kernel *k, const struct caller *c, uint32_t region, uint32_t right,
+                struct refusal *why)
 {
-    return standing_check(k, standing_of(k, c), NIL, right, why);
+    return standing_check(k, standing_of(k, c), region, right, why);
 }
 
 /* R-CAP-4: a user who is shut out gives back what it holds, and reports of its tasks go on. */

@@ -71,8 +71,8 @@ int authorize_end(const struct kernel *k, const struct caller *c, uint32_t regio
 /* For what is kept of a region that is gone: its user's. */
 int authorize_kept(const struct kernel *k, const struct caller *c, uint32_t uid, uint32_t right,
                    struct refusal *why);
-/* Whether the policy leaves the caller that right, wherever; and anything at all. */
-int standing_allows(const struct kernel *k, const struct caller *c, uint32_t right,
+/* Whether the policy leaves the caller that right in the region; and anything at all. */
+int standing_allows(const struct kernel *k, const struct caller *c, uint32_t region, uint32_t right,
                     struct refusal *why);
 int standing_shut(const struct kernel *k, const struct input *in, struct refusal *why);
 /* Whether what it shows is good at all, for requests that need it for no region. */

@@ -261,8 +261,8 @@ worker_next(struct kernel *k, const struct input *in, struct refusal *why, bool 
 
     if (i == NIL)
         return why->code;
-    if (standing_allows(k, &in->caller, ASUP_RIGHT_SERVE, why) != 0)
-        return why->code;
+    if (standing_allows(k, &in->caller, worker_at(k, i)->region, ASUP_RIGHT_SERVE, why) != 0)
+        return why->code; /* the policy has changed since it offered */
     if (in->u.next.most == 0)
         return REFUSE(why, ASUP_EINVALID, "who asks for no calls gets none");
     if (!next_reserve(k, i, in->u.next.most))

@@ -181,7 +181,9 @@ standing_may_begin(struct call *c)
             c, -ASUP_EDENIED, NULL, "root opens it: asupersyncctl open --name; then ask again",
             "the policy (%s:%d) gives you the region %.200s, and there is none of root",
             c->engine->options.config_path, c->rule->line, c->rule->region);
-    if (!(c->op->flags & PROTO_MUTATES) || c->op->id == PROTO_WORKER_NEXT)
+    /* Calls that were taken are completed by who took them, and none are taken any more. */
+    if (c->op->id == PROTO_WORKER_NEXT ||
+        (!(c->op->flags & PROTO_MUTATES) && c->op->id != PROTO_TASK_COMPLETE))
         right = policy_right(c->op->right);
     code = kernel_may(c->engine->kernel, &c->caller, 0, c->caller.uid, right, &detail);
     if (code == 0)
@@ -193,21 +195,29 @@ standing_may_begin(struct call *c)
 
 /* ---- Changes -------------------------------------------------------------------------------- */
 
+/* Of what waits on a connection, the first that may no longer; NULL: none. */
+static struct parked *
+first_revoked(struct connection *c, const struct standing *now)
+{
+    for (struct list *l = c->held.next; l != &c->held; l = l->next) {
+        struct parked *p = *exchange_parked(exchange_of_link(l));
+        if (p && policy_narrower(now, &p->caller.standing))
+            return p;
+    }
+    return NULL;
+}
+
 void
 standing_changed(struct engine *e)
 {
     struct standing now;
-    struct list *next;
+    struct parked *p;
 
     e->policy_changes++;
     for (struct connection *c = server_next(e->server, NULL); c; c = server_next(e->server, c)) {
         (void)stand(e, c, &now);
-        for (struct list *l = c->held.next; l != &c->held; l = next) {
-            struct exchange *x = exchange_of_link(l);
-            struct parked *p = *exchange_parked(x);
-            next = l->next;
-            if (!p || !policy_narrower(&now, &p->caller.standing))
-                continue;
+        /* From the beginning each time: when one goes, others may be answered. */
+        while ((p = first_revoked(c, &now)) != NULL) {
             waits_forget(p);
             waits_fail(p, -ASUP_EREVOKED, "the daemon's policy has changed: ask again",
                        e->durable_seq);

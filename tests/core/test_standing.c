@@ -53,7 +53,8 @@ END_TEST
 /* R-CAP-2: who has a region by policy works there, whoever's it is, and nowhere else. */
 START_TEST(R_CAP_2_a_policy_may_give_a_region_and_nothing_else)
 {
-    given("shell starts; region ci by 0; region in in ci by 2000 under ci; region own by 1000; region other "
+    given("shell starts; region ci by 0; region in in ci by 2000 under ci; region own by 1000; "
+          "region other "
           "by 2000;"
           "task mine in own by 1000; task theirs in in by 2000");
     when("region build in ci by 1000 under ci");
@@ -222,6 +223,27 @@ START_TEST(R_CAP_4_who_is_shut_out_gives_back)
 }
 END_TEST
 
+/* R-CAP-2, R-CAP-4: a worker that offered before gets calls where it may still serve. */
+START_TEST(R_CAP_2_a_worker_serves_where_the_policy_lets_it)
+{
+    given("session s by 1000; region ci by 0; region own by 1000; task t in own does f by 1000");
+    when("s offers f in ci by 1000");
+    expect("refused denied");
+    when("s offers f by 1000 withheld serve"); /* "/" is everybody's, but for that */
+    expect("refused denied");
+    when("s offers f by 1000 under ci");
+    expect("refused denied");
+    when("s offers f in own by 1000");
+    trace_forget();
+    when("s asks poll by 1000 withheld serve");
+    expect("refused denied");
+    when("s asks poll by 1000 under ci");
+    expect("refused denied");
+    when("s asks poll by 1000");
+    expect_line("t begun by s");
+}
+END_TEST
+
 /* R-CAP-2: admin can be given; it lets see nothing. */
 START_TEST(R_CAP_2_admin_may_be_granted)
 {
@@ -245,6 +267,7 @@ static const struct rule rules[] = {
     RULE(R_CAP_2_what_root_gave_to_a_task_stays),
     RULE(R_CAP_2_ceilings_hold_for_everything_that_is_made),
     RULE(R_CAP_4_who_is_shut_out_gives_back),
+    RULE(R_CAP_2_a_worker_serves_where_the_policy_lets_it),
     RULE(R_CAP_2_admin_may_be_granted),
 };
 

@@ -321,6 +321,51 @@ class Policy(unittest.TestCase):
         closed = self.root.ok("region.stat", {"region": p.stdout.strip()})
         self.assertTrue(closed["path"].startswith("/ci/"), closed["path"])
 
+    def test_workers_serve_where_they_may(self):
+        """R-CAP-2, R-CAP-4: in the region of the rule, and no longer than the rule lets them."""
+        member = self.as_user(MEMBER, (GROUP,))
+        self.assertEqual(EDENIED, self.as_user(GUEST).call("worker.offer", {"names": ["f"], "region": "/ci"})[0])
+        member.ok("worker.offer", {"names": ["f"], "region": "/ci"})
+        call = {"region": "/ci", "call": "f", "input": b"x"}
+        first = member.ok("task.submit", call)["task"]
+        calls = member.ok("worker.next", {"timeout_ns": SECOND})["calls"]
+        self.assertEqual([first], [c["task"] for c in calls])
+        waits = self.root.ok("daemon.status")["waits"]
+        id = member.request("worker.next", {"timeout_ns": 60 * SECOND})
+        eventually(lambda: self.root.ok("daemon.status")["waits"] > waits, "it waits for calls")
+        self.rules(RULES.replace(f"groups: [{GROUP}]\n    region: /ci",
+                                 f"groups: [{GROUP}]\n    region: /ci\n    rights: [spawn, observe]"))
+        self.assertEqual((id, EREVOKED), member.reply()[:2])
+        self.denied(member.call("worker.next", {"timeout_ns": 0}), '"serve"')
+        second = member.ok("task.submit", call)["task"]
+        # What it took it completes; nothing more comes.
+        member.ok("task.complete", {"task": first, "outcome": "ok"})
+        self.assertEqual("ok", member.ok("task.wait", {"task": first})["outcome"]["outcome"])
+        self.denied(member.call("worker.next", {"timeout_ns": 0}))
+        self.assertNotIn(member.ok("task.stat", {"task": second})["state"], ("running", "completed"))
+
+    def test_what_was_admitted_goes_on_without_its_user(self):
+        """R-SAG-2: the daemon undoes and finalizes, though the user may nothing any more."""
+        free = self.as_user(FREE)
+        region = free.ok("region.open", {"drain_ns": SECOND})["region"]
+        note = self.d.path("undone")
+        os.mkdir(note)
+        os.chown(note, FREE, FREE)
+        saga = free.ok("saga.begin", {"region": region})["saga"]
+        free.ok("saga.step", {"saga": saga, "name": "s", "action": self.program(region, "true"),
+                              "undo": self.program(region, "touch", note + "/saga")})
+        free.ok("finalizer.defer", self.program(region, "touch", note + "/finalizer"))
+        task, own = self.token_of(free, region)
+        self.rules(RULES + f"  - users: [{FREE}]\n    rights: none\n")
+        for cx in (None, own):
+            self.denied(free.call("saga.complete", {"saga": saga}, cx=cx))
+            self.denied(free.call("saga.abort", {"saga": saga}, cx=cx))
+            self.denied(free.call("saga.step", {"saga": saga, "name": "t", "undo": {"argv": ["true"]}}, cx=cx))
+        free.ok("task.checkpoint", {"task": task}, cx=own)
+        self.root.ok("region.close", {"region": region})
+        self.root.ok("region.wait", {"region": region})
+        self.assertEqual({"saga", "finalizer"}, set(os.listdir(note)))
+
     def test_rules_with_a_mistake_change_nothing(self):
         self.assertEqual(EINVALID, self.reload_broken("access:\n  - users: [no-such-user]\n"))
         with open(self.d.config, "w") as f:
