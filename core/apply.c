@@ -389,6 +389,7 @@ kernel_apply(struct kernel *k, const struct event *ev)
     case EV_SESSION_ATTACHED:
     case EV_SESSION_ENDED:
     case EV_REQUEST_BOUND:
+    case EV_REQUEST_PART_BOUND:
         apply_session(k, ev);
         break;
     case EV_REGION_OPENED:

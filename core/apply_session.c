@@ -80,24 +80,17 @@ session_ended(struct kernel *k, uint32_t i)
 }
 
 static void
-request_bound(struct kernel *k, const struct event *ev, uint32_t session)
+request_add(struct kernel *k, uint32_t session, const struct request *r, struct bytes batch)
 {
-    const struct request_payload *p = ev->payload;
     struct session *s = session_at(k, session);
     uint32_t i = arena_take(&k->requests, &k->allocator);
     struct request *q = arena_at(&k->requests, i);
 
-    *q = (struct request){
-        .key = hash_mix(hash_mix(1, s->id), p->id) | 1,
-        .id = p->id,
-        .digest = p->digest,
-        .made_id = p->made.id,
-        .made_sort = p->made.sort,
-        .session = session,
-        .next = NIL,
-        .batch = heap_put(&k->heap, &k->allocator,
-                          (struct bytes){p + 1, p->count * sizeof(struct asup_ref)}),
-    };
+    *q = *r;
+    q->key = hash_mix(hash_mix(1, s->id), r->id) | 1;
+    q->session = session;
+    q->next = NIL;
+    q->batch = heap_put(&k->heap, &k->allocator, batch);
     index_add(&k->request_keys, &k->allocator, i);
     if (s->request_last != NIL)
         ((struct request *)arena_at(&k->requests, s->request_last))->next = i;
@@ -105,8 +98,42 @@ request_bound(struct kernel *k, const struct event *ev, uint32_t session)
         s->request_first = i;
     s->request_last = i;
     s->requests++;
-    user_get(k, s->uid)->bytes += p->count * sizeof(struct asup_ref);
+    user_get(k, s->uid)->bytes += batch.size;
     requests_trim(k, s);
+}
+
+static void
+request_bound(struct kernel *k, const struct event *ev, uint32_t session)
+{
+    const struct request_payload *p = ev->payload;
+
+    request_add(
+        k, session,
+        &(struct request){
+            .id = p->id, .digest = p->digest, .made_id = p->made.id, .made_sort = p->made.sort},
+        (struct bytes){p + 1, p->count * sizeof(struct asup_ref)});
+}
+
+/* A part that is bound has a sort or an id in its place. */
+static void
+request_part_bound(struct kernel *k, const struct event *ev, uint32_t session)
+{
+    static const struct asup_ref none[REQUEST_PARTS_MAX];
+    const struct request_part_payload *p = ev->payload;
+    const struct request *q = request_find(k, session, p->id);
+    struct asup_ref *parts;
+
+    if (q == NULL) {
+        request_add(k, session, &(struct request){.id = p->id, .digest = p->digest},
+                    (struct bytes){none, p->count * sizeof none[0]});
+        q = request_find(k, session, p->id);
+        if (q == NULL)
+            return; /* none is remembered */
+    }
+    parts = heap_edit(&k->heap, q->batch);
+    must(p->place < heap_get(&k->heap, q->batch).size / sizeof parts[0]);
+    parts[p->place].id = p->made.sort == ASUP_SORT_NONE ? UINT64_MAX : p->made.id;
+    parts[p->place].sort = p->made.sort;
 }
 
 void
@@ -140,6 +167,9 @@ apply_session(struct kernel *k, const struct event *ev)
         break;
     case EV_REQUEST_BOUND:
         request_bound(k, ev, i);
+        break;
+    case EV_REQUEST_PART_BOUND:
+        request_part_bound(k, ev, i);
         break;
     default:
         must(false);

@@ -116,6 +116,16 @@ static const struct field request_fields[] = {
 };
 static const struct table request_table = TABLE(struct request_payload, request_fields);
 
+static const struct field request_part_fields[] = {
+    NUMBER(struct request_part_payload, id),
+    NUMBER(struct request_part_payload, digest),
+    STRUCT(struct request_part_payload, made, ref_table),
+    NUMBER(struct request_part_payload, place),
+    NUMBER(struct request_part_payload, count),
+};
+static const struct table request_part_table =
+    TABLE(struct request_part_payload, request_part_fields);
+
 static const struct field region_fields[] = {
     STRUCT(struct region_payload, budget, budget_table),
     NUMBER(struct region_payload, drain_ns),
@@ -334,6 +344,7 @@ const struct table event_table = TABLE(struct event, event_fields);
     X(SESSION_ATTACHED, 5, NONE, &session_table)                                                   \
     X(SESSION_ENDED, 6, NONE, NULL)                                                                \
     X(REQUEST_BOUND, 7, REFS, &request_table)                                                      \
+    X(REQUEST_PART_BOUND, 11, NONE, &request_part_table)                                           \
     X(JOURNAL_STATE, 8, NONE, NULL)                                                                \
     X(RESUMED, 9, NONE, &resumed_table)                                                            \
     X(REASON_MADE, 10, NONE, &reason_table)                                                        \

@@ -57,6 +57,16 @@ digest_task(const struct kernel *k, uint64_t h, const struct task *t)
 }
 
 static uint64_t
+digest_refs(uint64_t h, struct bytes refs)
+{
+    const struct asup_ref *all = refs.data;
+
+    for (size_t i = 0; i < refs.size / sizeof all[0]; i++)
+        h = hash_mix(hash_mix(h, all[i].id), all[i].sort);
+    return h;
+}
+
+static uint64_t
 digest_session(const struct kernel *k, uint64_t h, const struct session *s)
 {
     h = hash_bytes(h, s, offsetof(struct session, timer_place));
@@ -65,6 +75,7 @@ digest_session(const struct kernel *k, uint64_t h, const struct session *s)
 
         h = hash_mix(hash_mix(h, q->id), q->digest);
         h = hash_mix(hash_mix(h, q->made_id), q->made_sort);
+        h = digest_refs(h, heap_get(&k->heap, q->batch));
         i = q->next;
     }
     return h;

@@ -27,7 +27,8 @@
  *     one its opening, closing and forgetting are durable; what it spends is
  *     charged to durable ancestors by REGION_CHARGED; a cancel reason that its
  *     outcome names is told by REASON_MADE before;
- *   - REQUEST_BOUND and KEY_BOUND of a request that led to nothing durable.
+ *   - REQUEST_BOUND, REQUEST_PART_BOUND and KEY_BOUND of a request that led to
+ *     nothing durable.
  * Journalled events therefore have gaps in seq, and kernel_apply() takes them:
  * no durable event depends on a volatile one having been applied. What a family
  * applies must hold to that; a task or session in a volatile region may hold,

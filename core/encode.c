@@ -171,6 +171,7 @@ tail_agrees(const struct event *ev)
 {
     const struct task_payload *t = ev->payload;
     const struct request_payload *q = ev->payload;
+    const struct request_part_payload *part = ev->payload;
     const struct step_payload *s = ev->payload;
     const struct call_end_payload *end;
 
@@ -182,6 +183,9 @@ tail_agrees(const struct event *ev)
     case EV_REQUEST_BOUND:
         return ev->payload_size >= sizeof *q &&
                q->count == (ev->payload_size - sizeof *q) / sizeof(struct asup_ref);
+    case EV_REQUEST_PART_BOUND:
+        return ev->payload_size == sizeof *part && part->count <= REQUEST_PARTS_MAX &&
+               part->place < part->count;
     case EV_WORKER_OFFERED:
     case EV_CALL_TAKEN:
     case EV_CALL_STARTED:

@@ -144,6 +144,7 @@ volatile_by_kind(const struct kernel *k, const struct event *ev)
     case EV_KEY_FORGOTTEN:
         return !key_durable(k, ev->subject);
     case EV_REQUEST_BOUND:
+    case EV_REQUEST_PART_BOUND:
     case EV_KEY_BOUND:
         return k->durable_seq == k->request_mark; /* of what it led to, nothing is durable */
     default:

@@ -33,6 +33,16 @@ struct request_payload {
     uint32_t count;
 };
 
+/* REQUEST_PART_BOUND: of a batch that is not atomic. The first of them makes the record. */
+struct request_part_payload {
+    uint64_t id;
+    uint64_t digest; /* of the batch */
+    struct asup_ref made;
+    uint32_t place, count;
+};
+
+enum { REQUEST_PARTS_MAX = 1024 };
+
 /* REGION_OPENED */
 struct region_payload {
     struct asup_budget budget;
@@ -345,6 +355,8 @@ bool channel_event_volatile(const struct kernel *k, const struct event *ev);
 uint32_t region_of_id(const struct kernel *k, uint64_t id);
 uint32_t task_of_id(const struct kernel *k, uint64_t id);
 uint32_t session_of_id(const struct kernel *k, uint64_t id);
+/* session.c: what is remembered of a request; NULL: nothing */
+const struct request *request_find(const struct kernel *k, uint32_t session, uint64_t id);
 uint32_t saga_of_id(const struct kernel *k, uint64_t id);
 
 #endif

@@ -174,6 +174,12 @@ heap_get(const struct heap *h, uint32_t handle)
     return (struct bytes){.data = b + 1, .size = b->size_and_mark - 1};
 }
 
+void *
+heap_edit(struct heap *h, uint32_t handle)
+{
+    return (void *)(uintptr_t)heap_get(h, handle).data;
+}
+
 void
 heap_drop(struct heap *h, const struct kernel_allocator *a, uint32_t handle)
 {

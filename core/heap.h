@@ -39,6 +39,8 @@ void heap_calm(struct heap *h, const struct kernel_allocator *a);
 /* Copy in. Traps without memory. */
 uint32_t heap_put(struct heap *h, const struct kernel_allocator *a, struct bytes text);
 void heap_drop(struct heap *h, const struct kernel_allocator *a, uint32_t handle);
+/* The same bytes, to be changed. */
+void *heap_edit(struct heap *h, uint32_t handle);
 struct bytes heap_get(const struct heap *h, uint32_t handle);
 
 #endif

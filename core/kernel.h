@@ -310,7 +310,12 @@ struct input {
     uint64_t token;       /* requests: names the answer; not 0 */
     uint64_t request;     /* client's request id, for R-IDM-1; 0: none */
     uint64_t digest;      /* of the request's content, to tell a repeat from a conflict */
-    uint64_t region;      /* where it applies (parent for REGION_OPEN) */
+    struct {
+        uint64_t digest;       /* of the batch's content */
+        uint32_t place, count; /* this one's place, and how many there are */
+    } part;                    /* `request` is a batch that is not atomic, and this a part of it
+                                  with an answer of its own; count 0: it is not */
+    uint64_t region;           /* where it applies (parent for REGION_OPEN) */
     uint64_t task;
     uint64_t session; /* RESUME, ATTACHED, LOST; WORKER_WITHDRAW, WORKER_DRAIN: whose worker, 0:
                          the caller's own */
@@ -452,6 +457,7 @@ struct input {
     X(SESSION_ATTACHED, "session-attached", OWN_SESSION)                                           \
     X(SESSION_ENDED, "session-ended", OWN_SESSION | OWN_SESSIONS | OWN_REQUESTS)                   \
     X(REQUEST_BOUND, "request-bound", OWN_SESSION | OWN_REQUESTS)                                  \
+    X(REQUEST_PART_BOUND, "request-part-bound", OWN_SESSION | OWN_REQUESTS)                        \
     X(REGION_OPENED, "region-opened", OWN_REGION | OWN_PARENT | OWN_REGIONS | SHARE_SESSION)       \
     X(REGION_SEALED, "region-sealed", OWN_REGION)                                                  \
     X(REGION_CANCEL_REQUESTED, "region-cancel-requested", OWN_REGION | OWN_REASONS)                \
@@ -838,6 +844,8 @@ uint64_t kernel_caller_region(const struct kernel *k, const struct caller *c);
 /* Whether a user has an idempotency key in that scope: what the request names (R-IDM-1). */
 bool
 kernel_key_known(const struct kernel *k, uint32_t uid, struct asup_ref scope, struct bytes key);
+/* Whether a request of that id was granted and is remembered, and the digest of what it was. */
+bool kernel_request(const struct kernel *k, uint64_t session, uint64_t request, uint64_t *digest);
 /* The channel of that name in a region; 0: none. */
 uint64_t kernel_channel_find(const struct kernel *k, uint64_t region, struct bytes name);
 

@@ -158,7 +158,7 @@ session_fire(struct kernel *k, uint32_t i)
 
 /* ---- Requests ---------------------------------------------------------------------------- */
 
-static const struct request *
+const struct request *
 request_find(const struct kernel *k, uint32_t session, uint64_t id)
 {
     uint64_t key = hash_mix(hash_mix(1, session_at(k, session)->id), id) | 1;
@@ -172,6 +172,34 @@ request_find(const struct kernel *k, uint32_t session, uint64_t id)
             return q;
     }
     return NULL;
+}
+
+/* A part of a batch that is not atomic: it may be done, or be among those still to do. */
+static int
+part_lookup(const struct kernel *k, const struct request *q, const struct input *in,
+            struct asup_ref *made, struct refusal *why)
+{
+    struct bytes all = heap_get(&k->heap, q->batch);
+    struct asup_ref part;
+
+    if (all.size != in->part.count * sizeof part || in->part.place >= in->part.count)
+        return REFUSE(why, ASUP_ECONFLICT, "that request id was used for another request");
+    memcpy(&part, (const uint8_t *)all.data + in->part.place * sizeof part, sizeof part);
+    if (part.id == 0)
+        return 0;
+    *made = part.sort == ASUP_SORT_NONE ? (struct asup_ref){0} : part;
+    return 1;
+}
+
+bool
+kernel_request(const struct kernel *k, uint64_t session, uint64_t request, uint64_t *digest)
+{
+    uint32_t i = session_of_id(k, session);
+    const struct request *q = i == NIL ? NULL : request_find(k, i, request);
+
+    if (q != NULL)
+        *digest = q->digest;
+    return q != NULL;
 }
 
 int
@@ -194,10 +222,15 @@ request_lookup(const struct kernel *k, const struct input *in, struct asup_ref *
     if (q == NULL) {
         if (in->request <= session_at(k, i)->floor)
             return REFUSE(why, ASUP_EEXPIRED, "the request id is too old to be remembered");
-        return 0;
+        /* The record of a whole batch comes with the first of its parts. */
+        return in->part.count == 0
+                   ? 0
+                   : limit_bytes(k, in->caller.uid, in->part.count * sizeof(struct asup_ref), why);
     }
-    if (q->digest != in->digest)
+    if (q->digest != (in->part.count > 0 ? in->part.digest : in->digest))
         return REFUSE(why, ASUP_ECONFLICT, "that request id was used for another request");
+    if (in->part.count > 0)
+        return part_lookup(k, q, in, made, why);
     *made = (struct asup_ref){.id = q->made_id, .sort = (enum asup_sort)q->made_sort};
     if (in->kind == IN_BATCH && in->u.batch.made != NULL) {
         struct bytes all = heap_get(&k->heap, q->batch);
@@ -217,8 +250,9 @@ batch_count(const struct input *in)
 size_t
 request_bytes(const struct input *in)
 {
-    return in->caller.session == 0 || in->request == 0 ? 0
-                                                       : batch_count(in) * sizeof(struct asup_ref);
+    uint32_t count = in->part.count > 0 ? in->part.count : batch_count(in);
+
+    return in->caller.session == 0 || in->request == 0 ? 0 : count * sizeof(struct asup_ref);
 }
 
 /* One more, beside those that waiting requests will be bound in. */
@@ -245,6 +279,25 @@ request_reserve(struct kernel *k, const struct input *in, struct need *need)
            heap_reserve(&k->heap, &k->allocator, &texts);
 }
 
+static void
+part_bind(struct kernel *k, const struct input *in, uint32_t session, struct asup_ref made)
+{
+    struct request_part_payload p;
+    struct event ev = event_of_session(EV_REQUEST_PART_BOUND, k, session);
+
+    must(in->part.place < in->part.count);
+    memset(&p, 0, sizeof p);
+    p.id = in->request;
+    p.digest = in->part.digest;
+    p.made.id = made.id;
+    p.made.sort = made.sort;
+    p.place = in->part.place;
+    p.count = in->part.count;
+    ev.payload = &p;
+    ev.payload_size = sizeof p;
+    emit(k, ev);
+}
+
 void
 request_bind(struct kernel *k, const struct input *in, struct asup_ref made)
 {
@@ -257,6 +310,10 @@ request_bind(struct kernel *k, const struct input *in, struct asup_ref made)
     key_bind(k, in, made);
     if (i == NIL || in->request == 0)
         return;
+    if (in->part.count > 0) {
+        part_bind(k, in, i, made);
+        return;
+    }
     p = scratch_take(k, size);
     memset(p, 0, sizeof *p);
     p->id = in->request;

@@ -119,6 +119,13 @@ same_request(const struct pair *p, const struct request_payload *a, const struct
 }
 
 static bool
+same_request_part(const struct pair *p, const struct request_part_payload *a,
+                  const struct request_part_payload *b)
+{
+    return SAME(id) && SAME(place) && SAME(count) && same_ref(p, &a->made, &b->made);
+}
+
+static bool
 same_region(const struct region_payload *a, const struct region_payload *b)
 {
     return same_budget(&a->budget, &b->budget) && SAME(drain_ns) && SAME(quorum) &&
@@ -286,6 +293,8 @@ same_payload(const struct pair *p)
         return same_session(a, b);
     case EV_REQUEST_BOUND:
         return same_request(p, a, b);
+    case EV_REQUEST_PART_BOUND:
+        return same_request_part(p, a, b);
     case EV_REGION_OPENED:
         return same_region(a, b);
     case EV_REGION_CANCEL_REQUESTED:

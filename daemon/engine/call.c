@@ -103,6 +103,9 @@ call_ask(struct call *c, struct input *in, struct answer *a)
     in->caller = c->caller;
     if (c->op->flags & PROTO_MUTATES) {
         in->request = c->repeat_id;
+        in->part.digest = c->part.digest;
+        in->part.place = c->part.place;
+        in->part.count = c->part.count;
         in->digest = c->digest;
         in->key = (struct bytes){.data = c->key->key.data, .size = c->key->key.size};
         in->key_retention_ns = c->key->retention_ns;

@@ -38,6 +38,10 @@ struct call {
     uint64_t request_id;            /* for the reply */
     uint64_t repeat_id;             /* for R-IDM-1; 0: not to be recognised */
     uint64_t digest;
+    struct {
+        uint64_t digest;
+        uint32_t place, count;
+    } part;                      /* of the batch that repeat_id names; count 0: of none */
     const struct proto_key *key; /* idempotency key; its text absent: none */
     bool asked;                  /* the kernel was; else the answer only reads */
     uint64_t after;              /* then the event that must be on disk before it is told */

@@ -29,6 +29,7 @@ event_is_kept(enum event_kind kind)
     switch (kind) {
     case EV_TICK:
     case EV_REQUEST_BOUND:
+    case EV_REQUEST_PART_BOUND:
     case EV_TASK_CHECKPOINTED:
     case EV_TASK_MASKED:
     case EV_TASK_SAMPLE_ORDERED:

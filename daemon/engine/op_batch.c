@@ -6,9 +6,11 @@
  * what its own check said, and those that were fine that they were not done.
  * Otherwise each is an operation of its own, in order.
  *
- * The whole answer is kept for a repeat of the request (sessions.h): the kernel
- * knows a repeated atomic batch, but not all that it made, and the others are
- * many steps with one request id.
+ * The whole answer is kept for a repeat of the request (sessions.h), while this
+ * engine lives. After it the kernel knows a repeated atomic batch and what it
+ * made, and of the others each operation by its place in the batch (R-IDM-1):
+ * what was done before is answered as it was, and what was not, or only read, or
+ * was refused, is done now.
  */
 #include <stddef.h>
 #include <stdio.h>
@@ -233,6 +235,10 @@ batch_plain(struct call *c, const struct args_batch *a)
     pw_list(c->w);
     for (uint32_t i = 0; i < a->count; i++) {
         item_begin(&item, c, &a->ops[i]);
+        item.repeat_id = c->repeat_id;
+        item.part.digest = c->digest;
+        item.part.place = i;
+        item.part.count = a->count;
         int rc = check_item(&item, &a->ops[i], false);
         pw_list(c->w);
         if (rc == 0) {
@@ -267,10 +273,15 @@ op_batch(struct call *c)
     bool repeatable = c->session && c->repeat_id;
     const struct kept_batch *kept = repeatable ? session_batch(c->session, c->repeat_id) : NULL;
 
+    uint64_t digest = 0;
+
     if (c->key->key.data)
         return call_fail(c, -ASUP_EUNSUPPORTED, "key", "give each operation its own",
                          "a batch as a whole takes no idempotency key");
-    if (kept && kept->digest != c->digest)
+    if (kept ? kept->digest != c->digest
+             : repeatable &&
+                   kernel_request(c->engine->kernel, c->session->id, c->repeat_id, &digest) &&
+                   digest != c->digest)
         return call_fail(c, -ASUP_ECONFLICT, "id", "use a new request id for a new request",
                          "the same request id was used for another batch");
     if (kept) {

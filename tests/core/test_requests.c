@@ -301,6 +301,78 @@ START_TEST(R_IDM_1_a_repeated_batch)
 }
 END_TEST
 
+/* R-IDM-1: a batch that is not atomic is repeated part by part. Each that was done is answered
+ * as it was; what was refused is done now; and the record counts as one request, with its bytes. */
+START_TEST(R_IDM_1_the_parts_of_a_batch)
+{
+    struct input in = scenario_input(IN_REGION_OPEN);
+    struct kernel_counts before;
+    struct kernel_counts after;
+    uint64_t digest = 0;
+    uint64_t first;
+
+    given_config()->limits.requests_per_session = 2;
+    given_config()->limits.bytes_per_user = 4096;
+    given("session s1; s1 attached; region r1");
+    in = a_region();
+    in.caller.session = id_of("s1");
+    in.request = 9;
+    in.digest = 1;
+    in.part.digest = 99;
+    in.part.count = 3;
+    kernel_counts(the_kernel(), &before);
+    ck_assert_int_eq(scenario_step(&in), 0);
+    first = region_of("r1").child_first;
+    ck_assert_uint_eq(region_of("r1").children_live, 1);
+    ck_assert(kernel_request(the_kernel(), in.caller.session, 9, &digest));
+    ck_assert_uint_eq(digest, 99);
+
+    in.token++; /* again, and it is as it was */
+    ck_assert_int_eq(scenario_step(&in), 0);
+    ck_assert_uint_eq(region_of("r1").children_live, 1);
+    ck_assert_uint_eq(region_of("r1").child_first, first);
+
+    in.token++; /* the third, while the second was not done */
+    in.part.place = 2;
+    ck_assert_int_eq(scenario_step(&in), 0);
+    ck_assert_uint_eq(region_of("r1").children_live, 2);
+    in.token++;
+    in.part.place = 1;
+    ck_assert_int_eq(scenario_step(&in), 0);
+    ck_assert_uint_eq(region_of("r1").children_live, 3);
+    in.token++;
+    ck_assert_int_eq(scenario_step(&in), 0);
+    ck_assert_uint_eq(region_of("r1").children_live, 3);
+    kernel_counts(the_kernel(), &after);
+    ck_assert_uint_ge(after.bytes, before.bytes + 3 * sizeof(struct asup_ref));
+
+    in.token++; /* another batch with that id */
+    in.part.digest = 98;
+    ck_assert_int_eq(scenario_step(&in), -ASUP_ECONFLICT);
+    in.token++; /* another request with that id */
+    in.part.count = 0;
+    ck_assert_int_eq(scenario_step(&in), -ASUP_ECONFLICT);
+
+    in.token++; /* two more requests, and the batch as a whole is too old */
+    in.request = 10;
+    ck_assert_int_eq(scenario_step(&in), 0);
+    in.token++;
+    in.request = 11;
+    ck_assert_int_eq(scenario_step(&in), 0);
+    in.token++;
+    in.request = 9;
+    in.part.digest = 99;
+    in.part.count = 3;
+    ck_assert_int_eq(scenario_step(&in), -ASUP_EEXPIRED);
+    ck_assert(!kernel_request(the_kernel(), in.caller.session, 9, &digest));
+
+    in.token++; /* R-SCH-4: the record takes room that its user must have */
+    in.request = 12;
+    in.part.count = 1024;
+    ck_assert_int_eq(scenario_step(&in), -ASUP_EBUSY);
+}
+END_TEST
+
 /* R-SCH-4: what is kept to answer repeats of batches counts as its user's, or
  * one user could fill the memory of all. */
 START_TEST(R_SCH_4_kept_batches_are_bounded)
@@ -419,17 +491,12 @@ START_TEST(texts_come_back_as_given)
 END_TEST
 
 static const struct rule rules[] = {
-    RULE(R_EVT_2_wrong_regions),
-    RULE(R_EVT_2_wrong_tasks),
-    RULE(R_EVT_2_wrong_budgets),
-    RULE(R_EVT_2_wrong_waits),
-    RULE(endless_times_are_far_away),
-    RULE(a_configuration_without_sense),
-    RULE(batch_ends_and_admits),
-    RULE(batch_wrong),
-    RULE(batch_tells_each_item),
-    RULE(R_IDM_1_a_repeated_batch),
-    RULE(R_SCH_4_kept_batches_are_bounded),
+    RULE(R_EVT_2_wrong_regions),        RULE(R_EVT_2_wrong_tasks),
+    RULE(R_EVT_2_wrong_budgets),        RULE(R_EVT_2_wrong_waits),
+    RULE(endless_times_are_far_away),   RULE(a_configuration_without_sense),
+    RULE(batch_ends_and_admits),        RULE(batch_wrong),
+    RULE(batch_tells_each_item),        RULE(R_IDM_1_a_repeated_batch),
+    RULE(R_IDM_1_the_parts_of_a_batch), RULE(R_SCH_4_kept_batches_are_bounded),
     RULE(texts_come_back_as_given),
 };
 

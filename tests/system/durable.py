@@ -158,6 +158,49 @@ class Recovery(Case):
         self.assertEqual(ECONFLICT, code)
         c.close()
 
+    def test_R_IDM_1_a_batch_outlives_the_engine(self):
+        """Repeated after the engine died, each operation of a batch that was done is answered as
+        it was; what was refused had bound nothing, and is done now."""
+        c = Client(self.d)
+        c.ok("region.open", {"name": "top"})
+        ran = self.d.path("ran")
+        ops = {"ops": [[None, "region.open", {"parent": "/top", "name": "a"}],
+                       [None, "task.submit", {"region": "/top/late", "argv": ["true"]}],
+                       [None, "channel.open", {"region": "/top", "name": "q"}],
+                       [None, "channel.send", {"channel": "/top/q", "data": b"once"}],
+                       [None, "task.submit", {"region": "/top", "argv": ["sh", "-c", f"echo x >>{ran}"]}],
+                       [None, "obligation.reserve", {"region": "/top"}]]}
+        first = c.ok("batch", ops, id=7)["results"]
+        self.assertEqual([0, -5], sorted({code for code, _ in first}, reverse=True))
+        self.d.outcome(first[4][1]["task"])
+        self.kill_engine()
+        again = c.ok("batch", ops, id=7)["results"]
+        self.assertEqual(first, again)
+        self.kill_engine()
+        c.ok("region.open", {"parent": "/top", "name": "late"})
+        third = c.ok("batch", ops, id=7)["results"]
+        self.assertEqual(0, third[1][0])
+        self.assertEqual(first[:1] + first[2:], third[:1] + third[2:])
+        self.assertEqual("x\n", open(ran).read())
+        self.assertEqual(1, c.ok("channel.stat", {"channel": "/top/q"})["queued"])
+        self.assertEqual(1, len(c.ok("obligation.list", {"region": "/top"})["obligations"]))
+        code, _ = c.call("batch", {"ops": ops["ops"][:2]}, id=7)
+        self.assertEqual(ECONFLICT, code)
+        c.close()
+
+    def test_R_IDM_1_a_batch_that_was_never_answered(self):
+        """The engine dies after the batch is on disk and before it is answered."""
+        c = Client(self.d)
+        c.ok("region.open", {"name": "top"})
+        ops = {"ops": [[None, "obligation.reserve", {"region": "/top"}]] * 20}
+        self.plan("crash before-release 1")
+        results = c.ok("batch", ops, id=7)["results"]
+        self.mend()
+        self.assertIn("died by signal 9", self.d.said())
+        self.assertEqual(20, len({body["obligation"] for _, body in results}))
+        self.assertEqual(20, len(c.ok("obligation.list", {"region": "/top"})["obligations"]))
+        c.close()
+
     def test_R_SES_1_a_session_that_nobody_resumes_ends(self):
         c = wire.connect(self.d, hello=False)
         secret = c.hello(ttl_ns=300_000_000)["secret"]
