@@ -16,7 +16,7 @@
 
 /* ---- Who it is -------------------------------------------------------------------------- */
 
-/* The groups of who connected, its first one at the end; NULL with 1: only that. */
+/* The groups of who connected, its first one at the end; NULL: they cannot be learned. */
 static uint32_t *
 groups_of(const struct connection *c, size_t *count)
 {
@@ -37,26 +37,25 @@ groups_of(const struct connection *c, size_t *count)
             break;
     }
     free(groups);
-    *count = 0;
     return NULL;
 }
 
 static const struct policy_rule *
 rule_of(struct engine *e, struct connection *c)
 {
+    /* Whose groups are not known has nothing until they are. */
+    static const struct policy_rule unknown = {.rights = 0};
     const struct policy *policy = e->config.access;
     uint32_t *groups = NULL;
-    uint32_t only = c->gid;
     size_t count = 0;
 
     if (c->uid == 0 || c->uid == (uint32_t)e->options.owner_uid || !policy)
         return NULL;
     if (c->rule_at == e->policy_changes + 1)
         return c->rule;
-    if (policy->by_group)
-        groups = groups_of(c, &count);
-    c->rule =
-        groups ? policy_find(policy, c->uid, groups, count) : policy_find(policy, c->uid, &only, 1);
+    if (policy->by_group && !(groups = groups_of(c, &count)))
+        return &unknown;
+    c->rule = policy_find(policy, c->uid, groups, count);
     c->rule_at = e->policy_changes + 1;
     free(groups);
     return c->rule;

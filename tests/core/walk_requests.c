@@ -544,6 +544,17 @@ any_dress(struct input *in)
     }
     if (dice(10) == 0)
         in->caller.task = dice(6) == 0 ? any_id() : live_task();
+    if (dice(12) == 0) {
+        in->caller.standing = (struct standing){
+            .region = dice(3) == 0 ? live_region() : 0,
+            .timeout_ns = dice(3) * ASUP_NS_PER_S,
+            .polls = dice(4),
+            .cost = dice(4),
+            .withheld = dice(4) == 0 ? ASUP_RIGHTS_TASK : 1U << dice(ASUP_RIGHT_COUNT),
+            .granted = dice(8) == 0 ? ASUP_RIGHT_ADMIN : 0,
+            .priority = (uint8_t)dice(200),
+        };
+    }
     if (dice(4) == 0 && (keeps(in->kind) || dice(20) == 0)) {
         in->key = (struct bytes){&names[dice(6)], 1 + dice(2)};
         in->key_retention_ns = dice(3) == 0 ? dice(3) * ASUP_NS_PER_S : 0;

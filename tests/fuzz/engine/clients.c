@@ -185,6 +185,17 @@ server_configure(struct server *s, const struct server_options *options)
     (void)options;
 }
 
+struct connection *
+server_next(struct server *s, const struct connection *after)
+{
+    uint32_t next = 0;
+
+    (void)s;
+    while (after && next < CONNECTIONS && &clients[next++].connection != after)
+        ;
+    return next < CONNECTIONS ? &clients[next].connection : NULL;
+}
+
 uint32_t
 server_connection_count(struct server *s)
 {

@@ -72,6 +72,33 @@ limits_choose(void)
     config.message_size_max = 1 << 16;
 }
 
+/* Rules for some; a reload, which finds none, is the end of them. */
+static struct policy *
+rules_choose(void)
+{
+    struct policy *p = NULL;
+    const uint32_t count = dice(4);
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct policy_rule *rule;
+
+        if (!p && !(p = calloc(1, sizeof *p)))
+            abort();
+        rule = policy_add(p);
+        if (!rule || !policy_span_add(&rule->users, 999 + dice(2), 1000 + dice(2)))
+            abort();
+        rule->rights = dice(4) == 3 ? 0 : dice(1 << 8) | dice(1 << 8) << 8;
+        rule->rights &= ASUP_RIGHTS_ALL;
+        rule->priority = (uint8_t)dice(200);
+        rule->timeout_ns = dice(5) * ASUP_NS_PER_S;
+        rule->polls = dice(20);
+        rule->cost = dice(20);
+        if (dice(3) == 2 && !(rule->region = strdup(dice(2) == 1 ? "/" : "/a")))
+            abort();
+    }
+    return p;
+}
+
 static void
 engine_new(void)
 {
@@ -81,6 +108,7 @@ engine_new(void)
     *engine = (struct engine){
         .options = {.runtime_dir = "/run",
                     .state_dir = "/state",
+                    .config_path = "/dev/null",
                     .owner_uid = 0,
                     .link_fd = null_fd,
                     .kill_fd = -1},
@@ -93,6 +121,7 @@ engine_new(void)
         .ids.reserved = ids_first,
     };
     engine->config.kernel.id_first = ids_first;
+    engine->config.access = rules_choose();
     snprintf(engine->socket_path, sizeof engine->socket_path, "/run/asupersyncd.sock");
     list_init(&engine->watchers);
     list_init(&engine->followers);
@@ -232,6 +261,7 @@ engine_drop(void)
     keeper_close(engine);
     if (engine->ids.reserved > ids_first)
         ids_first = engine->ids.reserved;
+    config_fini(&engine->config);
     free(engine);
     engine = NULL;
     return kernel;
