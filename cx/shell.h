@@ -62,6 +62,10 @@ struct shell_options {
     size_t stack_size;
 };
 
+/* The kernel's defaults for a program with so many live tasks: limits that only guard memory,
+ * nothing that a process needs and a fiber does not. */
+void shell_kernel_config_init(struct kernel_config *config, uint32_t tasks_max);
+
 struct shell *shell_new(const struct shell_options *options, const struct world *world);
 void shell_free(struct shell *s);
 

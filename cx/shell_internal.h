@@ -42,6 +42,7 @@ enum object_kind {
     OBJECT_LEASE,
     OBJECT_IO,
     OBJECT_SAGA,
+    OBJECT_WORLD, /* of the world's own calls */
 };
 
 enum {
@@ -51,7 +52,7 @@ enum {
 
 struct shell_object {
     struct shell *shell;
-    struct task_fiber *owner;        /* NULL: released */
+    struct task_fiber *owner;         /* NULL: released */
     struct shell_object *next, *prev; /* of its owner's; or of those to be used again */
     void (*drop)(void *object); /* frees what it points to, on the thread's own stack; or NULL */
     enum object_kind kind;
@@ -116,6 +117,8 @@ int shell_checkpoint(const struct asup_cx *cx);
 /* Wait for an instant (and nothing else). 0 when it has come, or -ASUP_ECANCELLED. */
 int shell_sleep_until(const struct asup_cx *cx, asup_time at);
 
+/* Now, as the world says; whatever the Cx may. */
+asup_time shell_time(struct shell *s);
 /* Run it on the thread's own stack, now; others do not run meanwhile. */
 void shell_call(struct shell *s, void (*function)(struct shell *s, void *ctx), void *ctx);
 
@@ -127,6 +130,8 @@ struct shell_body {
     size_t stack_size; /* 0: the shell's */
 };
 
+/* As the kernel takes them. */
+struct budget_request cx_budget_request(const struct asup_limits *limits);
 /* What the kernel wants of every fiber: speaks, waits for its leftovers (its scopes), no limits. */
 void shell_task_params(struct task_params *p);
 /* IN_TASK_SUBMIT or IN_FINALIZER_DEFER: what is made runs that body. */
@@ -148,11 +153,18 @@ void *shell_task_memory(struct task_fiber *t, size_t size);
 /* As programs see it, in memory of the task that runs; out NULL: nothing. 0 or -ASUP_ENOMEM: then
  * without its texts and reasons. */
 int shell_outcome(struct shell *s, const struct kernel_outcome *from, struct asup_outcome *out);
-/* The reason of that handle, likewise; NULL: none, or no memory. */
+/* The same in memory of the caller's (NULL to begin), good until that is freed. */
+struct memory_chunk;
+int shell_outcome_in(struct shell *s, struct memory_chunk **memory,
+                     const struct kernel_outcome *from, struct asup_outcome *out);
+void shell_memory_free(struct memory_chunk *memory);
+/* The reason of that handle, in memory of the task that runs; NULL: none, or no memory. */
 const struct asup_reason *shell_reason(struct shell *s, uint32_t handle);
 /* A negative result travels as an exit code above 255, so that it is in every outcome that comes
  * of it; programs see exit code 1 and the stage "result" with the code as error number. */
 int32_t shell_exit_code(int result);
 int shell_result_of(const struct kernel_outcome *from);
+/* As asup_outcome_result(), without making anything of it. */
+int shell_result(const struct kernel_outcome *from);
 
 #endif

@@ -17,6 +17,7 @@
 #ifndef ASUPERSYNC_CX_SHELL_STATE_H
 #define ASUPERSYNC_CX_SHELL_STATE_H
 
+#include "asupersync/values.h"
 #include "cx/shell_internal.h"
 
 #if defined(__GNUC__)
@@ -56,9 +57,10 @@ struct task_fiber {
     struct shell_object *objects; /* the last got first */
 
     struct task_fiber *run_next, *run_prev;
-    uint64_t run_number; /* order of becoming runnable */
-    uint64_t wait_token; /* of a parked request or ticket */
-    asup_time wake_at;   /* ASUP_NEVER: not by time */
+    uint64_t run_number;   /* order of becoming runnable */
+    uint64_t wait_token;   /* of a parked request or ticket */
+    uint64_t ticket_woken; /* before anybody waited for it */
+    asup_time wake_at;     /* ASUP_NEVER: not by time */
     uint64_t wake_number;
     uint32_t wake_place; /* in the heap of timers; NOWHERE */
     uint8_t lane;        /* enum run_lane */
@@ -66,10 +68,11 @@ struct task_fiber {
     bool cancellable;    /* what it waits in ends by a cancel */
     bool cancelled;      /* the kernel has a reason for it */
     bool finalizer;
-    bool told;    /* a wait was ended by a cancel: it has observed that when it runs */
-    bool killed;  /* ordered while it ran: it does not come back from its next wait */
-    bool ended;   /* its function is over */
-    bool orphans; /* ended, scopes of it are not Closed */
+    bool told;     /* a wait was ended by a cancel: it has observed that when it runs */
+    bool killed;   /* ordered while it ran: it does not come back from its next wait */
+    bool at_point; /* it is in a call that waits or is a checkpoint */
+    bool ended;    /* its function is over */
+    bool orphans;  /* ended, scopes of it are not Closed */
     bool panicked, overflowed;
     int result;
     uint32_t scopes_left; /* while `orphans` */
@@ -92,7 +95,8 @@ enum order_kind {
 
 struct order {
     uint64_t id;
-    uint32_t job;
+    uint64_t region; /* START */
+    uint32_t job;    /* START: in its spec */
     enum order_kind kind;
 };
 
@@ -101,7 +105,7 @@ struct id_map {
     struct id_entry {
         uint64_t id; /* 0: free */
         void *value;
-    } *entries;
+    } * entries;
     uint32_t capacity, count;
 };
 bool id_map_reserve(struct id_map *m, uint32_t more);
@@ -109,7 +113,12 @@ void id_map_add(struct id_map *m, uint64_t id, void *value);
 void *id_map_find(const struct id_map *m, uint64_t id);
 void *id_map_drop(struct id_map *m, uint64_t id);
 
-enum { RECORDS_PER_CHUNK = 256, NOWHERE = UINT32_MAX, WORDS_KEPT = 256 };
+enum {
+    RECORDS_PER_CHUNK = 256,
+    NOWHERE = UINT32_MAX,
+    WORDS_KEPT = 256,
+    WORDS_SIZE = ASUP_MESSAGE_MAX + 1
+};
 
 struct run_queue {
     struct task_fiber *first, *last;
@@ -131,12 +140,10 @@ struct shell {
     uint64_t sync_token; /* of the request that is being stepped */
     struct shell_reply sync_reply;
     struct task_fiber *submitted; /* to be known under the id of that reply */
-    uint32_t spec_job;            /* scratch for specs */
 
     struct order *orders; /* a ring */
     uint32_t order_capacity, order_first, order_count;
     bool ordering;
-    uint32_t regions_live;
 
     struct task_fiber **records; /* chunks */
     uint32_t chunk_count, record_count;
@@ -171,7 +178,7 @@ struct shell {
     uint32_t words_at;
 
     uint64_t main_task, main_region;
-    bool main_ended, main_closed, finishing, quiescent, stalled;
+    bool main_ended, main_closed, quiescent;
     struct kernel_outcome main_outcome;
 };
 
@@ -180,11 +187,13 @@ asup_time shell_now(struct shell *s);
 int shell_step(struct shell *s, struct input *in);
 void shell_fact(struct shell *s, enum input_kind kind, uint64_t task);
 void orders_run(struct shell *s);
-void order_add(struct shell *s, enum order_kind kind, uint64_t id, uint32_t job);
+void order_add(struct shell *s, enum order_kind kind, uint64_t id);
+void out_of_memory(void) __attribute__((noreturn));
 uint64_t shell_token(struct shell *s, const struct task_fiber *t);
 int shell_ask(struct shell *s, struct input *in);
 
 /* shell_run.c */
+bool run_reserve(struct shell *s, uint32_t count);
 void run_add(struct shell *s, struct task_fiber *t);
 void run_remove(struct shell *s, struct task_fiber *t);
 struct task_fiber *run_pick(struct shell *s);
@@ -196,12 +205,15 @@ void timer_disarm(struct shell *s, struct task_fiber *t);
 asup_time timer_next(const struct shell *s);
 void timers_due(struct shell *s);
 
+/* shell.c */
+extern _Thread_local struct shell *shell_here; /* that runs on this thread */
+
 /* shell_task.c */
 struct task_fiber *record_new(struct shell *s, const struct shell_body *body);
 void record_known(struct shell *s, struct task_fiber *t, uint64_t id);
 void record_free(struct shell *s, struct task_fiber *t);
 struct task_fiber *record_of(const struct shell *s, uint64_t task);
-void task_start(struct shell *s, uint64_t task, uint32_t job);
+void task_start(struct shell *s, const struct order *o);
 void task_signal(struct shell *s, struct task_fiber *t);
 void task_kill(struct shell *s, struct task_fiber *t);
 void task_cancel_scopes(struct shell *s, struct task_fiber *t);
@@ -210,6 +222,8 @@ void task_empty(struct shell *s, struct task_fiber *t);
 void records_free(struct shell *s);
 
 /* shell_wait.c */
+int shell_submit_own(struct shell *s, struct input *in, const struct shell_body *body,
+                     struct shell_reply *reply);
 void wait_wake(struct shell *s, struct task_fiber *t, int code);
 void wait_reply(struct shell *s, const struct effect *fx);
 void wait_cancel(struct shell *s, struct task_fiber *t);
@@ -222,7 +236,6 @@ void objects_release(struct shell *s, struct task_fiber *owner);
 void objects_free(struct shell *s);
 
 /* shell_outcome.c */
-void memory_free(struct task_fiber *t);
 void words_add(struct shell *s, uint64_t task, char *text);
 void words_free(struct shell *s);
 

@@ -41,6 +41,9 @@ ASUP_API void asup_runtime_options_init(struct asup_runtime_options *options);
 ASUP_API int asup_runtime_run(const struct asup_runtime_options *options, asup_body body, void *arg,
                               struct asup_outcome *out);
 
+/** Free what the outcome of this thread's last run points to. */
+ASUP_API void asup_runtime_outcome_fini(void);
+
 /**
  * Wait until a descriptor is readable or writable (POLLIN, POLLOUT of poll(2)).
  * Waits: a checkpoint. Not in the lab, where it answers -ASUP_EUNSUPPORTED.
