@@ -38,7 +38,7 @@
 
 /* Grows with every change of what follows. In every version HELLO is kind 1 and
  * its version the first number of its payload. */
-#define LINK_VERSION 2
+#define LINK_VERSION 3
 
 /* Exit statuses of an engine (sysexits.h) that end it before LINK_READY and
  * will again: the keeper says so and tries again seldom, while the tasks go on. */

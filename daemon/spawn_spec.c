@@ -29,7 +29,7 @@ spawn_spec_check(const void *data, size_t size)
 
     if (size < sizeof *header || size > SPAWN_SIZE_MAX || header->magic != SPAWN_SPEC_MAGIC ||
         header->size != size || header->arg_count == 0 || header->arg_count > SPAWN_STRINGS_MAX ||
-        header->env_count > SPAWN_STRINGS_MAX || header->stdio > SPAWN_STDIO_PASSED)
+        header->env_count > SPAWN_STRINGS_MAX || header->stdio > SPAWN_STDIO_NULL)
         return false;
     count = string_count(header);
     cursor = (const char *)(header + 1);

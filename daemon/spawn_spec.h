@@ -19,6 +19,7 @@
 enum spawn_stdio {
     SPAWN_STDIO_LOG,    /* stdin /dev/null; stdout and stderr into the log pipe */
     SPAWN_STDIO_PASSED, /* three descriptors wait on the LINK_STDIO connection */
+    SPAWN_STDIO_NULL,   /* all three /dev/null: no pipe is made, passed on, and found empty */
 };
 
 struct spawn_header {

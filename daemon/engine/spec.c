@@ -153,18 +153,35 @@ make_environment(struct engine *e, const struct task_view *task, const struct pr
     return !env->failed;
 }
 
+static bool
+is_null(const struct proto_text *path)
+{
+    return path->data && strcmp(path->data, "/dev/null") == 0;
+}
+
+/* Output that is thrown away needs no log, nor files to be opened. */
+static void
+make_stdio(const struct proto_process *p, struct spawn_header *h, struct spawn_strings *s)
+{
+    if (p->stdio.data) {
+        h->stdio = SPAWN_STDIO_PASSED;
+    } else if (is_null(&p->stdout_path) && is_null(&p->stderr_path)) {
+        h->stdio = SPAWN_STDIO_NULL;
+        s->path[1] = s->path[2] = NULL;
+    }
+    for (int i = 0; i < 3; i++)
+        h->has_path[i] = s->path[i] != NULL;
+}
+
 static void
 make_header(const struct proto_process *p, struct spawn_header *h)
 {
     *h = (struct spawn_header){
         .magic = SPAWN_SPEC_MAGIC,
         .arg_count = p->argv.count,
-        .stdio = p->stdio.data ? SPAWN_STDIO_PASSED : SPAWN_STDIO_LOG,
         .clear_env = p->clear_env,
         .tty = p->tty,
         .has_cwd = p->cwd.data != NULL,
-        .has_path = {p->stdin_path.data != NULL, p->stdout_path.data != NULL,
-                     p->stderr_path.data != NULL},
         .path_append = p->append,
         .umask = p->umask == PROTO_UNSET ? -1 : (int32_t)p->umask,
         .nice = p->nice == PROTO_UNSET_INT ? INT32_MIN : (int32_t)p->nice,
@@ -199,11 +216,12 @@ spec_build(struct engine *e, const struct task_view *task, const struct proto_pr
     env.items[env.count] = NULL;
     make_header(p, &header);
     header.env_count = env.count;
-    return spawn_spec_seal(
-        &header, &(struct spawn_strings){
-                     .cwd = p->cwd.data,
-                     .path = {p->stdin_path.data, p->stdout_path.data, p->stderr_path.data},
-                     .args = args,
-                     .env = env.items,
-                 });
+    struct spawn_strings strings = {
+        .cwd = p->cwd.data,
+        .path = {p->stdin_path.data, p->stdout_path.data, p->stderr_path.data},
+        .args = args,
+        .env = env.items,
+    };
+    make_stdio(p, &header, &strings);
+    return spawn_spec_seal(&header, &strings);
 }

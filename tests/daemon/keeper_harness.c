@@ -373,7 +373,9 @@ order_start(uint64_t task, const uint64_t *path, const struct start *start, cons
     const char *env[32] = {mark, task_mark};
     struct link_message message = {.kind = LINK_START};
     struct spawn_strings strings = {.cwd = start->cwd};
-    struct spawn_header header = {.stdio = start->passed ? SPAWN_STDIO_PASSED : SPAWN_STDIO_LOG,
+    struct spawn_header header = {.stdio = start->passed ? SPAWN_STDIO_PASSED
+                                           : start->null ? SPAWN_STDIO_NULL
+                                                         : SPAWN_STDIO_LOG,
                                   .clear_env = start->clear_env,
                                   .tty = start->tty,
                                   .path_append = start->append,

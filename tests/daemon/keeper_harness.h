@@ -77,7 +77,7 @@ struct start {
     const char *const *env; /* NULL at the end */
     int32_t nice;
     int32_t umask;
-    bool clear_env, passed, tty, append;
+    bool clear_env, passed, null, tty, append;
     uint64_t memory_max, pids_max;
     int rlimit; /* number + 1, or 0 */
     uint64_t rlimit_value;

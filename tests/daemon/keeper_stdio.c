@@ -68,6 +68,18 @@ START_TEST(descriptor_table_is_clean)
 }
 END_TEST
 
+/* Output that is thrown away has no pipe. */
+START_TEST(null_is_all_three_and_no_pipe)
+{
+    run(1, (struct start){.null = true},
+        "for n in 0 1 2; do [ $(readlink /proc/$$/fd/$n) = /dev/null ] || exit 1; done; exit 7");
+    (void)await_facts(1, ROW_EXITED | ROW_EMPTY);
+    ck_assert_int_eq(fx.rows[1].exit_code, 7);
+    ck_assert_int_lt(fx.log_fd[1], 0);
+    finish_task(1);
+}
+END_TEST
+
 /* Own session and group, default signals, empty mask, umask 022, niceness 0,
  * the limit of open files that the keeper was given. */
 START_TEST(process_state_is_reset)
@@ -320,6 +332,7 @@ static const struct rule rules[] = {
     RULE(spec_is_obeyed),
     RULE(program_is_found_in_the_tasks_path),
     RULE(paths_are_opened),
+    RULE(null_is_all_three_and_no_pipe),
     RULE(passed_descriptors_are_taken),
     RULE(terminal_becomes_controlling),
     RULE(wrong_packet_of_descriptors_fails_the_start),
