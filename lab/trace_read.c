@@ -104,13 +104,13 @@ frame_data(struct trace_reader *r, size_t size)
 {
     size_t have = 0;
 
-    while (have < size) {
+    while (have < size || r->data == NULL) {
         size_t want = size - have < PIECE + have ? size - have : PIECE + have;
         size_t got;
         int rc;
 
-        if (r->capacity < have + want) {
-            uint8_t *data = realloc(r->data, have + want);
+        if (r->capacity < have + want || r->data == NULL) {
+            uint8_t *data = realloc(r->data, have + want + 1);
 
             if (data == NULL)
                 return no_memory(r);
