@@ -193,11 +193,12 @@ form_sort(struct form *f)
 /* ---- Comparing ------------------------------------------------------------------------------- */
 
 static int
-forms_compare(const struct form *left, const struct form *right, struct trace_difference *out)
+forms_compare(const struct form *left, const struct form *right, bool loosely,
+              struct trace_difference *out)
 {
     size_t count =
         left->trace->count < right->trace->count ? left->trace->count : right->trace->count;
-    struct pair p = {.left = left, .right = right};
+    struct pair p = {.left = left, .right = right, .loosely = loosely};
 
     *out = (struct trace_difference){.left = SIZE_MAX, .right = SIZE_MAX};
     for (size_t i = 0; i < count; i++) {
@@ -226,9 +227,9 @@ forms_compare(const struct form *left, const struct form *right, struct trace_di
     return out->step != 0;
 }
 
-int
-trace_compare(const struct trace *left, const struct trace *right,
-              const struct kernel_allocator *allocator, struct trace_difference *out)
+static int
+compare(const struct trace *left, const struct trace *right, bool loosely,
+        const struct kernel_allocator *allocator, struct trace_difference *out)
 {
     struct trace_difference unwanted;
     struct form of_left;
@@ -240,11 +241,25 @@ trace_compare(const struct trace *left, const struct trace *right,
     if (form_steps(&of_right, right, allocator)) {
         form_sort(&of_left);
         form_sort(&of_right);
-        rc = forms_compare(&of_left, &of_right, out != NULL ? out : &unwanted);
+        rc = forms_compare(&of_left, &of_right, loosely, out != NULL ? out : &unwanted);
         form_end(&of_right);
     }
     form_end(&of_left);
     return rc;
+}
+
+int
+trace_compare(const struct trace *left, const struct trace *right,
+              const struct kernel_allocator *allocator, struct trace_difference *out)
+{
+    return compare(left, right, false, allocator, out);
+}
+
+int
+trace_compare_loosely(const struct trace *left, const struct trace *right,
+                      const struct kernel_allocator *allocator, struct trace_difference *out)
+{
+    return compare(left, right, true, allocator, out);
 }
 
 int

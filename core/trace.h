@@ -36,6 +36,12 @@ struct trace_difference {
 int trace_compare(const struct trace *left, const struct trace *right,
                   const struct kernel_allocator *allocator, struct trace_difference *out);
 
+/* Likewise, but what the world around gave is of no account: times, use of resources,
+ * secrets, what a program is given to run (its spec). So two runs of one story in a
+ * real daemon are the same. */
+int trace_compare_loosely(const struct trace *left, const struct trace *right,
+                          const struct kernel_allocator *allocator, struct trace_difference *out);
+
 /* The step that each event stands in, from 1, into steps[count]. 0 or
  * -ASUP_ENOMEM. */
 int

@@ -42,6 +42,7 @@ uint64_t name_by_sort(const struct form *f, uint32_t sort, uint64_t id);
 struct pair {
     const struct form *left, *right;
     const struct event *a, *b;
+    bool loosely;
 };
 
 bool same_event(const struct pair *p);

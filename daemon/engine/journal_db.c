@@ -53,19 +53,6 @@ struct journal_db {
     char path[512];
 };
 
-/* FNV-1a over what a row's body says, begun with its number, so that neither
- * can be another row's. */
-static int64_t
-checksum(uint64_t seq, const void *data, size_t size)
-{
-    const unsigned char *p = data;
-    uint64_t sum = UINT64_C(0xcbf29ce484222325) ^ seq * UINT64_C(0x9e3779b97f4a7c15);
-
-    for (size_t i = 0; i < size; i++)
-        sum = (sum ^ p[i]) * UINT64_C(0x100000001b3);
-    return (int64_t)(sum >> 1);
-}
-
 /* ---- Errors ------------------------------------------------------------------------ */
 
 bool
@@ -388,7 +375,7 @@ read_snapshot(struct journal_db *db, uint64_t seq, const struct journal_reader *
             return EX_OSERR;
         }
         if (sqlite3_column_int64(s, 0) != part || body_size > size - at ||
-            sqlite3_column_int64(s, 2) != checksum(seq + (uint64_t)part, body, body_size))
+            sqlite3_column_int64(s, 2) != journal_sum(seq + (uint64_t)part, body, body_size))
             break;
         if (body_size > 0)
             memcpy(data + at, body, body_size);
@@ -428,7 +415,7 @@ read_events(struct journal_db *db, uint64_t from, uint64_t snapshot,
         size_t size = (size_t)sqlite3_column_bytes(s, 2);
         char what[64];
 
-        if (sqlite3_column_int64(s, 1) != checksum(seq, body, size)) {
+        if (sqlite3_column_int64(s, 1) != journal_sum(seq, body, size)) {
             snprintf(what, sizeof what, "event %" PRIu64 " is not what was written", seq);
             result = refuse_damaged(db, what);
         } else {
@@ -534,7 +521,7 @@ write_event(struct journal_db *db, const struct journal_record *r)
     bind_id(s, 14, r->outcome ? (uint64_t)r->signal : 0);
     bind_text(s, 15, r->stage, strlen(r->stage));
     bind_text(s, 16, r->text, r->text_size);
-    (void)sqlite3_bind_int64(s, 17, checksum(r->seq, r->body, r->body_size));
+    (void)sqlite3_bind_int64(s, 17, journal_sum(r->seq, r->body, r->body_size));
     (void)sqlite3_bind_blob(s, 18, r->body_size ? r->body : "", (int)r->body_size, SQLITE_STATIC);
     return step(db, ST_EVENT);
 }
@@ -597,7 +584,7 @@ journal_db_snapshot(struct journal_db *db, uint64_t seq, uint64_t at_ns, uint32_
     (void)sqlite3_bind_int64(s, 2, part);
     (void)sqlite3_bind_int64(s, 3, (int64_t)at_ns);
     (void)sqlite3_bind_int(s, 4, last);
-    (void)sqlite3_bind_int64(s, 5, checksum(seq + part, data, size));
+    (void)sqlite3_bind_int64(s, 5, journal_sum(seq + part, data, size));
     (void)sqlite3_bind_blob64(s, 6, size ? data : "", size, SQLITE_STATIC);
     int rc = step(db, ST_SNAPSHOT); /* a transaction by itself */
     return rc == 0 ? 0 : give_up(db, rc);

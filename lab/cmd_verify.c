@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* asupersync-lab verify: whether a trace is whole, and whether what it tells keeps
+ * every promise. */
+#include <stdio.h>
+#include <string.h>
+
+#include "lab/recording.h"
+#include "lab/tool.h"
+#include "lab/view.h"
+
+struct verdict {
+    uint64_t checks;
+    uint64_t bad_seq; /* the event after which something was wrong */
+    char bad[256];    /* what; "": nothing */
+};
+
+/* Of a trace that holds all events, none is missing; of a journal the volatile ones are. */
+static void
+check_numbers(const struct recording *r, struct verdict *v)
+{
+    const char *durable = recording_meta(r, "durable");
+    bool gaps = durable != NULL && strcmp(durable, "0") != 0;
+
+    for (size_t i = 1; i < r->event_count; i++) {
+        const struct event *before = &r->events[i - 1];
+        const struct event *ev = &r->events[i];
+
+        if (ev->seq <= before->seq || (!gaps && ev->seq != before->seq + 1))
+            (void)snprintf(v->bad, sizeof v->bad, "event %llu stands behind event %llu",
+                           (unsigned long long)ev->seq, (unsigned long long)before->seq);
+        else if (ev->at < before->at)
+            (void)snprintf(v->bad, sizeof v->bad, "event %llu is earlier than event %llu",
+                           (unsigned long long)ev->seq, (unsigned long long)before->seq);
+        if (v->bad[0] != '\0') {
+            v->bad_seq = ev->seq;
+            return;
+        }
+    }
+}
+
+/* Invariants hold between steps, and steps are not told apart in a trace; but where
+ * time moves on, one has ended. A check takes time in proportion to the state: there
+ * are as many as keep the whole in proportion to the events. */
+static void
+check_fold(struct fold *f, bool every, struct verdict *v)
+{
+    const struct recording *r = f->recording;
+    uint64_t credit = 0;
+
+    for (const struct event *ev; v->bad[0] == '\0' && (ev = fold_next(f)) != NULL;) {
+        bool last = f->at == r->event_count;
+        struct kernel_counts counts;
+        const char *broken;
+
+        credit += 64;
+        if (!last && r->events[f->at].at == ev->at)
+            continue;
+        kernel_counts(f->kernel, &counts);
+        if (!last && !every && credit < (uint64_t)counts.tasks + counts.regions + counts.retained)
+            continue;
+        credit = 0;
+        v->checks++;
+        broken = kernel_check(f->kernel);
+        if (broken == NULL)
+            continue;
+        v->bad_seq = ev->seq;
+        (void)snprintf(v->bad, sizeof v->bad, "after event %llu the invariant %s is broken",
+                       (unsigned long long)ev->seq, broken);
+    }
+}
+
+static int
+report(const struct lab_call *call, const struct recording *r, const struct fold *f,
+       const struct verdict *v)
+{
+    struct text out = {0};
+
+    if (call->json) {
+        json_t *o =
+            json_pack("{s:i, s:b, s:I, s:I}", "format", 1, "ok", v->bad[0] == '\0', "events",
+                      (json_int_t)r->event_count, "checks", (json_int_t)v->checks);
+
+        (void)json_object_set_new(o, "digest", view_digest(f->kernel));
+        if (v->bad[0] != '\0') {
+            (void)json_object_set_new(o, "seq", json_integer((json_int_t)v->bad_seq));
+            (void)json_object_set_new(o, "complaint", json_string(v->bad));
+        }
+        lab_print_json(o);
+        return v->bad[0] == '\0' ? 0 : LAB_FAILED;
+    }
+    if (v->bad[0] == '\0') {
+        if (!call->quiet)
+            text_addf(&out, "%s: in order: %zu events, invariants checked %llu times\n", r->path,
+                      r->event_count, (unsigned long long)v->checks);
+        lab_print(&out);
+        return 0;
+    }
+    return lab_fail(call, LAB_FAILED, "%s: %s; look at it: asupersync-lab replay --at %llu %s",
+                    r->path, v->bad, (unsigned long long)v->bad_seq, r->path);
+}
+
+static int
+run(struct lab_call *call)
+{
+    struct recording *r = NULL;
+    struct fold fold = {0};
+    struct verdict verdict = {0};
+    char why[512];
+    int rc = recording_read(call->operands[0], &r, why, sizeof why);
+
+    if (rc == 0)
+        rc = fold_begin(&fold, r, why, sizeof why);
+    if (rc != 0) {
+        recording_free(r);
+        return lab_fail_trace(call, rc, why);
+    }
+    check_numbers(r, &verdict);
+    if (verdict.bad[0] == '\0')
+        check_fold(&fold, lab_value(call, "every") != NULL, &verdict);
+    rc = report(call, r, &fold, &verdict);
+    fold_end(&fold);
+    recording_free(r);
+    return rc;
+}
+
+static const struct lab_option options[] = {
+    {"every", NULL, "check invariants after every step, however long it takes"},
+    {NULL, NULL, NULL},
+};
+
+const struct lab_verb verb_verify = {
+    .name = "verify",
+    .operands = "FILE",
+    .operands_least = 1,
+    .operands_most = 1,
+    .summary = "Check that a trace is whole and in order",
+    .details =
+        "Every check sum, every number, and the fold of its events: the kernel's invariants\n"
+        "hold along it (asupersync-semantics(7), Invariants). Exit code 1 names the event\n"
+        "after which one does not; 65: the file is damaged or truncated.\n",
+    .example = "verify run.trace\n"
+               "verify --every --json run.trace\n",
+    .options = options,
+    .run = run,
+};
