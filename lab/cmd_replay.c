@@ -37,7 +37,7 @@ stop_after(const struct lab_call *call, const struct recording *r, uint64_t *seq
 /* ---- What an event changed ---------------------------------------------------------------------
  */
 
-struct standing {
+struct stand {
     bool region_known, task_known;
     struct region_view region;
     struct task_view task;
@@ -45,9 +45,9 @@ struct standing {
 };
 
 static void
-standing_of(const struct fold *f, const struct event *ev, struct standing *s)
+stand_of(const struct fold *f, const struct event *ev, struct stand *s)
 {
-    *s = (struct standing){.potential = kernel_potential(f->kernel)};
+    *s = (struct stand){.potential = kernel_potential(f->kernel)};
     s->region_known = ev->region != 0 && kernel_region(f->kernel, ev->region, &s->region);
     s->task_known = ev->task != 0 && kernel_task(f->kernel, ev->task, &s->task);
 }
@@ -68,7 +68,7 @@ counted(struct text *out, const char *what, uint64_t from, uint64_t to)
 }
 
 static void
-changes(struct text *out, const struct standing *a, const struct standing *b)
+changes(struct text *out, const struct stand *a, const struct stand *b)
 {
     uint64_t owed_a = 0;
     uint64_t owed_b = 0;
@@ -115,16 +115,16 @@ fold_steps(const struct lab_call *call, struct fold *f, uint64_t stop)
     timeline_begin(&t, r, &call->look);
     f->told = f->at;
     while (f->at < r->event_count && r->events[f->at].seq <= stop) {
-        struct standing before;
-        struct standing after;
+        struct stand before;
+        struct stand after;
         struct text what = {0};
         const struct event *ev;
         unsigned depth;
         json_t *told;
 
-        standing_of(f, &r->events[f->at], &before);
+        stand_of(f, &r->events[f->at], &before);
         told = view_next(f, &depth, &ev);
-        standing_of(f, ev, &after);
+        stand_of(f, ev, &after);
         changes(&what, &before, &after);
         step_print(call, &out, &t, told, depth, &what);
         text_free(&what);
