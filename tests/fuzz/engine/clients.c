@@ -301,6 +301,9 @@ clients_let_go(uint32_t which)
             waits_unpark(x->parked);
         exchange_free(x);
     }
+    /* The next engine has another connection, and rules of its own. */
+    c->rule = NULL;
+    c->rule_at = 0;
 }
 
 void
