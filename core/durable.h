@@ -131,7 +131,7 @@ enum kernel_load_how {
 /* A kernel from a snapshot. `now` is the kernel's time, at least that of its
  * last event. Bytes after the snapshot are not read beyond 64 KiB.
  * 0; -ASUP_EMALFORMED: truncated, corrupt, or no snapshot;
- * -ASUP_EUNSUPPORTED: of a newer version; -ASUP_ENOMEM; or the source's code.
+ * -ASUP_EUNSUPPORTED: of another version; -ASUP_ENOMEM; or the source's code.
  * *out is written on success only. */
 int kernel_load(const struct durable_source *from, const struct kernel_allocator *allocator,
                 asup_time now, enum kernel_load_how how, struct kernel **out);

@@ -10,7 +10,7 @@ struct saving {
 uint64_t
 frame_check(uint64_t number, const uint8_t *data, size_t size)
 {
-    return hash_bytes(hash_mix(SNAPSHOT_VERSION, number), data, size);
+    return hash_bytes(hash_mix(FRAME_SEED, number), data, size);
 }
 
 /* The head lies before the data. */

@@ -28,7 +28,9 @@
 #include "core/codec.h"
 
 enum {
-    SNAPSHOT_VERSION = 1,
+    SNAPSHOT_VERSION = 1, /* more fields at the end of a record need no new one: see in_struct() */
+    FRAME_SEED = 1,       /* of check sums, in every version: a snapshot of another is told from a
+                             damaged one */
     FRAME_SIZE_MAX = 65536,
     FRAME_HEAD = 12,
 };

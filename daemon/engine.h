@@ -71,4 +71,8 @@ extern __attribute__((visibility("default"))) const char engine_version[];
  * `print`, write what is in force to standard output. Returns 0 or 78. */
 __attribute__((visibility("default"))) int engine_check_config(const char *path, bool print);
 
+/* Before an upgrade: whether this program can go on with the journal there, which a running engine
+ * writes. 0, or an exit status after telling on standard error (trial.c). */
+__attribute__((visibility("default"))) int engine_check_journal(const char *state_dir);
+
 #endif

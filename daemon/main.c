@@ -450,9 +450,13 @@ say_link_version(const struct arguments *a)
 {
     const unsigned *version = find_in_engine("engine_link_version");
     int (*check)(const char *, bool);
+    int (*check_journal)(const char *);
 
     *(void **)&check = find_in_engine("engine_check_config");
+    *(void **)&check_journal = find_in_engine("engine_check_journal");
     int rc = check(a->config_path, false);
+    if (rc == 0)
+        rc = check_journal(a->state_dir);
     if (rc == 0 && (printf("%u\n", *version) < 0 || fflush(stdout) != 0))
         rc = KEEPER_EXIT_FAILED;
     return rc;

@@ -243,9 +243,9 @@ const struct verb_text verb_texts[VERB_COUNT] = {
     [VERB_UPGRADE] =
         {"replace the daemon's engine by the program as it is installed now",
          "Tasks, regions, sessions and waits go on; only the keeper, their parent, stays\n"
-         "as it is. The new program is tried first: one that would not start, or that\n"
-         "does not fit the keeper that runs, changes nothing, and the daemon has to be\n"
-         "restarted as a whole. Returns once the new engine answers.\n",
+         "as it is. The new program is tried first: one that would not start, cannot read\n"
+         "the journal, or does not fit the keeper that runs changes nothing, and the\n"
+         "daemon has to be restarted as a whole. Returns once the new engine answers.\n",
          "upgrade\n"},
     [VERB_SHUTDOWN] =
         {"end everything and the daemon, wait until it is gone",

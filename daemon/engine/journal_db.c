@@ -238,6 +238,26 @@ prepare_all(struct journal_db *db)
     return 0;
 }
 
+/* Beside the engine that writes it. */
+static int
+set_up_reader(struct journal_db *db)
+{
+    int rc =
+        sqlite3_open_v2(db->path, &db->sqlite,
+                        SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
+
+    if (rc != SQLITE_OK || !db->sqlite)
+        return refuse(db, rc, "open");
+    sqlite3_extended_result_codes(db->sqlite, 1);
+    sqlite3_busy_timeout(db->sqlite, 500);
+    rc = run(db, "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -1024;"
+                 "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON");
+    if (rc != SQLITE_OK)
+        return refuse(db, rc, "open");
+    rc = check_schema(db);
+    return rc != 0 ? rc : prepare_all(db);
+}
+
 static int
 set_up(struct journal_db *db)
 {
@@ -269,26 +289,35 @@ set_up(struct journal_db *db)
     return rc == SQLITE_OK ? 0 : refuse(db, rc, "read");
 }
 
-int
-journal_db_open(const char *path, struct journal_db **out)
+static int
+open_as(const char *path, int (*begin)(struct journal_db *), struct journal_db **out)
 {
-    struct journal_db *db;
-    int rc;
+    struct journal_db *db = calloc(1, sizeof *db);
 
-    fault_install();
-    if ((rc = make_file(path)) != 0)
-        return rc;
-    db = calloc(1, sizeof *db);
     if (!db)
         return EX_OSERR;
     snprintf(db->path, sizeof db->path, "%s", path);
-    rc = set_up(db);
+    int rc = begin(db);
     if (rc != 0) {
         journal_db_close(db);
         return rc;
     }
     *out = db;
     return 0;
+}
+
+int
+journal_db_open(const char *path, struct journal_db **out)
+{
+    fault_install();
+    int rc = make_file(path);
+    return rc != 0 ? rc : open_as(path, set_up, out);
+}
+
+int
+journal_db_open_reader(const char *path, struct journal_db **out)
+{
+    return open_as(path, set_up_reader, out);
 }
 
 void

@@ -14,6 +14,8 @@
 struct journal_db;
 
 int journal_db_open(const char *path, struct journal_db **out);
+/* The journal of an engine that may be running: for meta, numbers, last_at and read. */
+int journal_db_open_reader(const char *path, struct journal_db **out);
 void journal_db_close(struct journal_db *db);
 bool journal_db_meta(struct journal_db *db, const char *key, char *out, size_t size);
 int

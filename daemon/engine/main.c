@@ -258,7 +258,7 @@ engine_main(const struct engine_options *options)
         e->exit_code = EX_SOFTWARE;
         ev_run(e->loop, 0);
         rc = e->exit_code;
-        if (rc == 0)
+        if (rc == 0 || rc == ENGINE_EXIT_REPLACE)
             ids_close(&e->ids, kernel_id_last(e->kernel));
         if (rc == ENGINE_EXIT_REPLACE)
             keeper_say(e, LINK_REPLACE);

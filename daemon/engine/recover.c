@@ -97,7 +97,7 @@ refuse(int code, const char *what, uint64_t seq)
                "the journal's %s %" PRIu64 " %s: put a good copy of STATE/journal.db in its "
                "place, or set the journal aside with \"asupersyncd --set-journal-aside\"",
                what, seq,
-               code == -ASUP_EUNSUPPORTED ? "was written by a newer version of asupersyncd"
+               code == -ASUP_EUNSUPPORTED ? "is of a version that this asupersyncd does not know"
                                           : "is damaged");
     return code == -ASUP_ENOMEM ? EX_OSERR : EX_DATAERR;
 }

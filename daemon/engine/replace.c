@@ -39,12 +39,14 @@ program_path(char *path, size_t size)
 static int
 start_probe(struct engine *e, const char *path, int out_fd, pid_t *pid)
 {
-    char *argv[8] = {(char *)"asupersyncd", (char *)"--engine", (char *)"--link-version"};
+    char *argv[10] = {(char *)"asupersyncd", (char *)"--engine", (char *)"--link-version"};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none;
     int argc = 3;
 
+    argv[argc++] = (char *)"--state-dir";
+    argv[argc++] = (char *)e->options.state_dir;
     if (e->options.user_mode)
         argv[argc++] = (char *)"--user";
     if (e->options.config_path) {

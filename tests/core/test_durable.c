@@ -234,6 +234,46 @@ START_TEST(R_DUR_1_a_corrupt_snapshot_is_refused)
 }
 END_TEST
 
+/* R-EVT-1: a snapshot or event of another version is whole, and refused for its version: it is not
+ * taken for a damaged one, nor read as if it were of this one. */
+START_TEST(R_EVT_1_another_version_is_refused)
+{
+    struct memory_file f = {0};
+    struct durable_sink sink = memory_sink(&f);
+    struct durable_buffer bytes = {.allocator = plain};
+    struct durable_buffer scratch = {.allocator = plain};
+    struct event ev = {.kind = EV_REGION_SEALED, .seq = 9, .region = 2};
+    uint8_t *frame;
+    uint64_t check;
+    size_t size;
+
+    a_full_life();
+    ck_assert_int_eq(kernel_save(the_kernel(), &sink), 0);
+    frame = f.data + SNAPSHOT_MAGIC_SIZE;
+    size = frame[0] | (size_t)frame[1] << 8 | (size_t)frame[2] << 16;
+    for (uint8_t version = 0; version < 4; version++) {
+        frame[FRAME_HEAD] = version; /* the first number in it */
+        check = frame_check(0, frame + FRAME_HEAD, size);
+        for (unsigned i = 0; i < 8; i++)
+            frame[4 + i] = (uint8_t)(check >> (8 * i));
+        ck_assert_int_eq(try_load(&f, &plain),
+                         version == SNAPSHOT_VERSION ? 0 : -ASUP_EUNSUPPORTED);
+    }
+    memory_file_fini(&f);
+
+    ck_assert_int_eq(kernel_event_encode(&ev, &bytes), 0);
+    bytes.data[0]++;
+    check = hash_bytes(1, bytes.data, bytes.size - 4);
+    check = (uint32_t)(check ^ check >> 32);
+    for (unsigned i = 0; i < 4; i++)
+        bytes.data[bytes.size - 4 + i] = (uint8_t)(check >> (8 * i));
+    ck_assert_int_eq(kernel_event_decode((struct bytes){bytes.data, bytes.size}, &scratch, &ev),
+                     -ASUP_EUNSUPPORTED);
+    durable_buffer_fini(&bytes);
+    durable_buffer_fini(&scratch);
+}
+END_TEST
+
 /* Without memory it is refused too, and nothing leaks. */
 START_TEST(a_snapshot_without_memory)
 {
@@ -262,6 +302,7 @@ static const struct rule rules[] = {
     RULE(R_EVT_1_a_corrupt_event_is_refused),
     RULE(R_EVT_1_a_snapshot_is_the_state),
     RULE(R_DUR_1_a_corrupt_snapshot_is_refused),
+    RULE(R_EVT_1_another_version_is_refused),
     RULE(a_snapshot_without_memory),
 };
 

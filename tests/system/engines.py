@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import unittest
 
@@ -290,6 +291,32 @@ class Upgrades(unittest.TestCase):
         with open(d.config, "w"):
             pass
         d.ctl("upgrade")
+
+    def test_R_EVT_1_a_program_that_cannot_read_the_journal_is_refused(self):
+        """Before the old engine leaves: the newest snapshot and what came after it are read."""
+        d = self.d
+        r = d.open()
+        old = d.engine_pid()
+        path = os.path.join(d.state, "journal.db")
+
+        def sql(text, *args):
+            with contextlib.closing(sqlite3.connect(path)) as db, db:
+                return db.execute(text, args).fetchall()
+
+        for table, key in (("event", "seq"), ("snapshot", "seq")):
+            (number, body), = sql(f"SELECT {key}, body FROM {table} ORDER BY {key} DESC LIMIT 1")
+            sql(f"UPDATE {table} SET body = ? WHERE {key} = ?", body[:-1] + bytes([body[-1] ^ 1]), number)
+            p = d.ctl("upgrade", code=125)
+            self.assertRegex(p.err, f"would not start.*damaged.*{table}")
+            self.assertEqual(old, d.engine_pid())
+            sql(f"UPDATE {table} SET body = ? WHERE {key} = ?", body, number)
+        sql("PRAGMA user_version = 7")
+        self.assertIn("newer version of asupersyncd (schema 7", d.ctl("upgrade", code=125).err)
+        sql("PRAGMA user_version = 1")
+        self.assertEqual(old, d.engine_pid())
+        d.ctl("upgrade")
+        # Ids go on where they were.
+        self.assertEqual(int(r[1:]) + 1, int(d.open()[1:]))
 
     def test_an_engine_that_cannot_start_costs_no_task(self):
         """The keeper tries again, seldom, and at once when it is told to."""

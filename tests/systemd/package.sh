@@ -27,9 +27,13 @@ check "the default configuration is a valid one" systemctl reload asupersyncd.se
 
 start_stubborn alice
 echo '# mine' >>/etc/asupersync/run-as.conf
-check "installing again restarts the service" dpkg --install "$BUILD"/packages/*.deb
+keeper=$(property MainPID)
+engine=$(status_of engine_pid)
+check "installing again replaces the engine" dpkg --install "$BUILD"/packages/*.deb
 equal "it runs" active "$(property ActiveState)"
-check "what ran before is gone" gone "${stubborn_pids[@]}"
+equal "its keeper stays" "$keeper" "$(property MainPID)"
+refuse "its engine is another one" test "$engine" = "$(status_of engine_pid)"
+check "what ran before goes on" kill -0 "${stubborn_pids[@]}"
 check "the administrator's file stays" grep -qx '# mine' /etc/asupersync/run-as.conf
 
 start_stubborn alice
