@@ -210,6 +210,8 @@ dispatch_request(void *engine, struct exchange *x, const void *data, size_t size
     c.key = &request.call.key;
     if (rc == 0)
         rc = check_call(&c, &request);
+    else
+        c.asked = true; /* what is wrong in itself tells nothing, and waits for nothing */
     proto_writer_clear(c.w);
     if (rc == 0) {
         proto_reply_begin(c.w, c.request_id, 0);

@@ -448,6 +448,28 @@ class Trouble(Case):
         self.assertEqual(0, c.call("region.open", {"name": "untold"}, id=9)[0])
         c.close()
 
+    def test_what_depends_on_nothing_new_is_answered_while_the_disk_fails(self):
+        """A wait whose time passes, and a request that is wrong in itself."""
+        c = Client(self.d)
+        c.ok("region.open", {"name": "top"})
+        c.ok("channel.open", {"region": "/top", "name": "q"})
+        waiter = wire.connect(self.d)
+        parked = [waiter.request(op, {**args, "timeout_ns": 1_500_000_000}) for op, args in (
+            ("channel.receive", {"channel": "/top/q"}), ("region.wait", {"region": "/top"}),
+            ("events.watch", {"region": "/top"}))]
+        eventually(lambda: self.d.json("status")["waits"] >= 2, "they wait")
+        self.plan("fail write 1 ever full")
+        c.wire.request("region.open", {"name": "untold"})
+        eventually(lambda: self.d.json("status")["journal"]["failing"], "it fails")
+        self.assertEqual("channel", waiter.call("channel.send", {"channel": 7})[1]["field"])
+        answers = dict((id, code) for id, code, _ in (waiter.reply() for _ in parked))
+        self.assertEqual(dict.fromkeys(parked, -10), answers)
+        self.assertTrue(self.d.json("status")["journal"]["failing"])
+        waiter.close()
+        self.mend()
+        self.assertEqual(0, c.wire.reply()[1])
+        c.close()
+
     def test_a_daemon_is_stopped_though_its_disk_fails(self):
         self.d.open("--name", "left")
         self.plan("fail write 1 ever full")
