@@ -324,10 +324,14 @@ asup_cx_channel_open(struct asup_cx *cx, const char *name, const struct asup_cha
 /** No more intake: receivers get -ASUP_EENDED once it is empty. */
 ASUP_API int asup_cx_channel_seal(struct asup_cx *cx, struct asup_channel channel);
 
+/** Largest message, in bytes. */
+#define ASUP_SEND_SIZE_MAX ((size_t)1 << 20)
+
 /** A slot in a channel, reserved: nothing has been said yet. */
 struct asup_permit;
-/** Send into the slot; copied, at most 1 MiB. Never waits. The permit is gone then, also after
- *  an error: -ASUP_EEXPIRED, -ASUP_ECLOSED: it was lost before, nothing was sent. */
+/** Send into the slot; copied, at most ASUP_SEND_SIZE_MAX bytes. Never waits. The permit is gone
+ * then, also after an error: -ASUP_EEXPIRED, -ASUP_ECLOSED: it was lost before, nothing was sent.
+ */
 ASUP_API int asup_permit_send(struct asup_permit *permit, const void *data, size_t size);
 /** Give the slot back. NULL is allowed. */
 ASUP_API void asup_permit_abort(struct asup_permit *permit);

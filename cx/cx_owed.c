@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#include "cx/cx_owed.h"
+
+#include "cx/shell_state.h"
+
+void *
+cx_refused(int rc, int *code)
+{
+    if (code != NULL)
+        *code = rc;
+    return NULL;
+}
+
+void *
+owed_new(struct asup_cx *cx, enum object_kind kind, void (*drop)(void *object), int *code)
+{
+    struct owed *o;
+    int rc = cx_check(cx);
+
+    if (rc == 0)
+        rc = cx_admit_point(cx);
+    if (rc != 0)
+        return cx_refused(rc, code);
+    o = shell_object_new(shell_of(cx), kind, drop);
+    if (o == NULL)
+        return cx_refused(-ASUP_ENOMEM, code);
+    o->caller = cx_caller(cx);
+    return o;
+}
+
+void *
+owed_granted(void *owed, int rc, const struct shell_reply *reply, int *code)
+{
+    struct owed *o = owed;
+
+    if (rc != 0) {
+        shell_object_free(o);
+        return cx_refused(rc, code);
+    }
+    o->obligation = reply->made.id;
+    if (code != NULL)
+        *code = 0;
+    return o;
+}
+
+struct input
+owed_input(const void *owed, enum input_kind kind)
+{
+    const struct owed *o = owed;
+    struct input in = cx_input(o->object.owner->cx, kind);
+
+    in.caller = o->caller;
+    in.subject = o->obligation;
+    return in;
+}
+
+int
+owed_request(const void *owed, struct input *in)
+{
+    const struct owed *o = owed;
+
+    return shell_request(o->object.owner->cx, in, NULL);
+}
+
+int
+owed_resolve(void *owed, enum object_kind kind, struct input *in)
+{
+    int rc;
+
+    if (!shell_object_is(owed, kind))
+        return -ASUP_EINVALID;
+    rc = owed_request(owed, in);
+    shell_object_free(owed);
+    return rc;
+}

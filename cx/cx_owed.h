@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a task holds and owes a resolution: permits, deliveries, leases, I/O
+ * operations. Each is an object (shell_internal.h) around the id of its
+ * obligation, and is resolved in the name of who got it (R-OBL-2), through that
+ * task's own Cx: the one that it was got with may be gone by then.
+ */
+#ifndef ASUPERSYNC_CX_OWED_H
+#define ASUPERSYNC_CX_OWED_H
+
+#include "cx/shell_internal.h"
+
+struct owed {
+    struct shell_object object;
+    struct caller caller;
+    uint64_t obligation;
+};
+
+/* The object that a request through cx is to grant, made before it is asked. NULL with *code. */
+void *owed_new(struct asup_cx *cx, enum object_kind kind, void (*drop)(void *object), int *code);
+/* It was granted, or not: then it is released. */
+void *owed_granted(void *owed, int rc, const struct shell_reply *reply, int *code);
+/* A request that resolves it, or renews. */
+struct input owed_input(const void *owed, enum input_kind kind);
+/* Ask it. 0 or a code. */
+int owed_request(const void *owed, struct input *in);
+/* Ask it and release the object, whatever is answered. -ASUP_EINVALID: it is none. */
+int owed_resolve(void *owed, enum object_kind kind, struct input *in);
+
+/* Store a code where somebody wants it; NULL, for what returns a pointer. */
+void *cx_refused(int rc, int *code);
+
+#endif
