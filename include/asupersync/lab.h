@@ -68,6 +68,7 @@ enum asup_oracle {
 enum asup_inject {
     ASUP_INJECT_NEVER,
     ASUP_INJECT_EVERY,  /**< at every checkpoint of the run, one run each: asup_lab_explore() */
+    ASUP_INJECT_AT,     /**< at the n-th alone */
     ASUP_INJECT_RANDOM, /**< at each with a chance of 1 in n */
     ASUP_INJECT_FIRST,  /**< at the first n */
     ASUP_INJECT_LAST,   /**< at the last n, of as many as a first run without any showed */
