@@ -108,6 +108,7 @@ struct asup_delivery {
     size_t size;
     uint32_t count;
 };
+_Static_assert(sizeof(struct asup_delivery) <= OBJECT_SIZE, "it is an object");
 
 static void
 delivery_drop(void *object)

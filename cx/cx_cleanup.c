@@ -24,9 +24,10 @@ asup_cx_defer(struct asup_cx *cx, asup_body body, void *arg, uint64_t budget_ns)
 
 struct asup_saga_open {
     struct shell_object object;
-    struct caller caller;
+    uint64_t task, capability; /* who began it: as in a Cx */
     uint64_t id;
 };
+_Static_assert(sizeof(struct asup_saga_open) <= OBJECT_SIZE, "it is an object");
 
 struct asup_saga_open *
 asup_cx_saga_begin(struct asup_cx *cx, const char *name, int *code)
@@ -51,7 +52,8 @@ asup_cx_saga_begin(struct asup_cx *cx, const char *name, int *code)
         return cx_refused(rc, code);
     }
     saga->id = reply.made.id;
-    saga->caller = cx_caller(cx);
+    saga->task = cx->task;
+    saga->capability = cx->capability;
     if (code != NULL)
         *code = 0;
     return saga;
@@ -62,9 +64,8 @@ asup_cx_saga_begin(struct asup_cx *cx, const char *name, int *code)
 static struct input
 saga_input(const struct asup_saga_open *saga, enum input_kind kind)
 {
-    struct input in = cx_input(saga->object.owner->cx, kind);
+    struct input in = owed_request_of(&saga->object, saga->task, saga->capability, kind);
 
-    in.caller = saga->caller;
     in.subject = saga->id;
     return in;
 }

@@ -8,6 +8,7 @@ struct asup_lease_held {
     struct owed owed;
     uint64_t token, ttl_ns;
 };
+_Static_assert(sizeof(struct asup_lease_held) <= OBJECT_SIZE, "it is an object");
 
 struct asup_lease_held *
 asup_cx_lease_acquire(struct asup_cx *cx, const char *name, uint64_t ttl_ns, uint64_t timeout_ns,

@@ -24,7 +24,8 @@ owed_new(struct asup_cx *cx, enum object_kind kind, void (*drop)(void *object), 
     o = shell_object_new(shell_of(cx), kind, drop);
     if (o == NULL)
         return cx_refused(-ASUP_ENOMEM, code);
-    o->caller = cx_caller(cx);
+    o->task = cx->task;
+    o->capability = cx->capability;
     return o;
 }
 
@@ -44,12 +45,22 @@ owed_granted(void *owed, int rc, const struct shell_reply *reply, int *code)
 }
 
 struct input
+owed_request_of(const struct shell_object *object, uint64_t task, uint64_t capability,
+                enum input_kind kind)
+{
+    struct input in = cx_input(object->owner->cx, kind);
+
+    in.caller.task = capability == 0 ? task : 0;
+    in.caller.cx = capability;
+    return in;
+}
+
+struct input
 owed_input(const void *owed, enum input_kind kind)
 {
     const struct owed *o = owed;
-    struct input in = cx_input(o->object.owner->cx, kind);
+    struct input in = owed_request_of(&o->object, o->task, o->capability, kind);
 
-    in.caller = o->caller;
     in.subject = o->obligation;
     return in;
 }

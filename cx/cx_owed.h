@@ -12,7 +12,7 @@
 
 struct owed {
     struct shell_object object;
-    struct caller caller;
+    uint64_t task, capability; /* who got it: as in a Cx */
     uint64_t obligation;
 };
 
@@ -26,6 +26,10 @@ struct input owed_input(const void *owed, enum input_kind kind);
 int owed_request(const void *owed, struct input *in);
 /* Ask it and release the object, whatever is answered. -ASUP_EINVALID: it is none. */
 int owed_resolve(void *owed, enum object_kind kind, struct input *in);
+
+/* The one that resolves it: as who got it would ask. */
+struct input owed_request_of(const struct shell_object *object, uint64_t task, uint64_t capability,
+                             enum input_kind kind);
 
 /* Store a code where somebody wants it; NULL, for what returns a pointer. */
 void *cx_refused(int rc, int *code);

@@ -240,6 +240,8 @@ shell_run(struct shell *s, asup_body body, void *arg, struct kernel_outcome *out
             continue;
         }
         due(s);
+        if (s->world.between != NULL)
+            s->world.between(s->world.ctx);
         t = run_pick(s);
         if (t != NULL) {
             run(s, t);

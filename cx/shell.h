@@ -55,6 +55,9 @@ struct world {
     void (*traced)(void *ctx, uint64_t task, const char *text);
     /* A task is about to run (its id), or gave way (0). NULL. */
     void (*switched)(void *ctx, uint64_t task);
+    /* Nobody runs, before somebody is chosen: shell_input() and shell_shutdown() may be called.
+     * NULL. */
+    void (*between)(void *ctx);
 };
 
 struct shell_options {

@@ -52,6 +52,7 @@ struct task_fiber {
     uint32_t slot; /* in the table of records */
     uint32_t masks;
     struct fiber *fiber; /* NULL: not started, or ended */
+    struct fiber *grave; /* given up: its stack may be looked at by what its scopes still run */
     struct asup_cx *cx;
     struct shell_body body;
     struct shell_object *objects; /* the last got first */

@@ -81,7 +81,7 @@ record_of(const struct shell *s, uint64_t task)
 void
 record_free(struct shell *s, struct task_fiber *t)
 {
-    shell_must(t->fiber == NULL && t != s->running);
+    shell_must(t->fiber == NULL && t->grave == NULL && t != s->running);
     objects_release(s, t);
     shell_memory_free(t->memory);
     free(t->words);
@@ -105,6 +105,8 @@ records_free(struct shell *s)
                 continue;
             if (t->fiber != NULL)
                 fiber_free(t->fiber);
+            if (t->grave != NULL)
+                fiber_free(t->grave);
             objects_release(s, t);
             shell_memory_free(t->memory);
             free(t->words);
@@ -344,6 +346,14 @@ exit_of(struct shell *s, struct task_fiber *t, bool killed)
     return x;
 }
 
+static void
+bury(struct task_fiber *t)
+{
+    if (t->grave != NULL)
+        fiber_free(t->grave);
+    t->grave = NULL;
+}
+
 void
 task_ended(struct shell *s, struct task_fiber *t, bool killed)
 {
@@ -351,9 +361,11 @@ task_ended(struct shell *s, struct task_fiber *t, bool killed)
 
     in.u.exited = exit_of(s, t, killed);
     t->ended = true;
-    fiber_free(t->fiber);
+    t->grave = t->fiber;
     t->fiber = NULL;
     t->scopes_left = scopes_end(s, t, killed);
+    if (!killed || t->scopes_left == 0)
+        bury(t);
     others_release(t);
     t->orphans = t->scopes_left > 0;
     if (!t->orphans)
@@ -367,6 +379,7 @@ task_empty(struct shell *s, struct task_fiber *t)
 {
     if (t->orphans && t->scopes_left == 0) {
         t->orphans = false;
+        bury(t);
         shell_fact(s, IN_TASK_EMPTY, t->id);
     }
 }

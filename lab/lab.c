@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STACK_DEFAULT = 64 * 1024, DRAIN_BY_SHUTDOWN_S = 10 };
+#include "cx/shell_internal.h"
+
+enum { STACK_DEFAULT = 64 * 1024, TASKS_MAX = 1000000 };
 
 /* ---- Configuration --------------------------------------------------------------- */
 
@@ -149,7 +151,7 @@ lab_run_once(struct asup_lab *lab, asup_body body, void *arg)
 
     run_begin(lab);
     begun = lab->now;
-    kernel_config_init(&options.kernel);
+    shell_kernel_config_init(&options.kernel, TASKS_MAX);
     lab->oracles = oracles_new(&options.kernel);
     if (lab->oracles == NULL)
         return -ASUP_ENOMEM;

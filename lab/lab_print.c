@@ -53,18 +53,6 @@ inject_parse(const char *text, struct asup_lab_config *config)
     return false;
 }
 
-const char *
-asup_oracle_name(enum asup_oracle oracle)
-{
-    static const char *const names[] = {
-#define ORACLE_NAME(name, text, well) text,
-        ASUP_ORACLE_LIST(ORACLE_NAME)
-#undef ORACLE_NAME
-    };
-
-    return (unsigned)oracle < ASUP_ORACLE_COUNT ? names[oracle] : "?";
-}
-
 void
 lab_command(const struct asup_lab *lab, char *out, size_t size)
 {

@@ -31,14 +31,25 @@ world_now(void *ctx)
     return lab->now;
 }
 
-/* Who can never run again, and what it holds: the first of the tasks that hold something, else
- * of all. */
+/* What a task waits for, of sort NONE: nothing that the kernel knows of. */
+static struct asup_ref
+wanted_by(const struct kernel *k, uint64_t task)
+{
+    struct asup_ref wanted = {0};
+
+    (void)kernel_waits_for(k, (struct asup_ref){.id = task, .sort = ASUP_SORT_TASK}, &wanted);
+    return wanted;
+}
+
+/* Who can never run again: one that holds something, else one that waits for something other
+ * than the end of others, else any. */
 static void
 stalled(struct asup_lab *lab)
 {
     const struct kernel *k = shell_kernel(lab->shell);
     uint64_t waiting = 0, holding = 0, held = 0;
     struct asup_ref for_what;
+    bool for_others = true;
     char who[160];
     char what[ASUP_REF_TEXT_SIZE] = "something";
 
@@ -47,8 +58,12 @@ stalled(struct asup_lab *lab)
 
         if (!kernel_task(k, id, &t) || t.state == ASUP_TASK_COMPLETED || !t.started)
             continue;
-        if (waiting == 0)
+        for_what = wanted_by(k, id);
+        if (waiting == 0 ||
+            (for_others && for_what.sort != ASUP_SORT_REGION && for_what.sort != ASUP_SORT_TASK)) {
             waiting = id;
+            for_others = for_what.sort == ASUP_SORT_REGION || for_what.sort == ASUP_SORT_TASK;
+        }
         held = kernel_held_next(k, (struct asup_ref){.id = id, .sort = ASUP_SORT_TASK}, 0);
         if (held != 0)
             holding = id;
@@ -58,7 +73,8 @@ stalled(struct asup_lab *lab)
         return;
     }
     waiting = holding != 0 ? holding : waiting;
-    if (kernel_waits_for(k, (struct asup_ref){.id = waiting, .sort = ASUP_SORT_TASK}, &for_what))
+    for_what = wanted_by(k, waiting);
+    if (for_what.id != 0)
         (void)asup_ref_format(for_what, what, sizeof what);
     (void)lab_task_text(lab, waiting, who, sizeof who);
     if (holding != 0) {
