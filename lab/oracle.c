@@ -287,6 +287,10 @@ oracles_step(struct oracles *o, const struct kernel *k, const struct input *in,
                 families[f]->event(o, &s, &out->events[i]);
         }
         model_apply(&o->model, k, &out->events[i]);
+        for (size_t f = 0; f < FAMILY_COUNT; f++) {
+            if (families[f]->applied != NULL)
+                families[f]->applied(o, &out->events[i]);
+        }
     }
     for (size_t f = 0; f < FAMILY_COUNT; f++) {
         if (families[f]->after != NULL)
@@ -298,7 +302,7 @@ oracles_step(struct oracles *o, const struct kernel *k, const struct input *in,
 void
 oracles_recovered(struct oracles *o, const struct kernel *k, uint64_t seq)
 {
-    (void)seq;
+    o->durable_seq = seq;
     if (kernel_recovering(k))
         o->stale = true;
     else

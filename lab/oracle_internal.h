@@ -12,6 +12,7 @@
 #define ASUPERSYNC_LAB_ORACLE_INTERNAL_H
 
 #include "lab/oracle.h"
+#include "lab/oracle_due.h"
 #include "lab/oracle_model.h"
 
 /* The step at hand. */
@@ -29,6 +30,7 @@ struct oracle_family {
     void (*learn)(struct oracles *o, const struct kernel *k);
     void (*before)(struct oracles *o, const struct judged_step *s);
     void (*event)(struct oracles *o, const struct judged_step *s, const struct event *ev);
+    void (*applied)(struct oracles *o, const struct event *ev); /* the model knows it */
     void (*after)(struct oracles *o, const struct judged_step *s);
     void (*end)(struct oracles *o, const struct kernel *k, bool settled);
     void (*fini)(struct oracles *o);
@@ -39,11 +41,24 @@ struct oracle_family {
     X(regions)                                                                                     \
     X(sagas)                                                                                       \
     X(obligations)                                                                                 \
-    X(leases)
+    X(leases)                                                                                      \
+    X(authority)                                                                                   \
+    X(keys)                                                                                        \
+    X(limits)                                                                                      \
+    X(cancel)                                                                                      \
+    X(channels)                                                                                    \
+    X(futurelock)                                                                                  \
+    X(lanes)                                                                                       \
+    X(potential)
 
 #define ORACLE_FAMILY_DECLARE(name) extern const struct oracle_family oracle_##name;
 ORACLE_FAMILIES(ORACLE_FAMILY_DECLARE)
 #undef ORACLE_FAMILY_DECLARE
+
+/* A queue of the ready lane. */
+struct seen_ready {
+    struct seen_task *first, *last;
+};
 
 struct oracles {
     struct kernel_config config;
@@ -65,7 +80,28 @@ struct oracles {
     size_t dead_count, dead_capacity;
     struct asup_ref asks;         /* who asks about the obligation that the input names */
     struct seen_obligation asked; /* that obligation, as it was before the step; id 0: none */
-    struct idmap lease_of;        /* names by obligation */
+    struct due_queue limits_task, limits_region;
+    struct due_queue drain_ends, close_bys;
+    uint64_t cascade_region, cascade_task; /* a cancel that is being handed out */
+    uint32_t cascade_reason;
+    struct idmap capabilities;
+    struct idmap parked; /* requests whose turn comes later */
+    struct idmap keys, key_numbers, requests, requests_of;
+    uint64_t *ids;        /* room for some */
+    uint64_t durable_seq; /* what came after was lost in the last crash */
+    struct idmap channels, messages;
+    uint64_t order_last;                              /* place of the last message */
+    uint64_t permit_channel, ack_committed, ack_lost; /* by the event just before */
+    struct due_queue stills;                          /* who stood still for too long, and when */
+    struct seen_ready ready[200];                     /* by priority */
+    struct due_queue timed;
+    uint32_t ready_count, timed_count;
+    uint32_t unplaced; /* waiting tasks with unknown places */
+    uint32_t starting, starting_unknown;
+    uint32_t cancel_run, timed_run;
+    uint64_t potential; /* after the last step */
+    bool potential_known;
+    struct idmap lease_of; /* names by obligation */
     struct idmap sagas;
     struct idmap leases;  /* by a hash of region and name */
     uint64_t token_last;  /* the largest fencing token */

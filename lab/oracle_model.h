@@ -60,9 +60,11 @@ struct seen_task {
     /* what it holds (R-OBL-6) */
     uint32_t held;
     asup_time progress_at;
-    bool stuck;
+    uint64_t cpu_ms;
+    bool stuck, watched;
     /* the lane that it waits in */
     uint8_t lane;
+    bool unplaced; /* it waits, and its place is not known */
     struct seen_task *lane_next, *lane_prev;
 };
 
