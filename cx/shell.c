@@ -105,6 +105,8 @@ shell_shutdown(struct shell *s, uint64_t within_ns)
 {
     struct input in = {.kind = IN_SHUTDOWN, .u.shutdown.within_ns = within_ns};
 
+    if (fiber_current() == NULL)
+        (void)shell_now(s);
     (void)shell_own_request(s, &in, NULL);
     if (fiber_current() == NULL)
         orders_run(s);
@@ -129,6 +131,7 @@ run(struct shell *s, struct task_fiber *t)
 
         t->at_point = false;
         over = fiber_resume(t->fiber);
+        (void)shell_now(s); /* once for all that follows of it */
         if (over)
             break;
         call = s->call;

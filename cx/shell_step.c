@@ -219,7 +219,7 @@ shell_step(struct shell *s, struct input *in)
     struct step step;
     int rc;
 
-    in->now = shell_now(s);
+    in->now = s->now;
     rc = kernel_step(s->kernel, in, &step);
     if (s->world.stepped != NULL)
         s->world.stepped(s->world.ctx, s->kernel, in, &step);
@@ -274,6 +274,7 @@ shell_input(struct shell *s, struct input *in)
 {
     int rc;
 
+    (void)shell_now(s);
     if (in->kind >= IN_SESSION_OPEN && in->kind <= IN_BATCH && in->token == 0)
         in->token = shell_token(s, NULL);
     rc = shell_step(s, in);
