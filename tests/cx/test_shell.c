@@ -286,12 +286,14 @@ structured(struct asup_cx *cx, void *arg)
     int result = -1;
 
     (void)arg;
-    ASUP_SCOPE (scope, cx, &result) {
+    ASUP_SCOPE(scope, cx, &result)
+    {
         spawned(scope, returns, NULL);
         spawned(scope, returns, &seven);
     }
     ck_assert_int_eq(result, 7);
-    ASUP_SCOPE (scope, cx, &result) {
+    ASUP_SCOPE(scope, cx, &result)
+    {
         if (spawned(scope, returns, NULL).id != 0)
             break;
         ck_abort();
@@ -361,7 +363,8 @@ START_TEST(only_its_opener_joins_a_scope)
 }
 END_TEST
 
-/* ---- Chance, words, limits ------------------------------------------------------------------------ */
+/* ---- Chance, words, limits
+ * ------------------------------------------------------------------------ */
 
 static int
 asks(struct asup_cx *cx, void *arg)
