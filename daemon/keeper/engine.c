@@ -18,6 +18,7 @@
 #include "daemon/keeper/greet.h"
 #include "daemon/keeper/log.h"
 #include "daemon/keeper/notify.h"
+#include "daemon/keeper/place.h"
 #include "daemon/keeper/orders.h"
 #include "daemon/keeper/spawn.h"
 #include "daemon/keeper/sweep.h"
@@ -87,6 +88,7 @@ engine_start(struct keeper *k)
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return -errno;
+    place_renew(k, true);
     if (k->cgroup.present)
         kill_fd = openat(k->cgroup.tree_fd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
     pid = spawn_clone(-1, &engine->pidfd);

@@ -214,6 +214,7 @@ static void
 reload(struct keeper *k)
 {
     notify_send("RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(k->now / 1000));
+    place_renew(k, false);
     keeper_reread(k);
     engine_reload(k);
 }

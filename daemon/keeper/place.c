@@ -221,3 +221,24 @@ place_directories(struct keeper *k)
         close(notify_fd);
     return k->work_fd < 0 || logs_fd < 0 || notify_fd < 0 ? KEEPER_EXIT_CANTCREAT : 0;
 }
+
+void
+place_renew(struct keeper *k, bool starting)
+{
+    static const char *const sockets[] = {"asupersyncd.sock", "stdio.sock"};
+    struct stat status;
+    int notify_fd;
+
+    if (!keeper_switches_user(k))
+        return;
+    if (fchown(k->runtime_fd, k->own_uid, k->engine_gid) < 0 || fchmod(k->runtime_fd, 01775) < 0)
+        log_error("the runtime directory cannot be given to the engine: %s", strerror(errno));
+    notify_fd = take_directory(k, k->runtime_fd, "notify", k->engine_uid, k->engine_gid, 0711);
+    if (notify_fd >= 0)
+        close(notify_fd);
+    for (size_t i = 0; starting && i < sizeof sockets / sizeof sockets[0]; i++) {
+        if (fstatat(k->runtime_fd, sockets[i], &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISSOCK(status.st_mode) && status.st_uid != k->engine_uid)
+            (void)unlinkat(k->runtime_fd, sockets[i], 0);
+    }
+}

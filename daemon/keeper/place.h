@@ -23,6 +23,11 @@
 /* Directories, owners, lock: 0 or an exit status. */
 int place_directories(struct keeper *k);
 
+/* Give the engine what is the engine's in the runtime directory again: a service manager takes all
+ * of it back for each command of the service that it runs, such as a reload. Sockets that the
+ * engine could then not replace are removed; with `starting` only, when no engine has them. */
+void place_renew(struct keeper *k, bool starting);
+
 /* Kill and remove what a dead keeper left, then make daemon/ and tree/ and
  * move into daemon/: 0 or an exit status. */
 int place_cgroups(struct keeper *k);
