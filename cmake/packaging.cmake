@@ -1,10 +1,11 @@
-# Debian packages: `cpack -G DEB` in a configured build directory makes three.
+# Debian packages: `cpack -G DEB` in a configured build directory makes four.
 #
 #   asupersyncd            the daemon, asupersyncctl, units, manual pages
 #   libasupersync-client0  the client library
-#   libasupersync-client-dev  headers, static library, pkg-config and CMake files
+#   libasupersync-cx0      the in-process runtime
+#   libasupersync-client-dev  headers, static library, pkg-config and CMake files of both
 #
-# Each install() names its component: daemon (the default), lib, or dev.
+# Each install() names its component: daemon (the default), lib, cx, or dev.
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME asupersync)
@@ -15,7 +16,7 @@ set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 set(CPACK_SET_DESTDIR ON)
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "") # each package brings its own
 set(CPACK_STRIP_FILES ON)
-set(CPACK_COMPONENTS_ALL daemon lib dev)
+set(CPACK_COMPONENTS_ALL daemon lib cx dev)
 set(CPACK_COMPONENTS_GROUPING IGNORE)
 set(CPACK_VERBATIM_VARIABLES ON)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
@@ -54,12 +55,23 @@ set(CPACK_DEBIAN_LIB_DESCRIPTION "structured concurrency for processes - client 
 Programs that open regions, submit processes into them and wait for their
 outcomes through asupersyncd link against this library.")
 
+set(CPACK_DEBIAN_CX_PACKAGE_NAME libasupersync-cx0)
+set(CPACK_DEBIAN_CX_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_CX_PACKAGE_CONTROL_EXTRA
+    ${PROJECT_SOURCE_DIR}/cmake/deb/triggers
+    ${PROJECT_SOURCE_DIR}/cmake/deb/cx/shlibs)
+set(CPACK_DEBIAN_CX_DESCRIPTION "structured concurrency for processes - in-process runtime
+Programs whose own tasks are fibers in a tree of regions, cancelled, drained
+and finalized as processes are by asupersyncd, link against this library. It
+needs no daemon for what stays inside the program.")
+
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME libasupersync-client-dev)
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
-set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "libasupersync-client0 (= ${PROJECT_VERSION}-1)")
+set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS
+    "libasupersync-client0 (= ${PROJECT_VERSION}-1), libasupersync-cx0 (= ${PROJECT_VERSION}-1)")
 set(CPACK_DEBIAN_DEV_DESCRIPTION "structured concurrency for processes - development files
 Headers, static library and build files for programs that use
-libasupersync-client.")
+libasupersync-client or libasupersync-cx.")
 
 # What Debian wants to find in every package.
 set(changelog ${PROJECT_BINARY_DIR}/changelog.Debian.gz)
@@ -67,7 +79,7 @@ add_custom_command(OUTPUT ${changelog}
     COMMAND gzip -9nc ${PROJECT_SOURCE_DIR}/cmake/deb/changelog > ${changelog}
     DEPENDS ${PROJECT_SOURCE_DIR}/cmake/deb/changelog VERBATIM)
 add_custom_target(changelog ALL DEPENDS ${changelog})
-foreach(component DAEMON LIB DEV)
+foreach(component DAEMON LIB CX DEV)
     string(TOLOWER ${component} name)
     set(docs ${CMAKE_INSTALL_DATAROOTDIR}/doc/${CPACK_DEBIAN_${component}_PACKAGE_NAME})
     install(FILES ${changelog} DESTINATION ${docs} COMPONENT ${name})
