@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/heap.h"
 
+#include <assert.h>
+
 /* A block: a live mark that is never 0, the size, the bytes. The arena's free
- * link needs 16 bytes, so that is the smallest class. */
+ * link needs 16 bytes, so that is the smallest class; in it the mark takes only
+ * four, since most names and labels fit then. What is larger may hold an array,
+ * so it begins at a multiple of eight. */
 struct block {
     uint64_t size_and_mark; /* size + 1 */
+};
+
+struct small {
+    uint32_t size_and_mark; /* likewise */
+    char data[12];
 };
 
 struct large {
@@ -18,10 +27,13 @@ struct heap_spare {
     size_t size;
 };
 
+static_assert(sizeof(struct small) == 16, "the smallest class");
+
 static const uint32_t class_size[HEAP_CLASS_COUNT] = {
     16, 24, 32, 48, 64, 96, 144, 272, 528, 1040, 4104, sizeof(struct large),
 };
 
+#define SMALL 0
 #define LARGE (HEAP_CLASS_COUNT - 1)
 #define INDEX_BITS 28
 
@@ -36,8 +48,10 @@ heap_init(struct heap *h)
 static unsigned
 class_of(size_t size)
 {
-    unsigned c = 0;
+    unsigned c = SMALL + 1;
 
+    if (size <= sizeof((struct small *)NULL)->data)
+        return SMALL;
     while (c < LARGE && class_size[c] < size + sizeof(struct block))
         c++;
     return c;
@@ -142,7 +156,12 @@ heap_put(struct heap *h, const struct kernel_allocator *a, struct bytes text)
     i = arena_take(&h->classes[c], a);
     must(i < (1U << INDEX_BITS) - 1);
     h->size += text.size;
-    if (c == LARGE) {
+    if (c == SMALL) {
+        struct small *s = arena_at(&h->classes[c], i);
+
+        s->size_and_mark = (uint32_t)text.size + 1;
+        memcpy(s->data, text.data, text.size);
+    } else if (c == LARGE) {
         struct large *l = arena_at(&h->classes[c], i);
 
         l->data = large_take(h, a, text.size);
@@ -166,6 +185,12 @@ heap_get(const struct heap *h, uint32_t handle)
 
     if (handle == 0)
         return (struct bytes){.data = "", .size = 0};
+    if (c == SMALL) {
+        const struct small *s = arena_at(&h->classes[c], i);
+
+        must(s->size_and_mark != 0);
+        return (struct bytes){.data = s->data, .size = s->size_and_mark - 1};
+    }
     b = arena_at(&h->classes[c], i);
     must(b->size_and_mark != 0);
     if (c == LARGE)

@@ -103,8 +103,10 @@ timer_set(struct timers *t, const struct kernel_allocator *a, enum timer_sort so
           asup_time at)
 {
     struct timer item = {.at = at, .record = record, .sort = sort};
-    uint32_t *place = place_of(t, &item);
+    uint32_t *place;
 
+    must(item.record == record);
+    place = place_of(t, &item);
     if (*place != 0) {
         uint32_t i = *place - 1;
 

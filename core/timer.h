@@ -12,6 +12,8 @@
 #ifndef ASUPERSYNC_CORE_TIMER_H
 #define ASUPERSYNC_CORE_TIMER_H
 
+#include <assert.h>
+
 #include "core/arena.h"
 
 enum timer_sort {
@@ -28,11 +30,14 @@ enum timer_sort {
     TIMER_SORT_COUNT
 };
 
+/* Room is kept for every task there is, so it is small. */
 struct timer {
     asup_time at;
-    uint32_t record;
-    uint32_t sort;
-};
+    uint32_t record : 28;
+    uint32_t sort : 4;
+} __attribute__((packed, aligned(4)));
+
+static_assert(sizeof(struct timer) == 12 && TIMER_SORT_COUNT <= 16, "twelve bytes");
 
 /* Where records of a sort are, and where they keep their place. Each starts
  * with its id. */
