@@ -1,6 +1,6 @@
 # Debian packages: `cpack -G DEB` in a configured build directory makes four.
 #
-#   asupersyncd            the daemon, asupersyncctl, units, manual pages
+#   asupersyncd            the daemon, asupersyncctl, asupersync-lab, units, manual pages
 #   libasupersync-client0  the client library
 #   libasupersync-cx0      the in-process runtime
 #   libasupersync-client-dev  headers, static library, pkg-config and CMake files of both
@@ -36,8 +36,8 @@ Everything that runs is owned by a region of one tree. A region that is
 closed is quiescent: no process of it is left, however it forked, and its
 finalizers have run.
 
-This package holds the daemon asupersyncd, the command asupersyncctl and the
-manual pages.")
+This package holds the daemon asupersyncd, the commands asupersyncctl and
+asupersync-lab, and the manual pages.")
 set(CPACK_DEBIAN_DAEMON_PACKAGE_DEPENDS
     "libasupersync-client0 (= ${PROJECT_VERSION}-1), adduser")
 set(CPACK_DEBIAN_DAEMON_PACKAGE_CONTROL_EXTRA

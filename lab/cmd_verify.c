@@ -4,22 +4,31 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lab/oracle.h"
 #include "lab/recording.h"
 #include "lab/tool.h"
 #include "lab/view.h"
 
 struct verdict {
     uint64_t checks;
+    uint64_t judged;  /* by oracles */
     uint64_t bad_seq; /* the event after which something was wrong */
-    char bad[256];    /* what; "": nothing */
+    char bad[768];    /* what; "": nothing */
 };
 
 /* Of a trace that holds all events, none is missing; of a journal the volatile ones are. */
+static bool
+has_gaps(const struct recording *r)
+{
+    const char *durable = recording_meta(r, "durable");
+
+    return durable != NULL && strcmp(durable, "0") != 0;
+}
+
 static void
 check_numbers(const struct recording *r, struct verdict *v)
 {
-    const char *durable = recording_meta(r, "durable");
-    bool gaps = durable != NULL && strcmp(durable, "0") != 0;
+    bool gaps = has_gaps(r);
 
     for (size_t i = 1; i < r->event_count; i++) {
         const struct event *before = &r->events[i - 1];
@@ -38,35 +47,87 @@ check_numbers(const struct recording *r, struct verdict *v)
     }
 }
 
+/* Oracles judge what they see all of: not a journal, which lacks what is volatile. */
+static struct oracles *
+oracles_for(const struct fold *f)
+{
+    const char *maker = recording_meta(f->recording, "maker");
+    struct oracles *o = has_gaps(f->recording) ? NULL : oracles_new(fold_config(f));
+
+    if (o != NULL && maker != NULL && strcmp(maker, "lab") == 0)
+        oracles_program(o);
+    return o;
+}
+
+static void
+take_complaint(struct verdict *v, const struct oracles *o, uint64_t seq)
+{
+    enum asup_oracle which;
+    const char *first = oracles_first(o, &which);
+
+    if (first == NULL || v->bad[0] != '\0')
+        return;
+    v->bad_seq = seq;
+    (void)snprintf(v->bad, sizeof v->bad, "%s: %s", asup_oracle_name(which), first);
+}
+
+static void
+take_invariant(struct verdict *v, const struct kernel *k, uint64_t seq)
+{
+    const char *broken = kernel_check(k);
+
+    v->checks++;
+    if (broken == NULL || v->bad[0] != '\0')
+        return;
+    v->bad_seq = seq;
+    (void)snprintf(v->bad, sizeof v->bad, "after event %llu the invariant %s is broken",
+                   (unsigned long long)seq, broken);
+}
+
 /* Invariants hold between steps, and steps are not told apart in a trace; but where
  * time moves on, one has ended. A check takes time in proportion to the state: there
  * are as many as keep the whole in proportion to the events. */
 static void
-check_fold(struct fold *f, bool every, struct verdict *v)
+check_fold(struct fold *f, struct oracles *o, bool every, struct verdict *v)
 {
     const struct recording *r = f->recording;
+    size_t first = f->at;
     uint64_t credit = 0;
 
     for (const struct event *ev; v->bad[0] == '\0' && (ev = fold_next(f)) != NULL;) {
         bool last = f->at == r->event_count;
         struct kernel_counts counts;
-        const char *broken;
 
         credit += 64;
         if (!last && r->events[f->at].at == ev->at)
             continue;
+        if (o != NULL) {
+            oracles_step(o, f->kernel, NULL,
+                         &(struct step){.events = &r->events[first], .event_count = f->at - first});
+            take_complaint(v, o, ev->seq);
+        }
+        first = f->at;
         kernel_counts(f->kernel, &counts);
         if (!last && !every && credit < (uint64_t)counts.tasks + counts.regions + counts.retained)
             continue;
         credit = 0;
-        v->checks++;
-        broken = kernel_check(f->kernel);
-        if (broken == NULL)
-            continue;
-        v->bad_seq = ev->seq;
-        (void)snprintf(v->bad, sizeof v->bad, "after event %llu the invariant %s is broken",
-                       (unsigned long long)ev->seq, broken);
+        take_invariant(v, f->kernel, ev->seq);
     }
+}
+
+static void
+check_all(struct fold *f, bool every, struct verdict *v)
+{
+    struct oracles *o = oracles_for(f);
+
+    check_fold(f, o, every, v);
+    if (o != NULL && v->bad[0] == '\0') {
+        oracles_end(o, f->kernel, kernel_potential(f->kernel) == 0);
+        take_complaint(v, o, kernel_event_seq(f->kernel));
+    }
+    for (int which = 0; o != NULL && which < ASUP_ORACLE_COUNT; which++)
+        v->judged += oracles_judged(o, (enum asup_oracle)which);
+    oracles_free(o);
 }
 
 static int
@@ -90,8 +151,11 @@ report(const struct lab_call *call, const struct recording *r, const struct fold
     }
     if (v->bad[0] == '\0') {
         if (!call->quiet)
-            text_addf(&out, "%s: in order: %zu events, invariants checked %llu times\n", r->path,
-                      r->event_count, (unsigned long long)v->checks);
+            text_addf(&out,
+                      "%s: in order: %zu events, invariants checked %llu times, %llu things "
+                      "judged by oracles\n",
+                      r->path, r->event_count, (unsigned long long)v->checks,
+                      (unsigned long long)v->judged);
         lab_print(&out);
         return 0;
     }
@@ -116,7 +180,7 @@ run(struct lab_call *call)
     }
     check_numbers(r, &verdict);
     if (verdict.bad[0] == '\0')
-        check_fold(&fold, lab_value(call, "every") != NULL, &verdict);
+        check_all(&fold, lab_value(call, "every") != NULL, &verdict);
     rc = report(call, r, &fold, &verdict);
     fold_end(&fold);
     recording_free(r);
