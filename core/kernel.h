@@ -499,26 +499,32 @@ struct input {
     X(FINALIZER_REGISTERED, "finalizer-registered", OWN_TASK | OWN_REGION | OWN_TASKS)             \
     X(FINALIZER_BEGUN, "finalizer-begun", OWN_TASK | SHARE_REGION | OWN_FINALIZERS | SHARE_LANES)  \
     X(FINALIZER_DONE, "finalizer-done", OWN_TASK | OWN_REGION | OWN_RETAINED)                      \
-    X(OBLIGATION_RESERVED, "obligation-reserved", OWN_ALL)                                         \
-    X(OBLIGATION_COMMITTED, "obligation-committed", OWN_ALL)                                       \
-    X(OBLIGATION_ABORTED, "obligation-aborted", OWN_ALL)                                           \
-    X(OBLIGATION_LEAKED, "obligation-leaked", OWN_ALL)                                             \
-    X(OBLIGATION_TRANSFERRED, "obligation-transferred", OWN_ALL)                                   \
-    X(OBLIGATION_RENEWED, "obligation-renewed", OWN_ALL)                                           \
+    X(OBLIGATION_RESERVED, "obligation-reserved",                                                  \
+      OWN_REGION | OWN_HOLDER | OWN_OBLIGATIONS | OWN_KIND)                                        \
+    X(OBLIGATION_COMMITTED, "obligation-committed",                                                \
+      OWN_REGION | OWN_HOLDER | OWN_OBLIGATIONS | OWN_KIND)                                        \
+    X(OBLIGATION_ABORTED, "obligation-aborted",                                                    \
+      OWN_REGION | OWN_HOLDER | OWN_OBLIGATIONS | OWN_KIND)                                        \
+    X(OBLIGATION_LEAKED, "obligation-leaked",                                                      \
+      OWN_REGION | OWN_HOLDER | OWN_OBLIGATIONS | OWN_KIND)                                        \
+    X(OBLIGATION_TRANSFERRED, "obligation-transferred",                                            \
+      OWN_REGION | OWN_HOLDER | OWN_OBLIGATIONS | OWN_KIND)                                        \
+    X(OBLIGATION_RENEWED, "obligation-renewed",                                                    \
+      OWN_REGION | OWN_HOLDER | OWN_OBLIGATIONS | OWN_KIND)                                        \
     X(FUTURELOCK, "futurelock", OWN_ALL)                                                           \
-    X(CHANNEL_OPENED, "channel-opened", OWN_ALL)                                                   \
-    X(CHANNEL_SEALED, "channel-sealed", OWN_ALL)                                                   \
-    X(CHANNEL_CLOSED, "channel-closed", OWN_ALL)                                                   \
-    X(MESSAGE_SENT, "message-sent", OWN_ALL)                                                       \
-    X(MESSAGE_RECEIVED, "message-received", OWN_ALL)                                               \
-    X(MESSAGE_CONSUMED, "message-consumed", OWN_ALL)                                               \
-    X(MESSAGE_RETURNED, "message-returned", OWN_ALL)                                               \
-    X(MESSAGE_DEAD, "message-dead", OWN_ALL)                                                       \
-    X(MESSAGE_RETRIED, "message-retried", OWN_ALL)                                                 \
-    X(MESSAGE_DISCARDED, "message-discarded", OWN_ALL)                                             \
-    X(LEASE_GRANTED, "lease-granted", OWN_ALL)                                                     \
-    X(LEASE_ENDED, "lease-ended", OWN_ALL)                                                         \
-    X(LEASE_FREE, "lease-free", OWN_ALL)                                                           \
+    X(CHANNEL_OPENED, "channel-opened", OWN_REGION | OWN_HOLDER | OWN_CHANNELS)                    \
+    X(CHANNEL_SEALED, "channel-sealed", OWN_REGION | OWN_HOLDER | OWN_CHANNELS)                    \
+    X(CHANNEL_CLOSED, "channel-closed", OWN_REGION | OWN_HOLDER | OWN_CHANNELS)                    \
+    X(MESSAGE_SENT, "message-sent", OWN_REGION | OWN_HOLDER | OWN_CHANNELS)                        \
+    X(MESSAGE_RECEIVED, "message-received", OWN_REGION | OWN_HOLDER | OWN_CHANNELS)                \
+    X(MESSAGE_CONSUMED, "message-consumed", OWN_REGION | OWN_HOLDER | OWN_CHANNELS)                \
+    X(MESSAGE_RETURNED, "message-returned", OWN_REGION | OWN_HOLDER | OWN_CHANNELS)                \
+    X(MESSAGE_DEAD, "message-dead", OWN_REGION | OWN_HOLDER | OWN_CHANNELS)                        \
+    X(MESSAGE_RETRIED, "message-retried", OWN_REGION | OWN_HOLDER | OWN_CHANNELS)                  \
+    X(MESSAGE_DISCARDED, "message-discarded", OWN_REGION | OWN_HOLDER | OWN_CHANNELS)              \
+    X(LEASE_GRANTED, "lease-granted", OWN_REGION | OWN_HOLDER | OWN_OBLIGATIONS | OWN_LEASES)      \
+    X(LEASE_ENDED, "lease-ended", OWN_REGION | OWN_HOLDER | OWN_OBLIGATIONS | OWN_LEASES)          \
+    X(LEASE_FREE, "lease-free", OWN_REGION | OWN_HOLDER | OWN_OBLIGATIONS | OWN_LEASES)            \
     X(WORKER_OFFERED, "worker-offered", OWN_ALL)                                                   \
     X(WORKER_SEEN, "worker-seen", OWN_ALL)                                                         \
     X(WORKER_WITHDRAWN, "worker-withdrawn", OWN_ALL)                                               \
@@ -539,9 +545,9 @@ struct input {
     X(SAGA_RESOLVED, "saga-resolved", OWN_ALL)                                                     \
     X(SAGA_ENDED, "saga-ended", OWN_ALL)                                                           \
     X(SAGA_FORGOTTEN, "saga-forgotten", OWN_ALL)                                                   \
-    X(CAPABILITY_GRANTED, "capability-granted", OWN_ALL)                                           \
-    X(CAPABILITY_REVOKED, "capability-revoked", OWN_ALL)                                           \
-    X(CAPABILITY_DEAD, "capability-dead", OWN_ALL)                                                 \
+    X(CAPABILITY_GRANTED, "capability-granted", OWN_REGION | OWN_HOLDER | OWN_CAPABILITIES)        \
+    X(CAPABILITY_REVOKED, "capability-revoked", OWN_REGION | OWN_HOLDER | OWN_CAPABILITIES)        \
+    X(CAPABILITY_DEAD, "capability-dead", OWN_REGION | OWN_HOLDER | OWN_CAPABILITIES)              \
     X(KEY_BOUND, "key-bound", OWN_ALL)                                                             \
     X(KEY_COMPLETED, "key-completed", OWN_ALL)                                                     \
     X(KEY_FORGOTTEN, "key-forgotten", OWN_ALL)                                                     \

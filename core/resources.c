@@ -15,11 +15,20 @@ static const struct {
     enum resource_sort sort;
     bool owned;
 } single[] = {
-    {OWN_TASKS, RESOURCE_TASKS, true},       {OWN_REGIONS, RESOURCE_REGIONS, true},
-    {OWN_SESSIONS, RESOURCE_SESSIONS, true}, {OWN_REQUESTS, RESOURCE_REQUESTS, true},
-    {OWN_RETAINED, RESOURCE_RETAINED, true}, {OWN_READY, RESOURCE_READY, true},
-    {OWN_SIGNALS, RESOURCE_SIGNALS, true},   {OWN_FINALIZERS, RESOURCE_FINALIZERS, true},
-    {SHARE_LANES, RESOURCE_LANES, false},    {OWN_LANES, RESOURCE_LANES, true},
+    {OWN_TASKS, RESOURCE_TASKS, true},
+    {OWN_REGIONS, RESOURCE_REGIONS, true},
+    {OWN_SESSIONS, RESOURCE_SESSIONS, true},
+    {OWN_REQUESTS, RESOURCE_REQUESTS, true},
+    {OWN_RETAINED, RESOURCE_RETAINED, true},
+    {OWN_READY, RESOURCE_READY, true},
+    {OWN_SIGNALS, RESOURCE_SIGNALS, true},
+    {OWN_FINALIZERS, RESOURCE_FINALIZERS, true},
+    {SHARE_LANES, RESOURCE_LANES, false},
+    {OWN_LANES, RESOURCE_LANES, true},
+    {OWN_OBLIGATIONS, RESOURCE_OBLIGATIONS, true},
+    {OWN_CHANNELS, RESOURCE_CHANNELS, true},
+    {OWN_LEASES, RESOURCE_LEASES, true},
+    {OWN_CAPABILITIES, RESOURCE_CAPABILITIES, true},
     {OWN_TIME, RESOURCE_TIME, true},
 };
 
@@ -56,6 +65,28 @@ event_reason(const struct event *ev)
     return ev->kind == EV_TASK_CANCEL_REQUESTED ? ev->payload : NULL;
 }
 
+enum resource_sort
+event_subject_sort(enum event_kind kind)
+{
+    switch (kind) {
+    case EV_OBLIGATION_RESERVED ... EV_FUTURELOCK:
+    case EV_LEASE_GRANTED ... EV_LEASE_FREE:
+        return RESOURCE_OBLIGATION;
+    case EV_CHANNEL_OPENED ... EV_CHANNEL_CLOSED:
+        return RESOURCE_CHANNEL;
+    case EV_MESSAGE_SENT ... EV_MESSAGE_DISCARDED:
+        return RESOURCE_MESSAGE;
+    case EV_SAGA_BEGUN ... EV_SAGA_FORGOTTEN:
+        return RESOURCE_SAGA;
+    case EV_CAPABILITY_GRANTED ... EV_CAPABILITY_DEAD:
+        return RESOURCE_CAPABILITY;
+    case EV_KEY_BOUND ... EV_KEY_FORGOTTEN:
+        return RESOURCE_KEY;
+    default:
+        return RESOURCE_SORT_MADE;
+    }
+}
+
 bool
 event_makes(const struct event *ev, struct resource *made)
 {
@@ -76,6 +107,19 @@ event_makes(const struct event *ev, struct resource *made)
     case EV_SESSION_OPENED:
         made->sort = RESOURCE_SESSION;
         made->id = ev->session;
+        return true;
+    case EV_OBLIGATION_RESERVED:
+    case EV_CHANNEL_OPENED:
+    case EV_MESSAGE_SENT:
+    case EV_SAGA_BEGUN:
+    case EV_CAPABILITY_GRANTED:
+    case EV_KEY_BOUND:
+        made->sort = event_subject_sort(ev->kind);
+        made->id = ev->subject;
+        return true;
+    case EV_LEASE_GRANTED:
+        made->sort = RESOURCE_TOKEN;
+        made->id = ev->value;
         return true;
     default:
         made->sort = RESOURCE_REASON;
@@ -116,6 +160,22 @@ touch_reasons(struct resources *to, const struct event *ev)
         touch(to, RESOURCE_REASON, ev->outcome->reason, false);
 }
 
+/* A permit and an ack are of a channel, a lease of a name; which one, not every event says. */
+static void
+touch_by_kind(struct resources *to, const struct event *ev)
+{
+    const struct obligation_payload *renewed = ev->payload;
+    uint64_t kind = ev->value;
+
+    if (ev->kind == EV_OBLIGATION_RENEWED)
+        kind = ev->payload_size > 0 ? renewed->kind : UINT64_MAX;
+    if (kind != ASUP_OBLIGATION_LEASE && kind != ASUP_OBLIGATION_IO_OP)
+        touch(to, RESOURCE_CHANNELS, 0, true);
+    if (kind != ASUP_OBLIGATION_SEND_PERMIT && kind != ASUP_OBLIGATION_ACK &&
+        kind != ASUP_OBLIGATION_IO_OP)
+        touch(to, RESOURCE_LEASES, 0, true);
+}
+
 size_t
 event_resources(const struct event *ev, struct resource out[EVENT_RESOURCES_MAX])
 {
@@ -133,6 +193,11 @@ event_resources(const struct event *ev, struct resource out[EVENT_RESOURCES_MAX]
         touch(&to, RESOURCE_REGION, ev->region, (touches & OWN_REGION) != 0);
     if ((touches & OWN_SESSION) != 0)
         touch(&to, RESOURCE_SESSION, ev->session, true);
+    if ((touches & OWN_HOLDER) != 0)
+        touch(&to, ev->holder.sort == ASUP_SORT_TASK ? RESOURCE_TASK : RESOURCE_SESSION,
+              ev->holder.id, true);
+    if ((touches & OWN_KIND) != 0)
+        touch_by_kind(&to, ev);
     touch_around(&to, ev, touches);
     for (size_t i = 0; i < sizeof single / sizeof single[0]; i++) {
         if ((touches & single[i].touch) != 0)

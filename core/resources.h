@@ -43,7 +43,13 @@ enum event_touch {
     OWN_LANES = 1 << 17,      /* a pick, which looks at that */
     OWN_CONFIG = 1 << 18,     /* everything else shares it */
     OWN_TIME = 1 << 19,
-    OWN_ALL = OWN_CONFIG, /* dependent on everything: safe where nobody looked closer */
+    OWN_HOLDER = 1 << 20,       /* the task or session that holds */
+    OWN_OBLIGATIONS = 1 << 21,  /* their ids and places, and those of who holds */
+    OWN_CHANNELS = 1 << 22,     /* likewise, of messages too */
+    OWN_LEASES = 1 << 23,       /* likewise */
+    OWN_CAPABILITIES = 1 << 24, /* likewise */
+    OWN_KIND = 1 << 25,         /* by the kind of an obligation: OWN_CHANNELS, OWN_LEASES */
+    OWN_ALL = OWN_CONFIG,       /* dependent on everything: safe where nobody looked closer */
 };
 
 enum resource_sort {
@@ -51,6 +57,13 @@ enum resource_sort {
     RESOURCE_REGION,
     RESOURCE_SESSION,
     RESOURCE_REASON,
+    RESOURCE_OBLIGATION,
+    RESOURCE_CHANNEL,
+    RESOURCE_MESSAGE,
+    RESOURCE_SAGA,
+    RESOURCE_CAPABILITY,
+    RESOURCE_KEY,
+    RESOURCE_TOKEN,     /* of a lease */
     RESOURCE_SORT_MADE, /* those above have ids that events make */
     RESOURCE_TASKS = RESOURCE_SORT_MADE,
     RESOURCE_REGIONS,
@@ -63,6 +76,10 @@ enum resource_sort {
     RESOURCE_FINALIZERS,
     RESOURCE_LANES,
     RESOURCE_CALLS, /* where calls wait and who does them */
+    RESOURCE_OBLIGATIONS,
+    RESOURCE_CHANNELS,
+    RESOURCE_LEASES,
+    RESOURCE_CAPABILITIES,
     RESOURCE_CONFIG,
     RESOURCE_TIME,
 };
@@ -77,6 +94,9 @@ enum { EVENT_RESOURCES_MAX = 16 };
 
 /* What an event touches, each once. Returns how many. Pure. */
 size_t event_resources(const struct event *ev, struct resource out[EVENT_RESOURCES_MAX]);
+
+/* Of which sort the subject of such an event is; RESOURCE_SORT_MADE: it has none. */
+enum resource_sort event_subject_sort(enum event_kind kind);
 
 /* The id that the event makes, if any. */
 bool event_makes(const struct event *ev, struct resource *made);

@@ -90,8 +90,8 @@ form_steps(struct form *f, const struct trace *trace, const struct kernel_alloca
     if (f->places == NULL)
         return false;
     for (size_t i = 0; i < trace->count; i++) {
-        if (!arena_reserve(&f->touched, allocator, EVENT_RESOURCES_MAX) ||
-            !index_reserve(&f->keys, allocator, EVENT_RESOURCES_MAX)) {
+        if (!arena_reserve(&f->touched, allocator, EVENT_RESOURCES_MAX + 1) ||
+            !index_reserve(&f->keys, allocator, EVENT_RESOURCES_MAX + 1)) {
             form_end(f);
             return false;
         }
@@ -126,6 +126,16 @@ name_by_sort(const struct form *f, uint32_t sort, uint64_t id)
         return name_of(f, RESOURCE_REGION, id);
     case ASUP_SORT_SESSION:
         return name_of(f, RESOURCE_SESSION, id);
+    case ASUP_SORT_OBLIGATION:
+        return name_of(f, RESOURCE_OBLIGATION, id);
+    case ASUP_SORT_CHANNEL:
+        return name_of(f, RESOURCE_CHANNEL, id);
+    case ASUP_SORT_MESSAGE:
+        return name_of(f, RESOURCE_MESSAGE, id);
+    case ASUP_SORT_SAGA:
+        return name_of(f, RESOURCE_SAGA, id);
+    case ASUP_SORT_CAPABILITY:
+        return name_of(f, RESOURCE_CAPABILITY, id);
     default:
         return id;
     }
@@ -144,7 +154,9 @@ place_before(const struct place *a, const struct place *b)
         return a->task < b->task;
     if (a->region != b->region)
         return a->region < b->region;
-    return a->session < b->session;
+    if (a->session != b->session)
+        return a->session < b->session;
+    return a->subject < b->subject;
 }
 
 static void
@@ -178,6 +190,7 @@ form_sort(struct form *f)
         f->places[i].task = name_of(f, RESOURCE_TASK, ev->task);
         f->places[i].region = name_of(f, RESOURCE_REGION, ev->region);
         f->places[i].session = name_of(f, RESOURCE_SESSION, ev->session);
+        f->places[i].subject = name_of(f, event_subject_sort(ev->kind), ev->subject);
     }
     for (size_t i = count / 2; i-- > 0;)
         sift_down(f->places, i, count);

@@ -21,7 +21,7 @@ struct touched {
 struct place {
     uint32_t step;
     uint32_t kind;
-    uint64_t task, region, session; /* new names */
+    uint64_t task, region, session, subject; /* new names */
     uint32_t event;
 };
 

@@ -67,6 +67,10 @@ same_value(const struct pair *p)
     case EV_REGION_OPENED:
     case EV_REGION_DECIDED:
         return same_name(p, RESOURCE_REGION, p->a->value, p->b->value);
+    case EV_MESSAGE_SENT ... EV_MESSAGE_RETRIED:
+        return same_name(p, RESOURCE_CHANNEL, p->a->value, p->b->value);
+    case EV_LEASE_GRANTED ... EV_LEASE_FREE:
+        return same_name(p, RESOURCE_TOKEN, p->a->value, p->b->value);
     case EV_TASK_STARTED:
         return true; /* a pid */
     case EV_TASK_CHARGED:
@@ -74,6 +78,8 @@ same_value(const struct pair *p)
     case EV_REGION_CANCEL_REQUESTED:
     case EV_TASK_EXTENDED:
     case EV_OBLIGATION_RENEWED:
+    case EV_FUTURELOCK:
+    case EV_KEY_COMPLETED:
         return p->loosely || p->a->value == p->b->value;
     default:
         return p->a->value == p->b->value;
@@ -147,8 +153,8 @@ same_task(const struct pair *p, const struct task_payload *a, const struct task_
     return same_budget(p, &a->budget, &b->budget) && NEAR(due_at) && SAME(drain_ns) &&
            SAME(leftover_ns) && SAME(watchdog_ns) && SAME(response_ns) && SAME(run_uid) &&
            SAME(mask_depth) && SAME(cancel_signal) && SAME(leftover_wait) && SAME(notify) &&
-           SAME(action) && SAME(cx) && SAME(backoff_ms) && SAME(backoff_most_ms) &&
-           SAME(attempts) && SAME(call_size) && SAME(key_size) &&
+           SAME(action) && same_name(p, RESOURCE_CAPABILITY, a->cx, b->cx) && SAME(backoff_ms) &&
+           SAME(backoff_most_ms) && SAME(attempts) && SAME(call_size) && SAME(key_size) &&
            (p->loosely || same_bytes(a + 1, (size_t)a->spec_size + a->call_size + a->key_size,
                                      b + 1, (size_t)b->spec_size + b->call_size + b->key_size));
 }
@@ -159,7 +165,7 @@ same_step(const struct pair *p, const struct step_payload *a, const struct step_
     return SAME(budget_ns) && SAME(backoff_ns) && SAME(backoff_most_ns) && SAME(leftover_ns) &&
            SAME(watchdog_ns) && SAME(response_ns) && SAME(attempts) && SAME(uid) && SAME(run_uid) &&
            SAME(mask_depth) && SAME(cancel_signal) && SAME(leftover_wait) && SAME(notify) &&
-           SAME(call_size) && SAME(cx) &&
+           SAME(call_size) && same_name(p, RESOURCE_CAPABILITY, a->cx, b->cx) &&
            (p->loosely || same_bytes(a + 1, a->label_size + a->spec_size + a->call_size, b + 1,
                                      b->label_size + b->spec_size + b->call_size));
 }
@@ -212,12 +218,14 @@ same_closed(const struct pair *p, const struct closed_payload *a, const struct c
            same_name(p, RESOURCE_SESSION, a->session, b->session);
 }
 
-/* Who makes obligations is ordered with all else: their ids are the same. */
 static bool
 same_obligation(const struct pair *p, const struct obligation_payload *a,
                 const struct obligation_payload *b)
 {
-    return NEAR(deadline) && SAME(span_ns) && SAME(number) && SAME(channel) && SAME(kind);
+    return NEAR(deadline) && SAME(span_ns) && SAME(kind) &&
+           same_name(p, RESOURCE_CHANNEL, a->channel, b->channel) &&
+           (a->kind == ASUP_OBLIGATION_ACK ? same_name(p, RESOURCE_MESSAGE, a->number, b->number)
+                                           : SAME(number));
 }
 
 static bool
@@ -231,8 +239,8 @@ static bool
 same_capability(const struct pair *p, const struct capability_payload *a,
                 const struct capability_payload *b)
 {
-    return SAME(parent) && NEAR(limit_at) && SAME(cost_ceiling) && SAME(poll_ceiling) &&
-           SAME(rights) && SAME(priority_ceiling);
+    return same_name(p, RESOURCE_CAPABILITY, a->parent, b->parent) && NEAR(limit_at) &&
+           SAME(cost_ceiling) && SAME(poll_ceiling) && SAME(rights) && SAME(priority_ceiling);
 }
 
 static bool
@@ -386,6 +394,7 @@ same_event(const struct pair *p)
            same_name(p, RESOURCE_TASK, a->task, b->task) &&
            same_name(p, RESOURCE_REGION, a->region, b->region) &&
            same_name(p, RESOURCE_SESSION, a->session, b->session) &&
-           same_name(p, RESOURCE_REASON, a->reason, b->reason) && SAME(subject) && same_holder(p) &&
+           same_name(p, RESOURCE_REASON, a->reason, b->reason) &&
+           same_name(p, event_subject_sort(a->kind), a->subject, b->subject) && same_holder(p) &&
            same_value(p) && same_text(p) && same_outcome(p) && same_payload(p);
 }

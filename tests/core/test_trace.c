@@ -74,6 +74,14 @@ static const char *const everything =
     "t4 checkpoints; t1 log-lost 5; s1 lost at 3s; s1 attached; t3 dies 15 at 4s;"
     "t4 exits 1; close r3; cancel r1 message stop; shell kills; at 2m; shutdown; at 3m; at 2h";
 
+static const char *const owed =
+    "shell starts; session s1; session s2; region r1; region r2; region r3;"
+    "task t1 in r3 running; channel c1 in r1; channel c2 in r2; p1 reserves c1 from s1;"
+    "m1 sent into p1 from s1; m2 sent to c1 from s1; a1 receives c1 from s2; a1 acked from s2;"
+    "a2 receives c1 from s2; a2 nacked from s2; s1 acquires l on name in r2 ttl 10s; s1 renews l;"
+    "s1 reserves o in r1; s2 reserves q in r2; s1 commits o; s1 releases l; t1 checkpoints;"
+    "saga g in r3 from s1; complete g; close r1; close r2";
+
 /* ---- Independence --------------------------------------------------------------------- */
 
 /* R-EVT-3: events are independent when they touch disjoint resources. */
@@ -118,6 +126,24 @@ START_TEST(R_EVT_3_what_stands_around_a_region_is_touched)
     ck_assert(independent(&log, EV_REGION_CLOSED, 1, EV_REGION_FINALIZING, 3));
     ck_assert(independent(&log, EV_SESSION_LOST, 1, EV_REGION_CLOSED, 1));
     ck_assert(!independent(&log, EV_SESSION_LOST, 1, EV_REGION_CLOSED, 3));
+    trace_log_free(&log);
+}
+END_TEST
+
+/* What is owed in one region and held by one is nobody else's business; but of one
+ * channel, and of the places where obligations stand, there is an order. */
+START_TEST(R_EVT_3_what_is_owed_is_touched_where_it_stands)
+{
+    struct trace_log log = trace_of(2, owed);
+
+    ck_assert(independent(&log, EV_OBLIGATION_RESERVED, 1, EV_TASK_CHECKPOINTED, 1));
+    ck_assert(independent(&log, EV_MESSAGE_SENT, 1, EV_TASK_CHECKPOINTED, 1));
+    ck_assert(independent(&log, EV_LEASE_GRANTED, 1, EV_MESSAGE_RECEIVED, 1));
+    ck_assert(!independent(&log, EV_MESSAGE_SENT, 1, EV_MESSAGE_RECEIVED, 1));
+    ck_assert(!independent(&log, EV_OBLIGATION_RESERVED, 1, EV_OBLIGATION_RESERVED, 2));
+    ck_assert(!independent(&log, EV_LEASE_GRANTED, 1, EV_OBLIGATION_RENEWED, 1));
+    ck_assert(!independent(&log, EV_CHANNEL_OPENED, 1, EV_REGION_SEALED, 1));
+    ck_assert(independent(&log, EV_CHANNEL_OPENED, 1, EV_REGION_SEALED, 2));
     trace_log_free(&log);
 }
 END_TEST
@@ -264,6 +290,48 @@ START_TEST(R_EVT_3_fresh_ids_are_renamed)
 }
 END_TEST
 
+/* Likewise those of obligations, channels, messages, leases and sagas. */
+START_TEST(R_EVT_3_fresh_ids_of_what_is_owed_are_renamed)
+{
+    struct trace_log one = trace_of(2, owed);
+    struct trace_log two = trace_of(4711, owed);
+    struct trace_difference where;
+
+    ck_assert_uint_ne(one.events[find(&one, EV_MESSAGE_SENT, 1)].subject,
+                      two.events[find(&two, EV_MESSAGE_SENT, 1)].subject);
+    if (compare(&one, &two, &where) != 0)
+        ck_abort_msg("%s, %s", event_kind_name(one.events[where.left].kind),
+                     event_kind_name(two.events[where.right].kind));
+    two.events[find(&two, EV_MESSAGE_CONSUMED, 1)].subject =
+        two.events[find(&two, EV_MESSAGE_SENT, 2)].subject;
+    ck_assert_int_eq(compare(&one, &two, &where), 1);
+    ck_assert_uint_eq(where.right, find(&two, EV_MESSAGE_CONSUMED, 1));
+    trace_log_free(&one);
+    trace_log_free(&two);
+}
+END_TEST
+
+/* What the world around gives is of no account when they are compared loosely. */
+START_TEST(R_EVT_3_loosely_times_are_of_no_account)
+{
+    struct trace_log one = trace_of(2, "region r1; task t1 in r1 running; t1 exits 0");
+    struct trace_log two =
+        trace_of(2, "region r1; at 3s; task t1 in r1 running; at 5s; t1 exits 0");
+    struct trace_log three =
+        trace_of(2, "region r1; at 3s; task t1 in r1 running; at 5s; t1 exits 1");
+    struct trace a = trace_log_trace(&one);
+    struct trace b = trace_log_trace(&two);
+    struct trace c = trace_log_trace(&three);
+
+    ck_assert_int_eq(compare(&one, &two, NULL), 1);
+    ck_assert_int_eq(trace_compare_loosely(&a, &b, &trace_log_allocator, NULL), 0);
+    ck_assert_int_eq(trace_compare_loosely(&a, &c, &trace_log_allocator, NULL), 1);
+    trace_log_free(&one);
+    trace_log_free(&two);
+    trace_log_free(&three);
+}
+END_TEST
+
 /* ... but one id for another is a difference. */
 START_TEST(R_EVT_3_one_id_is_not_another)
 {
@@ -402,12 +470,15 @@ END_TEST
 static const struct rule rules[] = {
     RULE(R_EVT_3_disjoint_resources_are_independent),
     RULE(R_EVT_3_what_stands_around_a_region_is_touched),
+    RULE(R_EVT_3_what_is_owed_is_touched_where_it_stands),
     RULE(R_EVT_3_every_kind_touches_something),
     RULE(R_EVT_3_independent_events_commute),
     RULE(R_EVT_3_the_normal_form_is_as_early_as_can_be),
     RULE(R_EVT_3_dependent_events_keep_their_order),
     RULE(R_EVT_3_traces_compare_modulo_order),
     RULE(R_EVT_3_fresh_ids_are_renamed),
+    RULE(R_EVT_3_fresh_ids_of_what_is_owed_are_renamed),
+    RULE(R_EVT_3_loosely_times_are_of_no_account),
     RULE(R_EVT_3_one_id_is_not_another),
     RULE(R_EVT_3_a_planted_difference_is_found),
     RULE(R_EVT_3_a_planted_difference_in_a_payload_is_found),
