@@ -531,12 +531,17 @@ saga_forgotten(struct kernel *k, uint32_t i)
 {
     const struct saga *s = saga_at(k, i);
 
-    must(s->state >= SAGA_COMPLETED && k->saga.ended_first == i);
-    k->saga.ended_first = s->next;
-    if (s->next != NIL)
-        saga_at(k, s->next)->prev = NIL;
+    /* Mostly the first. In a fold those of volatile regions may be before it, which came with the
+     * snapshot and whose end nobody wrote down. */
+    must(s->state >= SAGA_COMPLETED);
+    if (s->prev != NIL)
+        saga_at(k, s->prev)->next = s->next;
     else
-        k->saga.ended_last = NIL;
+        k->saga.ended_first = s->next;
+    if (s->next != NIL)
+        saga_at(k, s->next)->prev = s->prev;
+    else
+        k->saga.ended_last = s->prev;
     k->saga.ended_count--;
     saga_free(k, i);
 }
