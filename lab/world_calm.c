@@ -12,7 +12,7 @@
 #include "lab/world_state.h"
 
 /* What commits, starts, kills and sweeps may take together. */
-enum { LATENCY_MS = 5000, TURNS_MOST = 400000 };
+enum { LATENCY_MS = 5000, TURNS_MOST = 400000, HOURS = 2 };
 
 static void
 ask(struct world *w, struct input in)
@@ -151,16 +151,28 @@ calm_event(struct world *w, const struct event *ev)
     w->bound[ev->region % IDS_MAX] = 0;
 }
 
+/* Those whose time has come. */
 static void
 bounds_check(struct world *w)
 {
     for (uint64_t id = ASUP_ROOT_ID; id != 0 && !w->failed; id = next_region(w->kernel, id)) {
         struct region_view r;
 
-        if (w->bound[id % IDS_MAX] != 0 && kernel_region(w->kernel, id, &r) &&
-            r.state != ASUP_REGION_CLOSED)
+        if (w->bound[id % IDS_MAX] != 0 && w->bound[id % IDS_MAX] < kernel_now(w) &&
+            kernel_region(w->kernel, id, &r) && r.state != ASUP_REGION_CLOSED)
             late(w, id);
     }
+}
+
+/* As far as the bounds go; what has hours for its cleanup is not waited for. */
+static void
+bounds_await(struct world *w)
+{
+    asup_time last = bounds_set(w);
+    asup_time most = kernel_now(w) + HOURS * 3600 * ASUP_NS_PER_S;
+
+    go_on(w, last < most ? last : most);
+    bounds_check(w);
 }
 
 static void
@@ -169,7 +181,6 @@ regions_close(struct world *w)
     uint64_t ids[64];
     unsigned count = 0;
     struct region_view r;
-    asup_time until;
 
     if (!kernel_region(w->kernel, ASUP_ROOT_ID, &r) || r.state == ASUP_REGION_CLOSED)
         return;
@@ -183,24 +194,28 @@ regions_close(struct world *w)
                               .region = ids[i],
                               .u.end = {.mode = dice(w, 2) == 0 ? ASUP_END_CLOSE : ASUP_END_CANCEL,
                                         .drain_ns = ASUP_NEVER}});
-    until = bounds_set(w);
-    go_on(w, until);
-    bounds_check(w);
+    bounds_await(w);
 }
 
-static void
-all_close(struct world *w)
+static bool
+root_closed(const struct world *w)
 {
     struct region_view root;
 
-    if (!kernel_region(w->kernel, ASUP_ROOT_ID, &root) || root.state == ASUP_REGION_CLOSED)
-        return;
-    ask(w, (struct input){.kind = IN_SHUTDOWN, .u.shutdown.within_ns = ASUP_NEVER});
-    go_on(w, bounds_set(w));
-    if (kernel_region(w->kernel, ASUP_ROOT_ID, &root) && root.state != ASUP_REGION_CLOSED) {
-        bounds_check(w);
-        late(w, ASUP_ROOT_ID);
+    return kernel_region(w->kernel, ASUP_ROOT_ID, &root) && root.state == ASUP_REGION_CLOSED;
+}
+
+/* The first shutdown lets finalizers have what they asked for, which may be for ever; the second
+ * does not (R-REG-6). */
+static void
+all_close(struct world *w)
+{
+    for (unsigned n = 0; n < 2 && !root_closed(w) && !w->failed; n++) {
+        ask(w, (struct input){.kind = IN_SHUTDOWN, .u.shutdown.within_ns = ASUP_NEVER});
+        bounds_await(w);
     }
+    if (!root_closed(w))
+        late(w, ASUP_ROOT_ID);
 }
 
 void

@@ -276,7 +276,8 @@ told_ask(struct world *w, struct exchange *x, const struct input *in)
 {
     x->remembers = !x->conflicts && x->q->told && remembered(w, x->q, in);
     /* What led to nothing durable is remembered until the engine dies. */
-    x->conflicts = x->conflicts && x->q->told && x->q->in.digest >= 2 && remembered(w, x->q, in);
+    x->conflicts = x->conflicts && x->q->told && x->q->in.digest >= 2 &&
+                   x->q->told_by == w->engine_run && remembered(w, x->q, in);
 }
 
 static void

@@ -2,11 +2,12 @@
 /*
  * Simulated worlds (lab/world.h) one after the other, in one process:
  *
- *     world_seeds [--digests] [--twice] [--all] [--table] [--options] [--faults LIST] [--steps N]
- * FIRST COUNT
+ *     world_seeds [--digests] [--twice] [--all] [--table] [--options] [--log] [--faults LIST]
+ * [--steps N] FIRST COUNT
  *
  * --digests  print seed, digest and number of events of each world
  * --twice    run each a second time: the digest is the same (R-EVT-4)
+ * --log      what goes in and comes out of each step
  * --all      each fault, each input and each outcome must have been seen
  */
 #include <inttypes.h>
@@ -16,9 +17,42 @@
 
 #include "lab/world.h"
 
-static bool digests, twice, all, table, options_too;
+static bool logs, digests, twice, all, table, options_too;
 static const char *faults = "all";
 static uint64_t steps;
+
+static void
+step_log(void *ctx, const struct kernel *k, const struct input *in, const struct step *out)
+{
+    (void)ctx;
+    (void)k;
+    printf("%" PRIu64 " %s token %" PRIu64 " s%" PRIu64 " request %" PRIu64 " r%" PRIu64
+           " t%" PRIu64 " subject %" PRIu64 "\n",
+           in->now, world_input_name(in->kind), in->token, in->caller.session, in->request,
+           in->region, in->task, in->subject);
+    for (size_t i = 0; i < out->event_count; i++) {
+        const struct event *ev = &out->events[i];
+
+        printf("    %" PRIu64 " %s r%" PRIu64 " t%" PRIu64 " s%" PRIu64 " subject %" PRIu64
+               " value %" PRIu64 "%s\n",
+               ev->seq, event_kind_name(ev->kind), ev->region, ev->task, ev->session, ev->subject,
+               ev->value, ev->durable ? "" : " volatile");
+    }
+    for (size_t i = 0; i < out->effect_count; i++) {
+        const struct effect *fx = &out->effects[i];
+
+        printf("    --> %d token %" PRIu64 " code %d made %" PRIu64 " t%" PRIu64 " r%" PRIu64
+               " after %" PRIu64 "\n",
+               (int)fx->kind, fx->token, fx->code, fx->made.id, fx->task, fx->region, fx->after);
+    }
+}
+
+static void
+begin_log(void *ctx, const struct kernel *k)
+{
+    (void)ctx;
+    printf("---- a kernel at seq %" PRIu64 "\n", kernel_event_seq(k));
+}
 
 static int
 seed_run(uint64_t seed, struct world_counts *sum)
@@ -35,6 +69,10 @@ seed_run(uint64_t seed, struct world_counts *sum)
     }
     if (steps != 0)
         options.steps = (uint32_t)steps;
+    if (logs) {
+        options.on_step = step_log;
+        options.on_begin = begin_log;
+    }
     if (options_too)
         world_options_print(&options, stdout);
     if (world_run(&options, &report, sum) != 0) {
@@ -66,6 +104,7 @@ main(int argc, char **argv)
 
     for (int i = 1; i < argc; i++) {
         digests = digests || strcmp(argv[i], "--digests") == 0;
+        logs = logs || strcmp(argv[i], "--log") == 0;
         twice = twice || strcmp(argv[i], "--twice") == 0;
         all = all || strcmp(argv[i], "--all") == 0;
         table = table || strcmp(argv[i], "--table") == 0;
