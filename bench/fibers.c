@@ -35,13 +35,15 @@ seconds(void)
 static size_t
 resident(void)
 {
-    unsigned long pages = 0;
+    char line[256];
+    char *second = NULL;
     FILE *f = fopen("/proc/self/statm", "r");
 
-    if (f == NULL || fscanf(f, "%*u %lu", &pages) != 1)
+    if (f == NULL || fgets(line, sizeof line, f) == NULL)
         exit(1);
     fclose(f);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
+    (void)strtoul(line, &second, 10);
+    return strtoul(second, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 static int

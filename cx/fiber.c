@@ -91,13 +91,13 @@ __asm__(".text\n"
 enum { SAVED_WORDS = 8, ENTRY_WORD = 7, MODES_WORD = 0 };
 
 static void
-modes_save(void **frame)
+modes_save(uint64_t *frame)
 {
     uint32_t mxcsr;
     uint16_t x87;
 
     __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(x87));
-    frame[MODES_WORD] = (void *)(uintptr_t)(mxcsr | (uint64_t)x87 << 32);
+    frame[MODES_WORD] = mxcsr | (uint64_t)x87 << 32;
 }
 
 #else /* aarch64 */
@@ -148,7 +148,7 @@ __asm__(".text\n"
 enum { SAVED_WORDS = 20, ENTRY_WORD = 11 };
 
 static void
-modes_save(void **frame)
+modes_save(uint64_t *frame)
 {
     (void)frame;
 }
@@ -165,12 +165,12 @@ context_switch(struct fiber_context *from, struct fiber_context *to)
 static void
 context_make(struct fiber *f)
 {
-    void **frame = (void **)(void *)(f->low + f->size - 64);
+    uint64_t *frame = (uint64_t *)(void *)(f->low + f->size - 64);
 
     frame -= SAVED_WORDS;
     for (unsigned i = 0; i < SAVED_WORDS; i++)
-        frame[i] = NULL;
-    frame[ENTRY_WORD] = (void *)(uintptr_t)fiber_enter;
+        frame[i] = 0;
+    frame[ENTRY_WORD] = (uintptr_t)fiber_enter;
     modes_save(frame);
     f->context.sp = frame;
 }

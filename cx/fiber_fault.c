@@ -40,7 +40,7 @@ landing(void)
 static bool
 land(struct fiber *f, void *context)
 {
-    uintptr_t top = (uintptr_t)(f->low + f->size - 64) & ~(uintptr_t)15;
+    unsigned char *top = f->low + f->size - 64; /* a multiple of 16, as a page is */
     ucontext_t *c = context;
 
 #if FIBER_ASAN
@@ -48,13 +48,13 @@ land(struct fiber *f, void *context)
 #endif
 #if defined(__x86_64__)
     top -= 8; /* as after a call */
-    *(uintptr_t *)top = 0;
-    c->uc_mcontext.gregs[REG_RSP] = (greg_t)top;
+    memset(top, 0, 8);
+    c->uc_mcontext.gregs[REG_RSP] = (greg_t)(uintptr_t)top;
     c->uc_mcontext.gregs[REG_RBP] = 0;
     c->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)landing;
     return true;
 #elif defined(__aarch64__)
-    c->uc_mcontext.sp = top;
+    c->uc_mcontext.sp = (uintptr_t)top;
     c->uc_mcontext.regs[29] = 0;
     c->uc_mcontext.regs[30] = 0;
     c->uc_mcontext.pc = (uintptr_t)landing;

@@ -81,7 +81,7 @@ struct fiber_thread {
 extern _Thread_local struct fiber_thread fiber_thread __attribute__((tls_model("initial-exec")));
 
 /* fiber_stack.c: the stack is there, nothing else is filled in. */
-struct fiber *stack_take(struct fiber_pool *pool, size_t size);
+struct fiber *stack_take(struct fiber_pool *pool, size_t asked);
 void stack_give(struct fiber *f);
 
 /* fiber_fault.c: a signal stack for this thread, and the handler for the process. */

@@ -40,7 +40,7 @@ shell_kernel_config_init(struct kernel_config *config, uint32_t tasks_max)
     l->tasks_per_daemon = l->tasks_per_user = l->tasks_per_region = tasks_max;
     l->waits_per_daemon = l->waits_per_user =
         tasks_max > UINT32_MAX / 2 ? UINT32_MAX : 2 * tasks_max;
-    l->retained = l->waits_per_daemon;
+    l->retained = tasks_max; /* so that all may end before any is joined */
     l->regions_per_user = l->regions_per_daemon;
     l->children_per_region = l->regions_per_daemon;
     l->obligations_per_user = l->obligations_per_daemon;

@@ -157,7 +157,7 @@ int shell_outcome(struct shell *s, const struct kernel_outcome *from, struct asu
 struct memory_chunk;
 int shell_outcome_in(struct shell *s, struct memory_chunk **memory,
                      const struct kernel_outcome *from, struct asup_outcome *out);
-void shell_memory_free(struct memory_chunk *memory);
+void shell_memory_free(struct memory_chunk *list);
 /* The reason of that handle, in memory of the task that runs; NULL: none, or no memory. */
 const struct asup_reason *shell_reason(struct shell *s, uint32_t handle);
 /* A negative result travels as an exit code above 255, so that it is in every outcome that comes

@@ -120,6 +120,7 @@ release(struct shell *s, void *ctx)
 {
     struct shell_object *o = ctx;
 
+    shell_must(o->owner != NULL);
     if (o->drop != NULL)
         o->drop(o);
     if (o->prev != NULL)
@@ -144,8 +145,12 @@ shell_object_free(void *object)
 void
 objects_release(struct shell *s, struct task_fiber *owner)
 {
-    while (owner->objects != NULL)
-        release(s, owner->objects);
+    struct shell_object *next;
+
+    for (struct shell_object *o = owner->objects; o != NULL; o = next) {
+        next = o->next;
+        release(s, o);
+    }
 }
 
 void

@@ -11,7 +11,8 @@
 static bool
 chunk_add(struct shell *s)
 {
-    struct task_fiber **chunks = realloc(s->records, (s->chunk_count + 1) * sizeof *chunks);
+    struct task_fiber **chunks =
+        realloc(s->records, (s->chunk_count + 1) * sizeof(struct task_fiber *));
     struct task_fiber *chunk;
 
     if (chunks == NULL)

@@ -363,6 +363,43 @@ START_TEST(only_its_opener_joins_a_scope)
 }
 END_TEST
 
+static int
+uses_closed(struct asup_cx *cx, void *arg)
+{
+    struct asup_scope_options options;
+    struct asup_outcome out;
+    struct asup_cx *scope, *inner;
+    int code = 0;
+
+    (void)arg;
+    asup_scope_options_init(&options);
+    options.limits.timeout_ns = 100;
+    scope = asup_cx_scope_open(cx, &options, NULL);
+    inner = asup_cx_scope_open(scope, NULL, NULL);
+    ck_assert_int_eq(asup_cx_sleep(cx, 200), 0);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(ASUP_SPAWN(i == 0 ? scope : inner, returns, NULL), -ASUP_ECLOSED);
+        ck_assert_int_eq(asup_cx_checkpoint(i == 0 ? scope : inner), -ASUP_ECLOSED);
+        ck_assert_ptr_null(asup_cx_scope_open(i == 0 ? scope : inner, NULL, &code));
+        ck_assert_int_eq(code, -ASUP_ECLOSED);
+    }
+    asup_cx_scope_close(inner, NULL);
+    ck_assert_int_eq(asup_cx_scope_join(inner, NULL), 0);
+    ck_assert_int_eq(asup_cx_scope_join(scope, &out), 0); /* nothing was cancelled by it */
+    ck_assert_int_eq(asup_cx_checkpoint(NULL), -ASUP_EINVALID);
+    ck_assert_uint_eq(asup_cx_task(NULL).id, 0);
+    ck_assert_int_eq(asup_cx_checkpoint(
+                         (struct asup_cx *)(void *)shell_object_new(v.shell, OBJECT_PERMIT, NULL)),
+                     -ASUP_EINVALID);
+    return 0;
+}
+
+START_TEST(R_CAP_1_a_cx_dies_with_its_region)
+{
+    ck_assert_int_eq(virtual_run(&v, uses_closed, NULL, NULL), 0);
+}
+END_TEST
+
 /* ---- Chance, words, limits
  * ------------------------------------------------------------------------ */
 
@@ -453,6 +490,7 @@ static const struct rule rules[] = {
     RULE(a_scope_with_a_structured_look),
     RULE(R_COM_1_a_race_returns_when_losers_are_drained),
     RULE(only_its_opener_joins_a_scope),
+    RULE(R_CAP_1_a_cx_dies_with_its_region),
     RULE(effects_are_the_worlds),
     RULE(R_SCH_4_beyond_the_limit_is_busy),
     RULE(the_world_may_refuse),

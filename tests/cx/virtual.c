@@ -2,6 +2,7 @@
 #include "virtual.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <string.h>
 
 static asup_time
@@ -36,10 +37,7 @@ traced(void *ctx, uint64_t task, const char *text)
     size_t used = strlen(v->trace);
 
     (void)task;
-    if (used + strlen(text) + 2 < sizeof v->trace) {
-        strcat(v->trace, text);
-        strcat(v->trace, "\n");
-    }
+    (void)snprintf(v->trace + used, sizeof v->trace - used, "%s\n", text);
 }
 
 void
