@@ -30,7 +30,7 @@ trace_of(const struct side *s)
 static bool
 is_journal(const struct side *s)
 {
-    const char *maker = recording_meta(s->recording, "maker");
+    const char *maker = recording_meta(s->recording, "made-by");
 
     return maker != NULL && strcmp(maker, "journal") == 0;
 }

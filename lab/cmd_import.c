@@ -149,7 +149,7 @@ write_meta(struct import *m)
         sqlite3_step(s) == SQLITE_ROW)
         (void)snprintf(boot, sizeof boot, "%s", (const char *)sqlite3_column_text(s, 0));
     sqlite3_finalize(s);
-    trace_meta_text(m->to, "maker", "journal");
+    trace_meta_text(m->to, "made-by", "journal");
     trace_meta_text(m->to, "version", ASUP_VERSION);
     trace_meta_text(m->to, "journal", m->path);
     trace_meta_number(m->to, "durable", 1);

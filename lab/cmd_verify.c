@@ -47,12 +47,16 @@ check_numbers(const struct recording *r, struct verdict *v)
     }
 }
 
-/* Oracles judge what they see all of: not a journal, which lacks what is volatile. */
+/* Oracles judge what they see all of, step by step: not a journal, which lacks what is
+ * volatile. */
 static struct oracles *
 oracles_for(const struct fold *f)
 {
-    const char *maker = recording_meta(f->recording, "maker");
-    struct oracles *o = has_gaps(f->recording) ? NULL : oracles_new(fold_config(f));
+    const char *maker = recording_meta(f->recording, "made-by");
+    struct oracles *o = NULL;
+
+    if (!has_gaps(f->recording) && f->recording->step_count > 0)
+        o = oracles_new(fold_config(f));
 
     if (o != NULL && maker != NULL && strcmp(maker, "lab") == 0)
         oracles_program(o);
@@ -84,8 +88,15 @@ take_invariant(struct verdict *v, const struct kernel *k, uint64_t seq)
                    (unsigned long long)seq, broken);
 }
 
-/* Invariants hold between steps, and steps are not told apart in a trace; but where
- * time moves on, one has ended. A check takes time in proportion to the state: there
+/* Whether a step ended before that event. Where a trace does not say, time that moves on
+ * does. */
+static bool
+step_ends(const struct recording *r, size_t at)
+{
+    return r->step_count > 0 ? r->ends[at - 1] != 0 : r->events[at].at != r->events[at - 1].at;
+}
+
+/* Invariants hold between steps. A check takes time in proportion to the state: there
  * are as many as keep the whole in proportion to the events. */
 static void
 check_fold(struct fold *f, struct oracles *o, bool every, struct verdict *v)
@@ -99,7 +110,7 @@ check_fold(struct fold *f, struct oracles *o, bool every, struct verdict *v)
         struct kernel_counts counts;
 
         credit += 64;
-        if (!last && r->events[f->at].at == ev->at)
+        if (!last && !step_ends(r, f->at))
             continue;
         if (o != NULL) {
             oracles_step(o, f->kernel, NULL,

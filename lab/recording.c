@@ -72,8 +72,10 @@ take_event(struct recording *r, const struct event *from)
     if (from->outcome != NULL)
         outcome = keep(r, from->outcome, sizeof *from->outcome);
     if (text == NULL || payload == NULL || (from->outcome != NULL && outcome == NULL) ||
-        !room_for(&r->events, &r->event_room, r->event_count, sizeof ev))
+        !room_for(&r->events, &r->event_room, r->event_count, sizeof ev) ||
+        !room_for(&r->ends, &r->ends_room, r->event_count, sizeof r->ends[0]))
         return false;
+    r->ends[r->event_count] = 0;
     ev.text.data = text;
     ev.payload = from->payload_size > 0 ? payload : NULL;
     ev.outcome = outcome;
@@ -120,6 +122,11 @@ take_frame(struct recording *r, const struct trace_frame *f)
         return take_snapshot(r, f->data);
     case TRACE_TEXT:
         return take_text(r, f);
+    case TRACE_STEP:
+        r->step_count++;
+        if (r->event_count > 0)
+            r->ends[r->event_count - 1] = 1;
+        return true;
     default:
         r->choice_count += f->kind == TRACE_CHOICE;
         return true;
@@ -192,6 +199,7 @@ recording_free(struct recording *r)
     free(r->meta);
     free(r->snapshot);
     free(r->events);
+    free(r->ends);
     free(r->texts);
     free(r->path);
     free(r);

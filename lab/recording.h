@@ -28,6 +28,8 @@ struct recording {
                                history, that nothing is folded from */
     struct event *events;   /* with what they point to */
     size_t event_count, event_room;
+    uint8_t *ends; /* of each event: whether a step of the kernel ended with it */
+    size_t ends_room, step_count;
     struct recording_text *texts;
     size_t text_count, text_room;
     size_t choice_count;

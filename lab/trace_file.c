@@ -292,6 +292,14 @@ trace_write_text(struct trace_writer *w, uint64_t task, asup_time at, const char
     return failure(w);
 }
 
+int
+trace_write_step(struct trace_writer *w)
+{
+    meta_end(w);
+    frame(w, TRACE_STEP, NULL, 0);
+    return failure(w);
+}
+
 /* ---- Ending --------------------------------------------------------------------------- */
 
 /* So that the name is on disk as well; a file system that cannot say so is no failure. */

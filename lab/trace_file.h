@@ -9,14 +9,16 @@
  *
  * META is a msgpack map of text to text or number. Everybody writes
  *     format   TRACE_VERSION
- *     maker    what wrote it: "lab", "world", "journal"
+ *     made-by  what wrote it: "lab", "world", "journal"
  *     program  as lab.h says; how to run it again: "command"
  *     durable  1: of the events only the durable ones are here, so it is folded as
  *              a journal is (LOAD_RECOVER)
  * and besides what it needs: seed, options. SNAPSHOT is a kernel (durable.h) that
  * the events after it begin from; of events before the only one nothing is folded.
  * An EVENT is as kernel_event_encode() writes it. A CHOICE is what the world
- * decided. A TEXT is a line of asup_cx_trace() with its task.
+ * decided. A TEXT is a line of asup_cx_trace() with its task. A STEP is empty, and
+ * stands behind the last event of a step of the kernel: who writes all of them
+ * lets oracles judge the trace.
  *
  * The check sum of a frame is over its kind, size, bytes and number among the
  * frames, so that none can be lost or change its place unnoticed.
@@ -37,6 +39,7 @@ enum trace_frame_kind {
     TRACE_CHOICE = 4,
     TRACE_TEXT = 5,
     TRACE_END = 6,
+    TRACE_STEP = 7,
 };
 
 struct trace_choice {
@@ -59,6 +62,8 @@ int trace_write_snapshot_bytes(struct trace_writer *w, struct bytes snapshot);
 int trace_write_event(struct trace_writer *w, const struct event *ev);
 int trace_write_choice(struct trace_writer *w, const struct trace_choice *choice);
 int trace_write_text(struct trace_writer *w, uint64_t task, asup_time at, const char *text);
+/* The events of a step are written. */
+int trace_write_step(struct trace_writer *w);
 /* 0, or the first failure of all that was written: -ASUP_EUNAVAILABLE with errno. Frees. */
 int trace_finish(struct trace_writer *w);
 /* Frees and leaves no file. */

@@ -494,6 +494,8 @@ frame_take(struct trace_reader *r, uint8_t kind, size_t size, struct trace_frame
         out->at = trace_get(r->data + 8, 8);
         out->data = (struct bytes){r->data + TRACE_TEXT_SIZE, size - TRACE_TEXT_SIZE};
         return 1;
+    case TRACE_STEP:
+        return size == 0 ? 1 : malformed(r, "the end of a step of %zu bytes", size);
     case TRACE_END:
         return end_read(r, size);
     case TRACE_META:
