@@ -174,7 +174,7 @@ START_TEST(R_EVT_1_what_was_saved_is_read)
 
     ck_assert_int_eq(trace_next(r, &f, why, sizeof why), 1);
     ck_assert_int_eq(f.kind, TRACE_SNAPSHOT);
-    struct memory_file file = {.data = (uint8_t *)(uintptr_t)f.data.data, .size = f.data.size};
+    struct memory_file file = {.data = (uint8_t *)f.data.data, .size = f.data.size};
     struct durable_source source = memory_source(&file);
     ck_assert_int_eq(kernel_load(&source, &allocator, 1000, LOAD_EXACT, &loaded), 0);
     ck_assert_uint_eq(kernel_digest(loaded), kernel_digest(k));
