@@ -40,6 +40,7 @@ void
 call_of_undo(struct kernel *k, uint32_t i, uint32_t root_service)
 {
     (void)call_new(k, i, service_under(k, root_service, task_at(k, i)->region));
+    task_at(k, i)->run.watchdog_ns = 0; /* that is for processes */
 }
 
 void

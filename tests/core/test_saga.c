@@ -94,6 +94,21 @@ START_TEST(R_SAG_1_a_compensation_that_is_a_call)
 }
 END_TEST
 
+/* R-SAG-1: a watchdog is for programs. A call's worker does not feed one, and there is no process
+ * to kill. */
+START_TEST(R_SAG_1_a_compensation_that_is_a_call_has_no_watchdog)
+{
+    given("shell starts; session s; session w; region r; saga g in r from s;"
+          "step one of g undo does refund watchdog 1s from s; w offers refund; w asks; abort g");
+    when("s keepalive at 5s");
+    expect("");
+    when("w completes ~one ok");
+    expect("~one completed ok\n"
+           "g undid one\n"
+           "g compensated");
+}
+END_TEST
+
 /* R-SAG-2: one that no worker takes ends with its budget, and has spent an attempt. */
 START_TEST(R_SAG_2_a_compensation_waits_for_a_worker_within_its_budget)
 {
@@ -551,6 +566,7 @@ static const struct rule rules[] = {
     RULE(R_SAG_1_a_step_without_an_action),
     RULE(R_SAG_1_an_action_that_is_a_call),
     RULE(R_SAG_1_a_compensation_that_is_a_call),
+    RULE(R_SAG_1_a_compensation_that_is_a_call_has_no_watchdog),
     RULE(R_SAG_2_a_compensation_waits_for_a_worker_within_its_budget),
     RULE(R_SAG_3_the_worker_of_a_compensation_dies),
     RULE(R_CAP_1_a_compensation_has_its_makers_rights),
