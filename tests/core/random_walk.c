@@ -32,8 +32,6 @@ struct kernel *kernel, *shadow;
 uint64_t now, token;
 static long memory_left; /* allocations until one is refused; -1: no end */
 
-struct process processes[TASKS_MAX];
-bool sweeping[TASKS_MAX];
 static struct trace_log recorded;
 static struct kernel_config config_first;
 static uint64_t swapped;
@@ -50,7 +48,7 @@ dice(uint32_t sides)
 }
 
 void
-fail(const char *what, const char *which)
+walk_fail(const char *what, const char *which)
 {
     fprintf(stderr, "%s %s\nreplay: random_walk %s%llu 1\n", what, which, crashes ? "--crash " : "",
             (unsigned long long)seed_now);
@@ -78,41 +76,6 @@ resize(void *ctx, void *ptr, size_t size_old, size_t size_new)
 
 /* ---- A step with its checks ---------------------------------------------------------- */
 
-void
-effect_take(const struct effect *fx)
-{
-    struct process *p = &processes[fx->task % TASKS_MAX];
-
-    switch (fx->kind) {
-    case FX_START:
-        if (p->ordered && !crashes)
-            fail("R-TSK-5:", "a task is started twice");
-        crash_reordered += p->ordered;
-        p->ordered = true; /* the keeper takes it twice, and starts it once */
-        break;
-    case FX_KILL:
-        if (!p->ordered)
-            fail("killed", "what was never started");
-        p->killed = true;
-        break;
-    case FX_SIGNAL:
-        if (!p->started)
-            fail("signalled", "what has not started");
-        crash_reordered += p->signalled;
-        p->signalled = true;
-        break;
-    case FX_FORGET:
-        if (!p->ordered && !crashes)
-            fail("forgotten", "what was never started");
-        break;
-    case FX_SWEEP:
-        sweeping[fx->region % TASKS_MAX] = true;
-        break;
-    default:
-        break;
-    }
-}
-
 static void
 effects_take(const struct input *in, const struct step *out)
 {
@@ -134,7 +97,7 @@ oracles_ask(void)
     if (complaint == NULL)
         return;
     fprintf(stderr, "oracle %s: ", asup_oracle_name(which));
-    fail(complaint, "");
+    walk_fail(complaint, "");
 }
 
 int
@@ -166,14 +129,14 @@ take_step(struct input *in)
     /* What a fold lacks of volatile regions is put right by RESUMED. */
     broken = kernel_recovering(kernel) ? NULL : kernel_check(kernel);
     if (broken != NULL)
-        fail("broken:", broken);
+        walk_fail("broken:", broken);
     if (kernel_digest(kernel) != kernel_digest(shadow))
-        fail("R-EVT-1:", "the events do not add up to the state");
+        walk_fail("R-EVT-1:", "the events do not add up to the state");
     if (rc != 0 && out.event_count == 0 && kernel_digest(kernel) != digest)
-        fail("R-EVT-2:", "a refusal left a mark");
+        walk_fail("R-EVT-2:", "a refusal left a mark");
     admitted = admitted || in->kind == IN_RESUMED; /* finalizers may run again */
     if (!admitted && kernel_potential(kernel) > potential)
-        fail("R-SCH-3:", "the potential rose");
+        walk_fail("R-SCH-3:", "the potential rose");
     oracles_step(oracles, kernel, in, &out);
     oracles_ask();
     effects_take(in, &out);
@@ -184,117 +147,6 @@ void
 walk_recovered(uint64_t seq)
 {
     oracles_recovered(oracles, kernel, seq);
-}
-
-/* ---- Facts -------------------------------------------------------------------------------- */
-
-/* What a process can do next, seen by an honest shell; false: nothing. */
-static bool
-honest_fact(struct input *in, uint64_t id, bool hurry)
-{
-    struct process *p = &processes[id % TASKS_MAX];
-
-    in->task = id;
-    if (!p->ordered || (p->ended && p->emptied))
-        return false;
-    if (!p->started && !p->ended) {
-        in->kind = dice(8) == 0 ? IN_TASK_START_FAILED : IN_TASK_STARTED;
-        p->started = in->kind == IN_TASK_STARTED;
-        if (in->kind == IN_TASK_START_FAILED) {
-            in->u.start_failed.stage = "exec";
-            in->u.start_failed.error = 2;
-            p->ended = p->emptied = p->start_failed = true;
-        }
-        return true;
-    }
-    if (p->ended || dice(6) == 0) {
-        if (p->emptied)
-            return false;
-        in->kind = IN_TASK_EMPTY;
-        p->emptied = p->ended; /* said too early it still counts */
-        return p->ended;
-    }
-    if (id % 3 == 0 && !p->killed)
-        return false; /* ignores what it is told, until it is killed */
-    if (!hurry && !p->killed && !p->signalled && dice(3) != 0)
-        return false;
-    in->kind = IN_TASK_EXITED;
-    in->u.exited.exit_code = p->killed || p->signalled ? -1 : (int32_t)dice(3) - (dice(9) == 0);
-    in->u.exited.signal = p->killed ? 9 : p->signalled ? 15 : 0;
-    in->u.exited.kill_delivered = p->killed;
-    in->u.exited.cancel_delivered = p->signalled;
-    in->u.exited.lost = dice(30) == 0;
-    in->u.exited.oom_killed = dice(30) == 0;
-    in->u.exited.cpu_ns = dice(500) * ASUP_NS_PER_MS;
-    p->exit = in->u.exited;
-    p->ended = true;
-    return true;
-}
-
-static bool
-any_fact(struct input *in)
-{
-    static struct kernel_config config;
-
-    memset(in, 0, sizeof *in);
-    in->task = any_id();
-    in->region = any_id();
-    in->session = any_session();
-    switch (dice(16)) {
-    case 0:
-        in->kind = IN_SESSION_LOST;
-        return true;
-    case 1:
-        in->kind = IN_SESSION_ATTACHED;
-        return true;
-    case 2:
-        in->kind = IN_WAIT_DROPPED;
-        in->token = 1 + dice((uint32_t)token + 1);
-        return true;
-    case 3:
-        in->kind = IN_TASK_SIGNALLED;
-        in->u.signalled.delivered = dice(2) == 0;
-        return true;
-    case 4:
-        in->kind = (enum input_kind)(IN_TASK_READY + dice(2));
-        return true;
-    case 5:
-        in->kind = IN_TASK_EXTEND;
-        in->u.extend.extend_ns = any_duration();
-        return true;
-    case 6:
-        in->kind = IN_TASK_WATCHDOG;
-        return true;
-    case 7:
-        in->kind = IN_TASK_SAMPLED;
-        in->u.sampled.cpu_ns = dice(300) * ASUP_NS_PER_MS;
-        return true;
-    case 8:
-        in->kind = IN_TASK_LOG_LOST;
-        in->u.log_lost.size = dice(5);
-        return true;
-    case 9:
-        if (dice(10) != 0)
-            return false;
-        config = *kernel_configuration(kernel);
-        config.fairness = dice(5);
-        config.start_window = 1 + dice(6);
-        config.start_patience_ns = dice(4) * ASUP_NS_PER_S;
-        config.limits.retained = dice(30);
-        config.limits.requests_per_session = dice(12);
-        config.retention_ns = dice(9) * ASUP_NS_PER_S;
-        config.futurelock_ns = 1 + dice(9) * ASUP_NS_PER_S;
-        in->kind = IN_CONFIG;
-        in->u.config = &config;
-        return true;
-    case 10:
-    case 11:
-        in->kind = IN_REGION_SWEPT;
-        in->u.swept.error = dice(3) == 0 ? 16 : 0;
-        return true;
-    default:
-        return honest_fact(in, in->task, false);
-    }
 }
 
 /* ---- A walk -----------------------------------------------------------------------------------
@@ -314,26 +166,7 @@ walk_begin(uint64_t seed)
     token = 0;
     memset(processes, 0, sizeof processes);
     memset(sweeping, 0, sizeof sweeping);
-    kernel_config_init(&config);
-    config.start_window = 1 + dice(8);
-    config.start_patience_ns = 1 + dice(4) * ASUP_NS_PER_S;
-    config.fairness = 1 + dice(5);
-    config.picks_per_step = 1 + dice(9);
-    config.limits.retained = 10 + dice(50);
-    config.limits.requests_per_session = 1 + dice(20);
-    config.limits.tasks_per_user = 5 + dice(60);
-    config.limits.regions_per_user = 3 + dice(20);
-    config.limits.waits_per_user = dice(10);
-    config.limits.bytes_per_user = 20000;
-    config.limits.dead_letters_per_user = dice(20);
-    config.limits.channels_per_user = 1 + dice(10);
-    config.limits.depth = 1 + dice(6);
-    config.retention_ns = dice(60) * ASUP_NS_PER_S;
-    config.futurelock_ns = dice(4) == 0 ? ASUP_NEVER : 1 + dice(5) * ASUP_NS_PER_S;
-    config.limits.obligations_per_user = 2 + dice(40);
-    config.limits.leases_per_user = 1 + dice(8);
-    for (unsigned tier = 0; tier < 6; tier++)
-        config.allowance[tier].polls = 1 + dice(6);
+    walk_config(&config);
     config_first = config;
     kernel = kernel_new(&config, &walk_allocator, now);
     shadow = kernel_new(&config, &walk_allocator, now);
@@ -392,7 +225,7 @@ walk(int steps)
              * something takes what it needs when it comes. */
             memory_left = counts.sagas > 0 ? -1 : 0;
             if (take_step(&in) != 0)
-                fail("a fact", "found no memory");
+                walk_fail("a fact", "found no memory");
             continue;
         }
         (void)take_step(&in);
@@ -451,9 +284,9 @@ walk_end(void)
     }
     kernel_counts(kernel, &counts);
     if (!kernel_region(kernel, ASUP_ROOT_ID, &root) || root.state != ASUP_REGION_CLOSED)
-        fail("R-REG-4:", "\"/\" did not close");
+        walk_fail("R-REG-4:", "\"/\" did not close");
     if (counts.tasks != 0 || counts.regions != 0 || kernel_potential(kernel) != 0)
-        fail("R-REG-4:", "something is left");
+        walk_fail("R-REG-4:", "something is left");
     oracles_end(oracles, kernel, true);
     oracles_ask();
     for (unsigned i = 0; i < ASUP_ORACLE_COUNT; i++)
@@ -490,7 +323,7 @@ dependents_stay(void)
         memcpy(after.events, recorded.events, recorded.count * sizeof recorded.events[0]);
         trace_log_swap(&after, i);
         if (trace_compare(&before, &swapped_trace, &trace_log_allocator, &where) != 1)
-            fail("R-EVT-3: not kept in order:", event_kind_name(a[0].kind));
+            walk_fail("R-EVT-3: not kept in order:", event_kind_name(a[0].kind));
         break;
     }
     free(after.events);
@@ -506,7 +339,7 @@ walk_commute(void)
     dependents_stay();
     wrong = trace_log_commute(&recorded, &config_first, 1000, dice, &swaps);
     if (wrong != NULL)
-        fail("R-EVT-3:", wrong);
+        walk_fail("R-EVT-3:", wrong);
     swapped += swaps;
     trace_log_free(&recorded);
 }

@@ -30,13 +30,19 @@ extern const struct kernel_allocator walk_allocator;
 extern bool crashes;
 
 uint32_t dice(uint32_t sides);
-void fail(const char *what, const char *which);
+void walk_fail(const char *what, const char *which);
 int take_step(struct input *in);
 void effect_take(const struct effect *fx);
 /* The kernel is another one, that knows what was durable up to there. */
 void walk_recovered(uint64_t seq);
 
 struct input any_request(void);
+/* A configuration of that seed: small limits, so that they are met. */
+void walk_config(struct kernel_config *config);
+/* What a process can do next, seen by an honest shell; false: nothing. */
+bool honest_fact(struct input *in, uint64_t id, bool hurry);
+/* Any fact about anything; false: none this time. */
+bool any_fact(struct input *in);
 
 /* Things that they are about (walk_pick.c): any at all, or one that lives if there is any. */
 uint64_t any_id(void);

@@ -56,7 +56,7 @@ snapshot_take(void)
     disk.events.size = 0;
     disk.count = 0;
     if (kernel_save(kernel, &sink) != 0)
-        fail("no", "snapshot");
+        walk_fail("no", "snapshot");
     disk.committed = kernel_durable_seq(kernel);
 }
 
@@ -69,7 +69,7 @@ event_write(const struct event *ev)
     bytes.allocator = walk_allocator;
     bytes.size = 0;
     if (kernel_event_encode(ev, &bytes) != 0)
-        fail("not encoded:", event_kind_name(ev->kind));
+        walk_fail("not encoded:", event_kind_name(ev->kind));
     disk.records = grown(disk.records, disk.count, &disk.capacity, sizeof disk.records[0]);
     disk.records[disk.count++] =
         (struct record){.seq = ev->seq, .offset = disk.events.size, .size = bytes.size};
@@ -120,7 +120,7 @@ crash_step(const struct input *in, const struct step *out)
                            fx->kind == FX_KILL || fx->kind == FX_SWEEP;
         crash_owed[fx->kind] += resuming;
         if (fx->after > kernel_durable_seq(kernel))
-            fail("R-DUR-1:", "an effect waits for what never happened");
+            walk_fail("R-DUR-1:", "an effect waits for what never happened");
         if (fx->after <= disk.committed) {
             effect_take(fx);
         } else {
@@ -149,15 +149,15 @@ fold(asup_time at)
 
     scratch.allocator = walk_allocator;
     if (kernel_load(&source, &walk_allocator, at, LOAD_RECOVER, &k) != 0)
-        fail("R-DUR-1:", "the snapshot cannot be read");
+        walk_fail("R-DUR-1:", "the snapshot cannot be read");
     for (size_t i = 0; i < disk.count; i++) {
         struct bytes bytes = {disk.events.data + disk.records[i].offset, disk.records[i].size};
         struct event ev;
 
         if (kernel_event_decode(bytes, &scratch, &ev) != 0)
-            fail("R-EVT-1:", "an event cannot be read");
+            walk_fail("R-EVT-1:", "an event cannot be read");
         if (!ev.durable)
-            fail("R-DUR-1:", "a volatile event was written");
+            walk_fail("R-DUR-1:", "a volatile event was written");
         kernel_apply(k, &ev);
     }
     return k;
@@ -186,10 +186,10 @@ state_check(const struct kernel *before, const struct kernel *after)
                 r0.cancelled != r1.cancelled || r0.reason != r1.reason ||
                 r0.drain_end != r1.drain_end || r0.cost_spent != r1.cost_spent ||
                 r0.has_outcome != r1.has_outcome || r0.session != r1.session)
-                fail("R-EVT-1:", "a durable region is not what it was");
+                walk_fail("R-EVT-1:", "a durable region is not what it was");
             if (r0.has_outcome && (r0.outcome.key.severity != r1.outcome.key.severity ||
                                    r0.outcome.key.origin != r1.outcome.key.origin))
-                fail("R-TSK-6:", "an outcome changed");
+                walk_fail("R-TSK-6:", "an outcome changed");
         }
         if (!kernel_task(before, id, &t0) || inside_volatile(before, t0.region))
             continue;
@@ -197,10 +197,10 @@ state_check(const struct kernel *before, const struct kernel *after)
             t0.reason != t1.reason || t0.start_ordered != t1.start_ordered ||
             t0.started != t1.started || t0.escalated != t1.escalated || t0.pid != t1.pid ||
             t0.due_at != t1.due_at || t0.has_outcome != t1.has_outcome)
-            fail("R-EVT-1:", "a durable task is not what it was");
+            walk_fail("R-EVT-1:", "a durable task is not what it was");
         if (t0.has_outcome && (t0.outcome.key.severity != t1.outcome.key.severity ||
                                t0.outcome.exit_code != t1.outcome.exit_code))
-            fail("R-TSK-6:", "an outcome changed");
+            walk_fail("R-TSK-6:", "an outcome changed");
     }
 }
 
@@ -258,7 +258,7 @@ come_back(bool same_keeper, bool same_boot, uint64_t id_first)
     resuming = false;
     resumed_seq = kernel_durable_seq(kernel);
     if (kernel_recovering(kernel))
-        fail("R-TSK-5:", "it did not resume");
+        walk_fail("R-TSK-5:", "it did not resume");
 }
 
 static void

@@ -357,7 +357,7 @@ told_step(const struct input *in, const struct step *out)
         for (size_t n = 0; ev->kind == EV_MESSAGE_RECEIVED && n < told.count; n++) {
             if (told.items[n].kind == FACT_ENDED && told.items[n].what.sort == ASUP_SORT_MESSAGE &&
                 told.items[n].what.id == ev->subject)
-                fail("consumed, and received again:", sort_name(told.items[n].what));
+                walk_fail("consumed, and received again:", sort_name(told.items[n].what));
         }
     }
     for (size_t i = 0; i < out->effect_count; i++) {
@@ -367,7 +367,7 @@ told_step(const struct input *in, const struct step *out)
         if (fx->kind != FX_REPLY || fx->code != 0 || a->in.token != fx->token)
             continue;
         if (a->remembers && !forgot && (fx->made.id != a->made.id || fx->made.sort != a->made.sort))
-            fail("R-IDM-1: asked again, and done again:", sort_name(fx->made));
+            walk_fail("R-IDM-1: asked again, and done again:", sort_name(fx->made));
         if (!a->told)
             a->forgotten = keys_forgotten;
         answer_facts(a, fx);
@@ -388,10 +388,10 @@ tell_lease(const struct fact *f)
             memcmp(was->name, f->name, sizeof f->name) != 0 || was->what.id == f->what.id)
             continue;
         if (was->number >= f->number)
-            fail("a token did not grow:", sort_name(f->what));
+            walk_fail("a token did not grow:", sort_name(f->what));
         if (kernel_obligation(kernel, was->what.id, &o) &&
             kernel_obligation(kernel, f->what.id, &o))
-            fail("two hold a lease:", sort_name(f->what));
+            walk_fail("two hold a lease:", sort_name(f->what));
     }
 }
 
@@ -403,7 +403,7 @@ tell_begun(const struct fact *f)
 
         if (was->kind == FACT_BEGUN && was->what.id == f->what.id && was->number == f->number &&
             was->by != f->by)
-            fail("R-TSK-5: two workers run one attempt of", sort_name(f->what));
+            walk_fail("R-TSK-5: two workers run one attempt of", sort_name(f->what));
     }
 }
 
@@ -496,8 +496,8 @@ revoked_check(const struct kernel *k, uint64_t id)
 
     if (kernel_capability(k, id, &x) && !x.revoked && x.parent != 0 &&
         kernel_capability(k, x.parent, &above) && above.revoked)
-        fail("R-CAP-4: derived from what was revoked:",
-             sort_name((struct asup_ref){.id = id, .sort = ASUP_SORT_CAPABILITY}));
+        walk_fail("R-CAP-4: derived from what was revoked:",
+                  sort_name((struct asup_ref){.id = id, .sort = ASUP_SORT_CAPABILITY}));
 }
 
 void
@@ -512,7 +512,7 @@ told_check(const struct kernel *before, const struct kernel *after)
         if (still(before, after, f))
             continue;
         (void)snprintf(text, sizeof text, "%s %s", fact_names[f->kind], sort_name(f->what));
-        fail("R-DUR-1: acknowledged, and lost:", text);
+        walk_fail("R-DUR-1: acknowledged, and lost:", text);
     }
     for (uint64_t id = 1; id <= kernel_id_last(after); id++) {
         struct message_view m;
