@@ -82,6 +82,8 @@ holder_deadline(const struct kernel *k, const struct holder *h)
 
     if (!h->is_task || holder_unknown(h) || h->held == 0 || k->config.futurelock_ns == ASUP_NEVER)
         return ASUP_NEVER;
+    if (PLANTED(FUTURELOCK) && h->held > 1)
+        return ASUP_NEVER;
     t = task_at(k, h->record);
     if ((t->flags & TASK_STARTED) == 0 || (t->flags & TASK_ENDED) != 0)
         return ASUP_NEVER;

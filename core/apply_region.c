@@ -34,7 +34,8 @@ region_deadline(const struct kernel *k, const struct region *r)
 
     if (!region_live(r))
         return at;
-    if (r->state < ASUP_REGION_FINALIZING && (r->flags & REGION_LIMIT_FIRED) == 0)
+    if (r->state < ASUP_REGION_FINALIZING && (r->flags & REGION_LIMIT_FIRED) == 0 &&
+        !(PLANTED(DEADLINE_MONOTONE) && r->children_live > 0))
         at = r->limit_at;
     if (r->delegated > 0)
         at = min_u64(at, r->drain_end);

@@ -613,7 +613,7 @@ apply_saga(struct kernel *k, const struct event *ev)
         break;
     case EV_SAGA_COMPENSATING:
         saga_move(k, s, SAGA_COMPENSATING);
-        s->step_at = s->step_last;
+        s->step_at = PLANTED(SAGA_ORDER) ? s->step_first : s->step_last;
         break;
     case EV_SAGA_STEP_UNDOING:
         step_undoing(k, ev, s);

@@ -138,7 +138,8 @@ report_observe(struct kernel *k, const struct input *in, uint32_t i)
     const struct task *t = task_at(k, i);
     struct event ev = event_of_task(EV_TASK_MASKED, k, i);
 
-    if (is_masked(in) && t->run.mask_left > 0) {
+    if (is_masked(in) && t->run.mask_left > 0 &&
+        !(PLANTED(CANCEL_PROTOCOL) && t->state == ASUP_TASK_CANCEL_REQUESTED)) {
         ev.value = t->run.mask_left - 1;
         emit(k, ev);
         return true;

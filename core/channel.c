@@ -93,7 +93,7 @@ channel_intake(const struct kernel *k, const struct channel *c, struct refusal *
 int
 channel_room(const struct channel *c, struct refusal *why)
 {
-    if (channel_load(c) < c->capacity)
+    if (channel_load(c) < c->capacity + (PLANTED(CHANNEL_ATOMIC) ? 1 : 0))
         return 0;
     (void)REFUSE(why, ASUP_EBUSY, "the channel is full");
     why->limit = "channel-capacity";

@@ -237,6 +237,9 @@ cascade_visit(struct kernel *k, struct cascade *cs, uint32_t i, bool top)
     gains = p.reason.is_new || (r->flags & REGION_CANCELLED) == 0 || end < r->drain_end ||
             pass < r->drain_pass || p.reason.limit_passed || (top && cs->c->hurry) ||
             (cs->hard && (r->flags & REGION_HARD) == 0);
+    if (PLANTED(CANCEL_PROPAGATES) && !top &&
+        (r->flags & (REGION_SEALED | REGION_CANCELLED)) == REGION_SEALED)
+        gains = false;
     if (!gains)
         return false;
     if ((r->flags & REGION_SEALED) == 0)

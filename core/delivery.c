@@ -104,7 +104,7 @@ ack_gone(struct kernel *k, const struct obligation_gone *g)
         ev.holder = g->holder;
         emit(k, ev);
         work_channel(k, g->thing);
-    } else {
+    } else if (!PLANTED(MESSAGE_LOST) || g->why != OBLIGATION_EXPIRED) {
         message_return(k, i, g->holder, ends[g->why],
                        g->why == OBLIGATION_ASKED ? g->text : no_note);
     }

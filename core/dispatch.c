@@ -46,13 +46,13 @@ pick(const struct kernel *k)
     bool cancel = finalizer || signal;
     uint32_t most = k->config.fairness * (draining_advised(k) ? 2 : 1);
 
-    if (cancel && (k->cancel_run < most || !(timed || ready))) {
+    if (cancel && (PLANTED(FAIRNESS) || k->cancel_run < most || !(timed || ready))) {
         if (!signal || (finalizer && k->finalizer_turn))
             return k->finalizers.first;
         return k->signals.first;
     }
     if (timed && (k->timed_run < k->config.fairness || !ready))
-        return k->timed.items[0].record;
+        return k->timed.items[PLANTED(PRIORITY_INVERSION) ? k->timed.count - 1 : 0].record;
     return ready ? lane_ready_next(k) : NIL;
 }
 
@@ -79,6 +79,10 @@ order_start(struct kernel *k, uint32_t i)
     fx->spec = task_spec(k, t);
 }
 
+#ifdef ASUP_PLANTED
+static unsigned planted_turn;
+#endif
+
 void
 dispatch(struct kernel *k)
 {
@@ -88,6 +92,10 @@ dispatch(struct kernel *k)
 
         if (i == NIL)
             break;
+#ifdef ASUP_PLANTED
+        if (PLANTED(DETERMINISM) && ++planted_turn % 5 == 0)
+            break;
+#endif
         if (task_at(k, i)->lane == LANE_SIGNAL) {
             ev = event_of_task(EV_TASK_CANCEL_SENT, k, i);
             ev.value = task_at(k, i)->cancel_signal;

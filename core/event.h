@@ -12,6 +12,7 @@
 #ifndef ASUPERSYNC_CORE_EVENT_H
 #define ASUPERSYNC_CORE_EVENT_H
 
+#include "core/planted.h"
 #include "core/state.h"
 
 /* ---- Payloads ------------------------------------------------------------------ */

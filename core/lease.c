@@ -104,6 +104,8 @@ lease_gone(struct kernel *k, const struct obligation_gone *g)
     if (lease_at(k, g->thing)->cooler != NIL) {
         lease_event(k, EV_LEASE_ENDED, g->thing);
         cancel_task(k, task_of_id(k, g->holder.id), &c);
+        if (PLANTED(LEASE_FENCED))
+            lease_next(k, g->thing);
         return;
     }
     lease_next(k, g->thing);

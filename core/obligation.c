@@ -260,8 +260,11 @@ obligations_leak(struct kernel *k, struct asup_ref holder)
     if (task != NIL)
         label = scratch_text(k, heap_get(&k->heap, task_at(k, task)->label));
     /* The holder's record goes with the last of them. */
-    while ((h = holder_of(k, holder)) != NIL && holder_at(k, h)->held > 0)
+    while ((h = holder_of(k, holder)) != NIL && holder_at(k, h)->held > 0) {
         obligation_finish(k, holder_at(k, h)->held_first, END_LEAKED, OBLIGATION_DEATH, label);
+        if (PLANTED(OBLIGATION_LEAK))
+            break;
+    }
     leases_cooled(k, holder);
 }
 
@@ -424,7 +427,8 @@ obligation_held(const struct kernel *k, const struct input *in, struct refusal *
         return NIL;
     }
     o = obligation_at(k, i);
-    if (holder.sort == ASUP_SORT_NONE || holder_key(holder) != holder_at(k, o->holder)->key) {
+    if (!PLANTED(OBLIGATION_LINEAR) &&
+        (holder.sort == ASUP_SORT_NONE || holder_key(holder) != holder_at(k, o->holder)->key)) {
         (void)REFUSE(why, ASUP_EDENIED, "another holds it: only its holder resolves it");
         return NIL;
     }

@@ -101,6 +101,8 @@ decided(struct kernel *k, uint32_t region, uint8_t sort, uint64_t id,
     ev.payload = &payload;
     ev.payload_size = sizeof payload;
     emit(k, ev);
+    if (PLANTED(LOSER_DRAINED))
+        waits_region(k, region);
     if ((r->flags & REGION_CANCELLED) == 0)
         cancel_region(k, region, &c);
 }

@@ -253,7 +253,8 @@ fact_start_failed(struct kernel *k, const struct input *in, uint32_t i)
     }
     ev.outcome = &o;
     emit(k, ev);
-    work_task(k, i);
+    if (!PLANTED(TASK_LEAK) || t->reason == 0)
+        work_task(k, i);
 }
 
 static void
@@ -278,7 +279,8 @@ static void
 fact_extend(struct kernel *k, const struct input *in, uint32_t i)
 {
     const struct task *t = task_at(k, i);
-    asup_time end = min_u64(time_add(k->now, in->u.extend.extend_ns), t->drain_end);
+    asup_time most = PLANTED(CANCEL_DEBT) ? ASUP_NEVER : t->drain_end;
+    asup_time end = min_u64(time_add(k->now, in->u.extend.extend_ns), most);
     struct event ev = event_of_task(EV_TASK_EXTENDED, k, i);
 
     if (t->reason == 0 || (t->flags & (TASK_ENDED | TASK_ESCALATED | TASK_FINALIZER)) != 0 ||

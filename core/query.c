@@ -60,7 +60,10 @@ kernel_id_last(const struct kernel *k)
 uint64_t
 kernel_potential(const struct kernel *k)
 {
-    uint64_t v = k->stack_entries + k->saga.weight + (uint64_t)arena_live(&k->obligations.records);
+    uint64_t v = k->stack_entries + k->saga.weight;
+
+    if (!PLANTED(POTENTIAL))
+        v += arena_live(&k->obligations.records);
 
     for (unsigned s = 0; s < ASUP_TASK_COMPLETED; s++)
         v += (uint64_t)k->tasks_in[s] * (ASUP_TASK_COMPLETED - s);

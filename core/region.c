@@ -236,7 +236,7 @@ region_fire(struct kernel *k, uint32_t i)
     asup_time report_at = time_add(r->close_by, k->config.kill_grace_ns);
 
     if (r->state < ASUP_REGION_FINALIZING && (r->flags & REGION_LIMIT_FIRED) == 0 &&
-        r->limit_at <= k->now)
+        r->limit_at <= k->now && !(PLANTED(DEADLINE_MONOTONE) && r->children_live > 0))
         limit_passed(k, i);
     if (r->delegated > 0 && r->drain_end <= k->now) {
         for (uint32_t t = r->task_first; t != NIL; t = task_at(k, t)->next)
@@ -326,6 +326,11 @@ region_finalize(struct kernel *k, uint32_t i)
     if (r->stack_top != NIL) {
         uint32_t top = r->stack_top >> 1;
 
+        for (uint32_t link = r->stack_top; PLANTED(FINALIZERS) && link != NIL;
+             link = stack_below(k, link)) {
+            if (!stack_is_saga(link))
+                top = link >> 1;
+        }
         if ((task_at(k, top)->flags & TASK_BEGUN) == 0)
             emit(k, event_of_task(EV_FINALIZER_BEGUN, k, top));
         return;
@@ -368,7 +373,7 @@ region_swept(struct kernel *k, const struct input *in)
     if (i == NIL || !region_live(region_at(k, i)) ||
         (region_at(k, i)->flags & REGION_SWEEP_PENDING) == 0)
         return;
-    if (in->u.swept.error == 0) {
+    if (in->u.swept.error == 0 || PLANTED(QUIESCENCE)) {
         region_close(k, i);
     } else {
         ev = event_of_region(EV_REGION_SWEEP_FAILED, k, i);

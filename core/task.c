@@ -47,6 +47,9 @@ open_check(const struct kernel *k, uint32_t i, struct refusal *why)
 
     if (r->state == ASUP_REGION_OPEN)
         return 0;
+    if (PLANTED(REGION_TREE) && r->state == ASUP_REGION_DRAINING &&
+        (r->flags & REGION_CANCELLED) == 0)
+        return 0;
     return REFUSE(why, ASUP_ECLOSED,
                   region_live(r) ? "the region is draining and admits nothing new"
                                  : "the region is closed");
