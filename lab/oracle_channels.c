@@ -298,22 +298,23 @@ obligation_event(struct oracles *o, const struct judged_step *s, const struct ev
     }
 }
 
-/* After the end of a permit or ack its message moves, at once. */
+/* After the end of a permit or ack its message moves, at once; NULL: nothing more came. */
 static void
 owed(struct oracles *o, const struct event *ev)
 {
+    enum event_kind kind = ev == NULL ? EV_TICK : ev->kind;
+
     if (o->ack_lost != 0) {
         kept(o, ev,
-             (ev->kind == EV_MESSAGE_RETURNED || ev->kind == EV_MESSAGE_DEAD) &&
-                 ev->subject == o->ack_lost,
+             (kind == EV_MESSAGE_RETURNED || kind == EV_MESSAGE_DEAD) && ev->subject == o->ack_lost,
              "§4: a message whose ack is not committed comes back, or is a dead letter");
         o->ack_lost = 0;
     }
-    if (o->ack_committed != 0 && ev->kind != EV_MESSAGE_CONSUMED) {
+    if (o->ack_committed != 0 && kind != EV_MESSAGE_CONSUMED) {
         kept(o, ev, false, "§4: a message whose ack is committed is consumed");
         o->ack_committed = 0;
     }
-    if (o->permit_channel != 0 && ev->kind != EV_MESSAGE_SENT) {
+    if (o->permit_channel != 0 && kind != EV_MESSAGE_SENT) {
         atomic(o, ev, false, "§4: a permit is committed by a message that is sent");
         o->permit_channel = 0;
     }
@@ -375,9 +376,7 @@ message_same(struct oracles *o, const struct judged_step *s, const struct event 
 static void
 channels_after(struct oracles *o, const struct judged_step *s)
 {
-    static const struct event nothing;
-
-    owed(o, &nothing);
+    owed(o, NULL);
     for (size_t i = 0; i < s->out->event_count; i++) {
         const struct event *ev = &s->out->events[i];
 

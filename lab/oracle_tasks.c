@@ -172,6 +172,10 @@ task_event(struct oracles *o, const struct judged_step *s, const struct event *e
     case EV_TASK_COMPLETED:
         task_completed(o, ev, t);
         break;
+    case EV_TASK_WATCHDOG_MISSED:
+    case EV_TASK_ESCALATED:
+        protocol(o, ev, !t->call, "R-TSK-8: a call is its worker's: there is no process to kill");
+        break;
     case EV_TASK_RERUN:
         protocol(o, ev, false, "R-SAG-3: a finalizer runs again only when an engine comes back");
         break;
