@@ -54,6 +54,7 @@ oracles_free(struct oracles *o)
     }
     for (size_t i = 0; i < ASUP_ORACLE_COUNT; i++)
         free(o->said[i]);
+    past_fini(o);
     model_fini(&o->model);
     free(o);
 }
@@ -261,6 +262,8 @@ oracles_step(struct oracles *o, const struct kernel *k, const struct input *in,
 {
     struct judged_step s = {.k = k, .in = in, .out = out, .reply = reply_of(in, out)};
 
+    for (size_t i = 0; i < out->event_count; i++)
+        past_event(o, &out->events[i]);
     if (comes_back(k, out) || o->stale) {
         o->stale = kernel_recovering(k);
         if (!o->stale)
@@ -303,6 +306,7 @@ void
 oracles_recovered(struct oracles *o, const struct kernel *k, uint64_t seq)
 {
     o->durable_seq = seq;
+    past_check(o, k, seq);
     if (kernel_recovering(k))
         o->stale = true;
     else

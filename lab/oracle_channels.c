@@ -470,6 +470,26 @@ channels_learn(struct oracles *o, const struct kernel *k)
         message_learn(o, k, id, SEEN_DEAD);
 }
 
+void
+channels_check(struct oracles *o, const struct kernel *k)
+{
+    const struct seen_message *m;
+    struct message_view v;
+    size_t cursor = 0;
+
+    while ((m = idmap_next(&o->messages, &cursor)) != NULL) {
+        const struct seen_channel *c = channel(o, m->channel);
+        const struct seen_region *r = c == NULL ? NULL : model_region(&o->model, c->region);
+
+        if (r == NULL || r->is_volatile)
+            continue;
+        kept(o, NULL,
+             kernel_message(k, m->id, &v) && v.dead == (m->state == SEEN_DEAD) &&
+                 v.received == (m->state == SEEN_OUT),
+             "R-EVT-1: a message of a durable channel is there after a crash, as it was");
+    }
+}
+
 static void
 channels_fini(struct oracles *o)
 {

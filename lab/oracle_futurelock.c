@@ -82,7 +82,7 @@ static void
 resolved(struct oracles *o, const struct judged_step *s, const struct event *ev)
 {
     const struct seen_obligation *b = model_obligation(&o->model, ev->subject);
-    bool asked = s->in == NULL || (s->in->subject == ev->subject && s->in->token != 0);
+    bool asked = s->in == NULL || s->in->subject == ev->subject;
 
     if (b == NULL || b->holder.sort != ASUP_SORT_TASK)
         return;

@@ -55,6 +55,10 @@ struct oracle_family {
 ORACLE_FAMILIES(ORACLE_FAMILY_DECLARE)
 #undef ORACLE_FAMILY_DECLARE
 
+struct ended_now {
+    const struct event *event;
+};
+
 /* A queue of the ready lane. */
 struct seen_ready {
     struct seen_task *first, *last;
@@ -72,9 +76,9 @@ struct oracles {
     bool has_first;
 
     /* what families keep of their own */
-    uint32_t mask_before;       /* of the task that reports in this step */
-    uint64_t action_next;       /* the task that the last step of a saga named */
-    const struct event **ended; /* participants, in this step */
+    uint32_t mask_before;    /* of the task that reports in this step */
+    uint64_t action_next;    /* the task that the last step of a saga named */
+    struct ended_now *ended; /* participants, in this step */
     size_t ended_count, ended_capacity;
     struct asup_ref *dead; /* holders, in this step */
     size_t dead_count, dead_capacity;
@@ -92,8 +96,11 @@ struct oracles {
     struct idmap channels, messages;
     uint64_t order_last;                              /* place of the last message */
     uint64_t permit_channel, ack_committed, ack_lost; /* by the event just before */
-    struct due_queue stills;                          /* who stood still for too long, and when */
-    struct seen_ready ready[200];                     /* by priority */
+    struct past *past;                                /* oracle_past.c */
+    size_t past_count;
+    uint64_t durable_last;        /* the last event that was */
+    struct due_queue stills;      /* who stood still for too long, and when */
+    struct seen_ready ready[200]; /* by priority */
     struct due_queue timed;
     uint32_t ready_count, timed_count;
     uint32_t unplaced; /* waiting tasks with unknown places */
@@ -118,6 +125,14 @@ judge(struct oracles *o, enum asup_oracle which)
 {
     o->judged[which]++;
 }
+
+/* oracle_past.c: what a crash may not undo. Every event is told; then the kernel that comes back,
+ * and up to where all was durable. */
+void past_event(struct oracles *o, const struct event *ev);
+void past_check(struct oracles *o, const struct kernel *k, uint64_t seq);
+void past_fini(struct oracles *o);
+/* oracle_channels.c: every message of a durable channel is there still. */
+void channels_check(struct oracles *o, const struct kernel *k);
 
 /* Whether an answer to this input made, changed or gave something in this very step: it was
  * answered well, and was no repeat of what had been answered before (R-IDM-1). */

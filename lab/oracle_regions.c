@@ -271,7 +271,7 @@ task_ended(struct oracles *o, const struct event *ev)
         o->ended_capacity = 2 * o->ended_capacity + 16;
         o->ended = oracle_memory(o->ended, o->ended_capacity * sizeof o->ended[0]);
     }
-    o->ended[o->ended_count++] = ev;
+    o->ended[o->ended_count++].event = ev;
 }
 
 static void
@@ -371,7 +371,7 @@ regions_after(struct oracles *o, const struct judged_step *s)
         }
     }
     for (size_t i = 0; i < o->ended_count; i++)
-        participant_ended(o, o->ended[i], o->ended[i]->region);
+        participant_ended(o, o->ended[i].event, o->ended[i].event->region);
     o->ended_count = 0;
     answers(o, s);
     tree_same(o, s);
