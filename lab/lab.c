@@ -23,6 +23,7 @@ asup_lab_config_init(struct asup_lab_config *config, uint64_t seed)
         .capture_trace = true,
         .panic_on_obligation_leak = true,
         .panic_on_futurelock = true,
+        .hang_cpu_ms = 10000,
         .auto_advance = true,
     };
 }
@@ -160,7 +161,9 @@ lab_run_once(struct asup_lab *lab, asup_body body, void *arg)
     if (lab->shell == NULL)
         return -ASUP_ENOMEM;
     record_begin(lab);
+    hang_watch(lab);
     rc = shell_run(lab->shell, body, arg, &outcome);
+    hang_forget();
     oracles_end(lab->oracles, shell_kernel(lab->shell), rc == 0);
     lab->report.result = rc != 0 ? rc : shell_result(&outcome);
     shell_free(lab->shell);

@@ -8,6 +8,7 @@
  *     lab_world.c    time, choices, injected cancels, faults
  *     lab_record.c   events and choices in memory; saving, comparing, replaying
  *     lab_ambient.c  calls that go round the Cx, caught
+ *     lab_hang.c     tasks that never give way, named
  *     lab_print.c    options and results as text
  *     lab_main.c     a program around one body
  */
@@ -100,6 +101,10 @@ bool replay_choice(struct asup_lab *lab, enum choice_kind kind, struct trace_cho
 int replay_load(struct asup_lab *lab, const char *path);
 /* All was said? Else it fails. */
 void replay_end(struct asup_lab *lab);
+
+/* lab_hang.c */
+void hang_watch(struct asup_lab *lab);
+void hang_forget(void);
 
 /* lab_print.c */
 const char *inject_name(enum asup_inject inject);

@@ -7,7 +7,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include <jansson.h>
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 64, EXIT_NO_INPUT = 66, EXIT_BROKEN = 70, EXIT_NO_FILE = 73 };
 
@@ -136,53 +137,34 @@ option_take(struct request *r, const char *program, int option)
 }
 
 static void
-json_text(const char *text)
-{
-    putchar('"');
-    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
-        if (*c == '"' || *c == '\\')
-            printf("\\%c", *c);
-        else if (*c < ' ')
-            printf("\\u%04x", *c);
-        else
-            putchar(*c);
-    }
-    putchar('"');
-}
-
-static void
 print_json(const struct asup_lab *lab, int rc)
 {
     const struct asup_lab_report *r = &lab->report;
-    char command[256];
+    json_t *complaints = json_object();
+    char command[256], digest[17];
+    json_t *out;
 
     lab_command(lab, command, sizeof command);
-    printf("{\"format\": 1, \"program\": ");
-    json_text(lab->program);
-    printf(", \"options\": ");
-    json_text(command);
-    printf(", \"ok\": %s, \"result\": %d, \"steps\": %" PRIu64 ", \"events\": %" PRIu64
-           ", \"checkpoints\": %" PRIu64 ", \"injected\": %" PRIu64 ", \"faults\": %" PRIu64
-           ", \"elapsed_ns\": %" PRIu64 ", \"digest\": \"%016" PRIx64 "\"",
-           rc == 0 ? "true" : "false", r->result, r->steps, r->events, r->checkpoints, r->injected,
-           r->faults, r->elapsed, r->digest);
-    printf(", \"complaints\": {");
-    for (unsigned o = 0, said = 0; o < ASUP_ORACLE_COUNT; o++) {
+    (void)snprintf(digest, sizeof digest, "%016" PRIx64, r->digest);
+    for (unsigned o = 0; o < ASUP_ORACLE_COUNT; o++) {
         const char *complaint = asup_lab_complaint(lab, (enum asup_oracle)o);
 
-        if (complaint == NULL)
-            continue;
-        printf("%s", said++ > 0 ? ", " : "");
-        json_text(asup_oracle_name((enum asup_oracle)o));
-        printf(": ");
-        json_text(complaint);
+        if (complaint != NULL)
+            json_object_set_new(complaints, asup_oracle_name((enum asup_oracle)o),
+                                json_string(complaint));
     }
-    printf("}, \"failure\": ");
-    if (lab->failure[0] != '\0')
-        json_text(lab->failure);
-    else
-        printf("null");
-    printf("}\n");
+    out = json_pack("{si ss ss sb si sI sI sI sI sI sI ss so ss?}", "format", 1, "program",
+                    lab->program, "options", command, "ok", rc == 0, "result", r->result, "steps",
+                    (json_int_t)r->steps, "events", (json_int_t)r->events, "checkpoints",
+                    (json_int_t)r->checkpoints, "injected", (json_int_t)r->injected, "faults",
+                    (json_int_t)r->faults, "elapsed_ns", (json_int_t)r->elapsed, "digest", digest,
+                    "complaints", complaints, "failure",
+                    lab->failure[0] != '\0' ? lab->failure : NULL);
+    if (out == NULL)
+        return;
+    (void)json_dumpf(out, stdout, 0);
+    putchar('\n');
+    json_decref(out);
 }
 
 static int
