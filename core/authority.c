@@ -112,6 +112,8 @@ standing_shut(const struct kernel *k, const struct input *in, struct refusal *wh
 struct asup_ref
 caller_holder(const struct caller *c)
 {
+    if (c->actor != 0)
+        return (struct asup_ref){.id = c->actor, .sort = ASUP_SORT_TASK};
     if (c->task != 0)
         return (struct asup_ref){.id = c->task, .sort = ASUP_SORT_TASK};
     if (c->session != 0)
@@ -127,6 +129,9 @@ caller_resolve(const struct kernel *k, const struct caller *c)
     const struct capability *x = i == NIL ? NULL : capability_at(k, i);
     uint32_t task;
 
+    task = c->actor == 0 ? NIL : task_of_id(k, c->actor);
+    if (c->actor != 0 && (task == NIL || !task_live(task_at(k, task))))
+        resolved.actor = 0;
     if (c->cx == 0)
         return resolved;
     resolved.task = 0;

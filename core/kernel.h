@@ -216,6 +216,8 @@ struct caller {
     uint64_t session; /* 0: none */
     uint64_t task;    /* whose own capability the request shows; 0: none */
     uint64_t cx;      /* derived capability the request shows; 0: none */
+    uint64_t actor;   /* task that asks with a capability that was handed to it, and holds what it
+                         gets; only from a shell that knows who runs; 0: whose the capability is */
     uint32_t uid;
     struct standing standing;
 };

@@ -390,7 +390,7 @@ request(struct kernel *k, const struct input *asked)
     const struct input *in = asked;
     struct input resolved;
 
-    if (asked->caller.cx != 0) {
+    if (asked->caller.cx != 0 || asked->caller.actor != 0) {
         resolved = *asked;
         resolved.caller = caller_resolve(k, &asked->caller);
         in = &resolved;

@@ -24,7 +24,11 @@ cx_check(const struct asup_cx *cx)
 struct caller
 cx_caller(const struct asup_cx *cx)
 {
-    return (struct caller){.task = cx->capability == 0 ? cx->task : 0, .cx = cx->capability};
+    const struct task_fiber *running = cx->object.shell->running;
+
+    return (struct caller){.task = cx->capability == 0 ? cx->task : 0,
+                           .cx = cx->capability,
+                           .actor = running == NULL ? 0 : running->id};
 }
 
 struct input

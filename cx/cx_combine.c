@@ -24,6 +24,8 @@ struct contest {
     struct asup_cx *scope;
     size_t winner; /* SIZE_MAX: none yet */
     bool ok_only;  /* only an Ok wins */
+    size_t left;   /* that may still be Ok */
+    size_t needed; /* so many Oks; 0: not counted */
 };
 
 static bool
@@ -32,6 +34,17 @@ is_decided(const struct asup_cx *scope)
     struct region_view r;
 
     return kernel_region(shell_kernel(shell_of(scope)), asup_cx_region(scope).id, &r) && r.decided;
+}
+
+/* Whether a quorum has become impossible is judged once nothing more is admitted (R-POL-2). */
+static void
+seal(const struct asup_cx *scope)
+{
+    struct input in = cx_input(scope, IN_REGION_END);
+
+    in.u.end.mode = ASUP_END_FINISH;
+    in.u.end.drain_ns = ASUP_NEVER;
+    (void)shell_request(scope, &in, NULL);
 }
 
 /* Runs a branch; the first to come back before anything was decided has won. */
@@ -44,6 +57,9 @@ contender_run(struct asup_cx *cx, void *arg)
 
     if (all->winner == SIZE_MAX && (result == 0 || !all->ok_only) && !is_decided(all->scope))
         all->winner = c->index;
+    all->left -= result != 0;
+    if (all->needed != 0 && all->left < all->needed)
+        seal(all->scope);
     return result;
 }
 
@@ -58,7 +74,10 @@ static int
 branches_run(struct asup_cx *cx, const struct plan *plan, const struct asup_branch *branches,
              size_t count, size_t *winner, struct asup_outcome *out)
 {
-    struct contest contest = {.winner = SIZE_MAX, .ok_only = plan->policy != ASUP_POLICY_RACE};
+    struct contest contest = {.winner = SIZE_MAX,
+                              .ok_only = plan->policy != ASUP_POLICY_RACE,
+                              .left = count,
+                              .needed = plan->quorum};
     struct asup_scope_options options;
     struct contender *contenders;
     size_t made = 0;

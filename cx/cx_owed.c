@@ -50,6 +50,7 @@ owed_request_of(const struct shell_object *object, uint64_t task, uint64_t capab
 {
     struct input in = cx_input(object->owner->cx, kind);
 
+    in.caller = cx_caller(object->owner->cx); /* whoever runs: only the holder may (R-OBL-2) */
     in.caller.task = capability == 0 ? task : 0;
     in.caller.cx = capability;
     return in;
@@ -81,6 +82,7 @@ owed_resolve(void *owed, enum object_kind kind, struct input *in)
     if (!shell_object_is(owed, kind))
         return -ASUP_EINVALID;
     rc = owed_request(owed, in);
-    shell_object_free(owed);
+    if (rc != -ASUP_EDENIED) /* another task's: it still owes it */
+        shell_object_free(owed);
     return rc;
 }

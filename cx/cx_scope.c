@@ -120,8 +120,9 @@ asup_cx_scope_close(struct asup_cx *scope, const char *message)
     (void)shell_request(scope, &in, NULL);
 }
 
-/* Seal it and wait for its end: in the kernel, where the wait is seen by who looks for what waits
- * for what; by ourselves where the kernel cannot park it. */
+/* Seal it when nothing of it is left (its tasks may open scopes below it and
+ * spawn into it as long as they live), and wait for its end: in the kernel, where the wait is seen
+ * by who looks for what waits for what; by ourselves where the kernel cannot park it. */
 static void
 join_now(struct shell *s, void *ctx)
 {
@@ -130,11 +131,15 @@ join_now(struct shell *s, void *ctx)
     struct input in = {.kind = IN_REGION_END, .region = scope->region};
 
     t->at_point = true;
-    in.u.end.mode = ASUP_END_FINISH;
-    in.u.end.drain_ns = ASUP_NEVER;
-    (void)shell_ask(s, &in);
-    if (scope->closed)
-        return;
+    if (scope_is_idle(s, scope->region)) {
+        in.u.end.mode = ASUP_END_FINISH;
+        in.u.end.drain_ns = ASUP_NEVER;
+        (void)shell_ask(s, &in);
+        if (scope->closed)
+            return;
+    } else {
+        scope->joining = true;
+    }
     in = (struct input){.kind = IN_WAIT, .region = scope->region, .caller.task = t->id};
     in.u.wait.timeout_ns = ASUP_NEVER;
     in.u.wait.until = WAIT_FINISHED;

@@ -233,7 +233,7 @@ shell_run(struct shell *s, asup_body body, void *arg, struct kernel_outcome *out
         struct task_fiber *t;
         asup_time until;
 
-        if (s->main_ended && !finishing) {
+        if (s->main_ended && !finishing && scope_is_idle(s, s->main_region)) {
             finishing = true;
             region_finish(s, s->main_region);
         }

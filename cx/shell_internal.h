@@ -73,6 +73,7 @@ struct asup_cx {
     uint64_t capability; /* derived; 0: none */
     uint64_t region;     /* what it is for */
     bool scope;          /* opened by its owner: owed to asup_cx_scope_join() */
+    bool joining;        /* is finished when none of its tasks and children is left */
     bool awaited;        /* the owner waits in a join for its end */
     bool closed;         /* that has come */
     void *world;         /* what the world hangs on it; NULL */

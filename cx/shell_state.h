@@ -90,6 +90,7 @@ enum order_kind {
     ORDER_SIGNAL,
     ORDER_KILL,
     ORDER_SWEEP,
+    ORDER_FINISH,
     ORDER_CANCEL_SCOPES,
     ORDER_EMPTY,
 };
@@ -229,6 +230,8 @@ void wait_wake(struct shell *s, struct task_fiber *t, int code);
 void wait_reply(struct shell *s, const struct effect *fx);
 void wait_cancel(struct shell *s, struct task_fiber *t);
 void scope_closed(struct shell *s, uint64_t region);
+/* No task of it and no child is left, but what the kernel makes itself. */
+bool scope_is_idle(const struct shell *s, uint64_t region);
 
 /* shell_object.c */
 void *object_make(struct shell *s, struct task_fiber *owner, enum object_kind kind,

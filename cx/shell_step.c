@@ -78,9 +78,20 @@ swept(struct shell *s, uint64_t region)
 }
 
 static void
+finish(struct shell *s, uint64_t region)
+{
+    struct input in = {.kind = IN_REGION_END, .region = region};
+
+    in.u.end.mode = ASUP_END_FINISH;
+    in.u.end.drain_ns = ASUP_NEVER;
+    (void)shell_ask(s, &in);
+}
+
+static void
 order_do(struct shell *s, const struct order *o)
 {
-    struct task_fiber *t = o->kind == ORDER_SWEEP ? NULL : record_of(s, o->id);
+    bool of_region = o->kind == ORDER_SWEEP || o->kind == ORDER_FINISH;
+    struct task_fiber *t = of_region ? NULL : record_of(s, o->id);
 
     switch (o->kind) {
     case ORDER_START:
@@ -88,6 +99,9 @@ order_do(struct shell *s, const struct order *o)
         break;
     case ORDER_SWEEP:
         swept(s, o->id);
+        break;
+    case ORDER_FINISH:
+        finish(s, o->id);
         break;
     case ORDER_SIGNAL:
         if (t != NULL)
@@ -151,6 +165,26 @@ reply_take(struct shell *s, const struct effect *fx)
     }
 }
 
+/* A scope that is joined has one thing less. */
+static void
+scope_thinner(struct shell *s, uint64_t region)
+{
+    struct asup_cx *scope = id_map_find(&s->scopes, region);
+
+    if (scope == NULL || !scope->joining || !scope_is_idle(s, region))
+        return;
+    scope->joining = false;
+    order_add(s, ORDER_FINISH, region);
+}
+
+static uint64_t
+parent_of(const struct shell *s, uint64_t region)
+{
+    struct region_view view;
+
+    return kernel_region(s->kernel, region, &view) ? view.parent : 0;
+}
+
 static void
 event_see(struct shell *s, const struct event *ev)
 {
@@ -171,9 +205,11 @@ event_see(struct shell *s, const struct event *ev)
             record_free(s, t);
         if (ev->task == s->main_task)
             s->main_ended = true;
+        scope_thinner(s, ev->region);
         break;
     case EV_REGION_CLOSED:
         scope_closed(s, ev->region);
+        scope_thinner(s, parent_of(s, ev->region));
         if (ev->region == s->main_region) {
             s->main_closed = true;
             s->main_outcome = *ev->outcome;

@@ -335,6 +335,15 @@ wait_cancel(struct shell *s, struct task_fiber *t)
     wait_wake(s, t, -ASUP_ECANCELLED);
 }
 
+bool
+scope_is_idle(const struct shell *s, uint64_t region)
+{
+    struct region_view view;
+
+    return !kernel_region(s->kernel, region, &view) ||
+           (view.tasks_live == 0 && view.children_live == 0);
+}
+
 void
 scope_closed(struct shell *s, uint64_t region)
 {

@@ -53,6 +53,7 @@ asup_lab_new(const struct asup_lab_config *config)
     }
     lab->config.program = lab->program;
     lab->effective = lab->config;
+    idmap_init(&lab->ran, sizeof(struct task_ran));
     return lab;
 }
 
@@ -64,6 +65,7 @@ asup_lab_free(struct asup_lab *lab)
     record_fini(&lab->record);
     record_fini(&lab->expected);
     oracles_free(lab->oracles);
+    idmap_fini(&lab->ran);
     free(lab->program);
     free(lab);
 }
@@ -131,6 +133,7 @@ run_begin(struct asup_lab *lab)
     lab->faulty = true;
     lab->stopped = false;
     lab->running = 0;
+    idmap_clear(&lab->ran);
     lab->points = lab->idles = lab->kills = 0;
     lab->slow_task = lab->slow_until = 0;
     lab->idle_looked = 0;
@@ -153,6 +156,7 @@ lab_run_once(struct asup_lab *lab, asup_body body, void *arg)
     run_begin(lab);
     begun = lab->now;
     shell_kernel_config_init(&options.kernel, TASKS_MAX);
+    options.kernel.futurelock_ns = ASUP_NEVER; /* counted in steps here: time leaps */
     lab->oracles = oracles_new(&options.kernel);
     if (lab->oracles == NULL)
         return -ASUP_ENOMEM;

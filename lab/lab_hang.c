@@ -80,8 +80,8 @@ hang_watch(struct asup_lab *lab)
 {
     struct sigaction action = {.sa_handler = look, .sa_flags = SA_RESTART | SA_ONSTACK};
     uint64_t us = (uint64_t)lab->effective.hang_cpu_ms * 1000 / LOOKS;
-    struct itimerval every = {.it_interval = {.tv_sec = (time_t)(us / 1000000),
-                                              .tv_usec = (suseconds_t)(us % 1000000)}};
+    struct itimerval every = {
+        .it_interval = {.tv_sec = (time_t)(us / 1000000), .tv_usec = (suseconds_t)(us % 1000000)}};
 
     if (us == 0)
         return;

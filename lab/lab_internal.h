@@ -18,6 +18,7 @@
 #include "asupersync/lab.h"
 #include "cx/shell.h"
 #include "lab/bytes.h"
+#include "lab/idmap.h"
 #include "lab/oracle.h"
 #include "lab/prng.h"
 #include "lab/trace_file.h"
@@ -48,6 +49,11 @@ struct record {
 
 enum { FAILURE_SIZE = 512 };
 
+struct task_ran {
+    uint64_t id;
+    uint64_t step; /* its last */
+};
+
 struct asup_lab {
     struct asup_lab_config config;    /* as given */
     struct asup_lab_config effective; /* with what swarm drew */
@@ -61,6 +67,7 @@ struct asup_lab {
     bool faulty;  /* the phase of safety: the world intervenes */
     bool stopped; /* it was asked to end */
     uint64_t running;
+    struct idmap ran; /* struct task_ran */
     uint64_t points, idles, kills;
     uint64_t inject_from; /* ASUP_INJECT_LAST: from that checkpoint on */
     uint64_t slow_task, slow_until;

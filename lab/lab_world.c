@@ -255,6 +255,8 @@ world_stepped(void *ctx, const struct kernel *k, const struct input *in, const s
         record_event(lab, ev);
         if (ev->kind == EV_REGION_SEALED && ev->region == ASUP_ROOT_ID)
             lab->faulty = false; /* the body has ended: what is left must end in time */
+        if (ev->kind == EV_TASK_MAIN_ENDED && idmap_find(&lab->ran, ev->task) != NULL)
+            idmap_drop(&lab->ran, ev->task);
     }
     oracles_step(lab->oracles, k, in, out);
 }
@@ -292,49 +294,56 @@ give_up_perhaps(struct asup_lab *lab, const uint64_t *tasks, size_t count)
     }
 }
 
-/* The tasks that live, at most `most`: of a sample, where there are many. */
+/* The tasks that have begun and not ended, at most `most`. */
 static size_t
 some_tasks(struct asup_lab *lab, uint64_t *out, size_t most)
 {
-    const struct kernel *k = shell_kernel(lab->shell);
+    const struct task_ran *t;
+    size_t cursor = 0;
     size_t count = 0;
 
-    for (uint64_t id = kernel_id_last(k); id > ASUP_ROOT_ID && count < most; id--) {
-        struct task_view t;
-
-        if (kernel_task(k, id, &t) && t.state != ASUP_TASK_COMPLETED && t.started && !t.finalizer &&
-            !t.main_ended)
-            out[count++] = id;
-    }
+    while (count < most && (t = idmap_next(&lab->ran, &cursor)) != NULL)
+        out[count++] = t->id;
     return count;
 }
 
-/* A holder that stands still while others go on could be one that waits for itself. */
+/* A holder that waits for others, and they go on without it (R-OBL-6). */
 static void
 look_for_futurelocks(struct asup_lab *lab)
 {
-    enum { MOST = 256 };
     const struct kernel *k = shell_kernel(lab->shell);
-    uint64_t tasks[MOST];
-    size_t count = some_tasks(lab, tasks, MOST);
+    const struct task_ran *t;
+    size_t cursor = 0;
 
-    for (size_t i = 0; i < count; i++) {
-        struct asup_ref me = {.id = tasks[i], .sort = ASUP_SORT_TASK};
+    while ((t = idmap_next(&lab->ran, &cursor)) != NULL) {
+        struct asup_ref me = {.id = t->id, .sort = ASUP_SORT_TASK};
+        uint64_t idle = lab->report.steps - t->step;
         uint64_t held = kernel_held_next(k, me, 0);
-        struct obligation_view o;
-        struct asup_ref wanted;
-        char who[160];
+        struct asup_ref wanted = wanted_by(k, t->id);
+        char who[160], what[ASUP_REF_TEXT_SIZE] = "";
 
-        if (held == 0 || !kernel_obligation(k, held, &o) || !kernel_waits_for(k, me, &wanted))
+        if (idle < lab->effective.futurelock_max_idle_steps || held == 0 || wanted.id == 0)
             continue;
-        if (wanted.sort != ASUP_SORT_OBLIGATION || !kernel_obligation(k, wanted.id, &o) ||
-            o.holder.sort != me.sort || o.holder.id != me.id)
-            continue;
+        (void)asup_ref_format(wanted, what, sizeof what);
         oracles_complain(lab->oracles, ASUP_ORACLE_FUTURELOCK,
-                         "%s waits for o%llu, which it holds itself (R-OBL-6)",
-                         lab_task_text(lab, tasks[i], who, sizeof who),
-                         (unsigned long long)wanted.id);
+                         "%s holds o%llu and waits for %s while others took %llu steps (R-OBL-6)",
+                         lab_task_text(lab, t->id, who, sizeof who), (unsigned long long)held, what,
+                         (unsigned long long)idle);
+        if (lab->effective.panic_on_futurelock)
+            lab_fail(lab, "futurelock: %s",
+                     oracles_complaint(lab->oracles, ASUP_ORACLE_FUTURELOCK));
     }
+}
+
+/* When a task ran last: since it began, until its function is over. */
+static void
+ran(struct asup_lab *lab, uint64_t task)
+{
+    struct task_ran *t = idmap_find(&lab->ran, task);
+
+    if (t == NULL)
+        t = idmap_add(&lab->ran, task);
+    t->step = lab->report.steps;
 }
 
 static void
@@ -348,6 +357,7 @@ world_switched(void *ctx, uint64_t task)
     if (task == 0)
         return;
     lab->report.steps++;
+    ran(lab, task);
     if (lab->report.steps > lab->effective.max_steps && !lab->stopped) {
         lab_fail(lab, "no end within %llu steps: %s still runs",
                  (unsigned long long)lab->effective.max_steps,

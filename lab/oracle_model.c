@@ -51,6 +51,8 @@ model_holder(const struct model *m, const struct kernel *k, const struct caller 
     struct capability_view x;
     uint64_t task = c->task;
 
+    if (c->actor != 0 && model_task(m, c->actor) != NULL)
+        return (struct asup_ref){.id = c->actor, .sort = ASUP_SORT_TASK};
     if (c->cx != 0) {
         task = 0;
         if (kernel_capability(k, c->cx, &x) && x.owner.sort == ASUP_SORT_TASK &&

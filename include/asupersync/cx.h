@@ -28,6 +28,14 @@
  * it is cancelled they are cancelled, and it is Completed only when they are
  * Closed.
  *
+ * @par Capabilities (R-CAP-1, R-CAP-2)
+ * A task's own Cx is for its region and what is below it, and nothing else. What
+ * lies further out it reaches through a Cx that it was handed, as a part of its
+ * argument: a parent that shares a channel with tasks in deeper scopes gives them
+ * the Cx of the channel's region, or one derived from that with fewer rights. The
+ * Cx says what may be done; who does it, waits, holds what comes of it and must
+ * resolve it (R-OBL-2) is always the task that runs.
+ *
  * @par Cancellation (R-CAN-1, R-TSK-2)
  * Every call that waits is a checkpoint and so is asup_cx_checkpoint(): it
  * spends one poll of the budget and answers -ASUP_ECANCELLED once the task is

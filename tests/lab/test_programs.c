@@ -70,6 +70,7 @@ fails(const char *of)
 /* ---- A program that is right ------------------------------------------------------------ */
 
 struct post {
+    struct asup_cx *cx; /* of the channel's region */
     struct asup_channel channel;
     int sent, received;
 };
@@ -83,7 +84,7 @@ writer(struct asup_cx *cx, void *arg)
     int rc = 0;
 
     for (int i = 0; rc == 0 && i < LETTERS; i++) {
-        struct asup_permit *permit = asup_cx_reserve(cx, post->channel, ASUP_NEVER, &rc);
+        struct asup_permit *permit = asup_cx_reserve(post->cx, post->channel, ASUP_NEVER, &rc);
 
         if (permit == NULL)
             break;
@@ -104,8 +105,9 @@ reader(struct asup_cx *cx, void *arg)
     struct post *post = arg;
     int rc;
 
+    (void)cx;
     for (;;) {
-        struct asup_delivery *letter = asup_cx_receive(cx, post->channel, ASUP_NEVER, &rc);
+        struct asup_delivery *letter = asup_cx_receive(post->cx, post->channel, ASUP_NEVER, &rc);
 
         if (letter == NULL)
             return rc == -ASUP_EENDED ? 0 : rc;
@@ -120,21 +122,28 @@ writers(struct asup_cx *cx, void *arg)
     const struct asup_branch both[] = {{writer, arg, "first"}, {writer, arg, "second"}};
     struct post *post = arg;
     int rc = asup_cx_all(cx, both, 2, true, NULL);
-    int sealed = asup_cx_channel_seal(cx, post->channel);
+    int sealed = asup_cx_channel_seal(post->cx, post->channel);
 
     return rc != 0 ? rc : sealed;
 }
 
 static int
-post_office(struct asup_cx *cx, void *arg)
+exchange(struct asup_cx *cx, void *arg)
 {
     const struct asup_channel_limits limits = {2, ASUP_NEVER, ASUP_NEVER, 0};
     const struct asup_branch all[] = {{writers, arg, "writers"}, {reader, arg, "reader"}};
     struct post *post = arg;
 
-    *post = (struct post){0};
+    *post = (struct post){.cx = cx};
     ASUP_TRY(asup_cx_channel_open(cx, "letters", &limits, &post->channel));
     return asup_cx_all(cx, all, 2, true, NULL);
+}
+
+/* Within a time: one side may have been cancelled alone, and the other waits for it then. */
+static int
+post_office(struct asup_cx *cx, void *arg)
+{
+    return asup_cx_timeout(cx, 1800 * ASUP_NS_PER_S, exchange, arg, NULL);
 }
 
 START_TEST(R_EVT_4_one_seed_is_one_run)
