@@ -134,7 +134,7 @@ run_begin(struct asup_lab *lab)
     lab->stopped = false;
     lab->running = 0;
     idmap_clear(&lab->ran);
-    lab->points = lab->idles = lab->kills = 0;
+    lab->points = lab->turns = lab->idles = lab->kills = 0;
     lab->slow_task = lab->slow_until = 0;
     lab->idle_looked = 0;
     lab->replay_event = lab->replay_choice = 0;

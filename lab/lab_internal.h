@@ -29,7 +29,7 @@ enum choice_kind {
     CHOICE_POINT = 2,   /* the world intervened: at the taken-th point of the run; among: which */
     CHOICE_JUMP = 3,    /* the clock leapt by taken microseconds when nobody could run for the
                             among-th time */
-    CHOICE_GIVE_UP = 4, /* the task of number taken was given up after step among */
+    CHOICE_GIVE_UP = 4, /* the task of number taken was given up in turn among */
 };
 
 /* Events are kept as bytes: what is compared and hashed is what would be saved. */
@@ -68,7 +68,7 @@ struct asup_lab {
     bool stopped; /* it was asked to end */
     uint64_t running;
     struct idmap ran; /* struct task_ran */
-    uint64_t points, idles, kills;
+    uint64_t points, turns, idles, kills;
     uint64_t inject_from; /* ASUP_INJECT_LAST: from that checkpoint on */
     uint64_t slow_task, slow_until;
     uint64_t idle_looked;

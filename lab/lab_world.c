@@ -277,12 +277,12 @@ give_up_perhaps(struct asup_lab *lab, const uint64_t *tasks, size_t count)
     if (!lab->faulty)
         return;
     if (lab->replaying) {
-        if (replay_peek(lab, CHOICE_GIVE_UP, &said) && said.among == (uint32_t)lab->report.steps &&
+        if (replay_peek(lab, CHOICE_GIVE_UP, &said) && said.among == (uint32_t)lab->turns &&
             replay_choice(lab, CHOICE_GIVE_UP, &said))
             task = said.taken;
     } else if (prng_chance(&lab->choices, lab->effective.faults.kill)) {
         task = tasks[prng_below(&lab->choices, count)];
-        record_choice(lab, CHOICE_GIVE_UP, (uint32_t)task, (uint32_t)lab->report.steps);
+        record_choice(lab, CHOICE_GIVE_UP, (uint32_t)task, (uint32_t)lab->turns);
     }
     if (task != 0) {
         struct input in = {.kind = IN_TASK_CANCEL, .task = task};
@@ -373,6 +373,7 @@ world_between(void *ctx)
     uint64_t tasks[64];
     size_t count;
 
+    lab->turns++;
     if (lab->failure[0] != '\0' && !lab->stopped)
         stop(lab);
     if (lab->faulty && lab->effective.faults.kill != 0) {
