@@ -314,6 +314,20 @@ region_close(struct kernel *k, uint32_t i)
     work_region(k, parent);
 }
 
+#ifdef ASUP_PLANTED
+static uint32_t
+finalizer_lowest(const struct kernel *k, uint32_t top)
+{
+    uint32_t lowest = top >> 1;
+
+    for (uint32_t link = top; link != NIL; link = stack_below(k, link)) {
+        if (!stack_is_saga(link))
+            lowest = link >> 1;
+    }
+    return lowest;
+}
+#endif
+
 /* The stack, last in first out, one at a time (R-FIN-1); then, with an empty
  * ledger, the sweep. */
 static void
@@ -326,11 +340,10 @@ region_finalize(struct kernel *k, uint32_t i)
     if (r->stack_top != NIL) {
         uint32_t top = r->stack_top >> 1;
 
-        for (uint32_t link = r->stack_top; PLANTED(FINALIZERS) && link != NIL;
-             link = stack_below(k, link)) {
-            if (!stack_is_saga(link))
-                top = link >> 1;
-        }
+#ifdef ASUP_PLANTED
+        if (PLANTED(FINALIZERS))
+            top = finalizer_lowest(k, r->stack_top);
+#endif
         if ((task_at(k, top)->flags & TASK_BEGUN) == 0)
             emit(k, event_of_task(EV_FINALIZER_BEGUN, k, top));
         return;
