@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lab/oracle_model.h"
+#include "lab/oracle_model_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,8 +74,8 @@ earlier(asup_time a, asup_time b)
 
 /* ---- Stacks -------------------------------------------------------------------------- */
 
-static void
-stack_push(struct model *m, struct seen_region *r, struct asup_ref entry)
+void
+model_stack_push(struct model *m, struct seen_region *r, struct asup_ref entry)
 {
     if (r->stack_count == r->stack_capacity) {
         r->stack_capacity = 2 * r->stack_capacity + 4;
@@ -102,8 +102,8 @@ stack_remove(struct model *m, struct seen_region *r, struct asup_ref entry)
 
 /* ---- Regions -------------------------------------------------------------------------- */
 
-static void
-region_state(struct model *m, struct seen_region *r, uint8_t to)
+void
+model_region_state(struct model *m, struct seen_region *r, uint8_t to)
 {
     m->regions_in[r->state]--;
     r->state = to;
@@ -112,8 +112,8 @@ region_state(struct model *m, struct seen_region *r, uint8_t to)
 }
 
 /* What never changes. */
-static struct seen_region *
-region_new(struct model *m, const struct kernel *k, uint64_t id, uint64_t parent)
+struct seen_region *
+model_region_new(struct model *m, const struct kernel *k, uint64_t id, uint64_t parent)
 {
     struct seen_region *r = idmap_add(&m->regions, id);
     struct seen_region *above = model_region(m, parent);
@@ -167,7 +167,7 @@ region_closed(struct model *m, const struct event *ev, struct seen_region *r)
         above->ended++;
         above->oks += ev->outcome != NULL && ev->outcome->key.severity == ASUP_OK;
     }
-    region_state(m, r, ASUP_REGION_CLOSED);
+    model_region_state(m, r, ASUP_REGION_CLOSED);
     if (r->id != ASUP_ROOT_ID)
         region_drop(m, r);
 }
@@ -179,7 +179,7 @@ region_reopened(struct model *m, struct seen_region *r)
     if (r->state == ASUP_REGION_CLOSED)
         m->regions_in[ASUP_REGION_OPEN]++;
     else
-        region_state(m, r, ASUP_REGION_OPEN);
+        model_region_state(m, r, ASUP_REGION_OPEN);
     r->state = ASUP_REGION_OPEN;
     r->sealed = r->cancelled = r->decided = r->swept = false;
     r->drain_end = ASUP_NEVER;
@@ -192,7 +192,7 @@ apply_region(struct model *m, const struct kernel *k, const struct event *ev)
     struct reason_view reason;
 
     if (ev->kind == EV_REGION_OPENED) {
-        (void)region_new(m, k, ev->region, ev->value);
+        (void)model_region_new(m, k, ev->region, ev->value);
         return;
     }
     r = model_region(m, ev->region);
@@ -201,7 +201,7 @@ apply_region(struct model *m, const struct kernel *k, const struct event *ev)
     switch (ev->kind) {
     case EV_REGION_SEALED:
         r->sealed = true;
-        region_state(m, r, ASUP_REGION_CLOSING);
+        model_region_state(m, r, ASUP_REGION_CLOSING);
         break;
     case EV_REGION_CANCEL_REQUESTED:
         r->cancelled = true;
@@ -213,10 +213,10 @@ apply_region(struct model *m, const struct kernel *k, const struct event *ev)
         r->decided = true;
         break;
     case EV_REGION_DRAINING:
-        region_state(m, r, ASUP_REGION_DRAINING);
+        model_region_state(m, r, ASUP_REGION_DRAINING);
         break;
     case EV_REGION_FINALIZING:
-        region_state(m, r, ASUP_REGION_FINALIZING);
+        model_region_state(m, r, ASUP_REGION_FINALIZING);
         break;
     case EV_REGION_SWEEP_ORDERED:
         r->sweeping = true;
@@ -237,8 +237,8 @@ apply_region(struct model *m, const struct kernel *k, const struct event *ev)
 
 /* ---- Tasks ------------------------------------------------------------------------------ */
 
-static void
-task_state(struct model *m, struct seen_task *t, uint8_t to)
+void
+model_task_state(struct model *m, struct seen_task *t, uint8_t to)
 {
     m->tasks_in[t->state]--;
     t->state = to;
@@ -246,8 +246,8 @@ task_state(struct model *m, struct seen_task *t, uint8_t to)
         m->tasks_in[to]++;
 }
 
-static struct seen_task *
-task_new(struct model *m, const struct kernel *k, uint64_t id, uint64_t region)
+struct seen_task *
+model_task_new(struct model *m, const struct kernel *k, uint64_t id, uint64_t region)
 {
     struct seen_task *t = idmap_add(&m->tasks, id);
     const struct seen_region *r = model_region(m, region);
@@ -285,8 +285,8 @@ task_new(struct model *m, const struct kernel *k, uint64_t id, uint64_t region)
     return t;
 }
 
-static void
-masked_from_cancel(struct seen_task *t)
+void
+model_masked_from_cancel(struct seen_task *t)
 {
     t->finalizer = true;
     t->own_limit = t->limit = ASUP_NEVER; /* a budget from its start instead */
@@ -296,16 +296,16 @@ static void
 task_created(struct model *m, const struct kernel *k, const struct event *ev)
 {
     struct seen_region *r = model_region(m, ev->region);
-    struct seen_task *t = task_new(m, k, ev->task, ev->region);
+    struct seen_task *t = model_task_new(m, k, ev->task, ev->region);
 
     switch (ev->kind) {
     case EV_FINALIZER_REGISTERED:
-        masked_from_cancel(t);
+        model_masked_from_cancel(t);
         if (r != NULL)
-            stack_push(m, r, (struct asup_ref){.id = t->id, .sort = ASUP_SORT_TASK});
+            model_stack_push(m, r, (struct asup_ref){.id = t->id, .sort = ASUP_SORT_TASK});
         break;
     case EV_SAGA_STEP_UNDOING:
-        masked_from_cancel(t);
+        model_masked_from_cancel(t);
         t->undo = t->begun = true;
         break;
     default:
@@ -322,7 +322,7 @@ task_completed(struct model *m, const struct event *ev, struct seen_task *t)
 {
     struct seen_region *r = model_region(m, t->region);
 
-    task_state(m, t, ASUP_TASK_COMPLETED);
+    model_task_state(m, t, ASUP_TASK_COMPLETED);
     if (t->finalizer && !t->undo)
         return; /* FINALIZER_DONE takes it away */
     if (!t->finalizer && r != NULL) {
@@ -343,7 +343,7 @@ task_cancelled(const struct kernel *k, const struct event *ev, struct model *m, 
     if (kernel_reason(k, ev->reason, &reason, 1) > 0)
         t->reason_kind = reason.key.kind;
     if (t->state == ASUP_TASK_RUNNING)
-        task_state(m, t, ASUP_TASK_CANCEL_REQUESTED);
+        model_task_state(m, t, ASUP_TASK_CANCEL_REQUESTED);
 }
 
 static void
@@ -351,16 +351,16 @@ task_started(struct model *m, const struct event *ev, struct seen_task *t)
 {
     t->started = true;
     t->started_at = ev->at;
-    task_state(m, t, ASUP_TASK_RUNNING);
+    model_task_state(m, t, ASUP_TASK_RUNNING);
     if (t->cancelled)
-        task_state(m, t, ASUP_TASK_CANCEL_REQUESTED);
+        model_task_state(m, t, ASUP_TASK_CANCEL_REQUESTED);
 }
 
 /* A finalizer that was lost, or an attempt of a call: from the beginning. */
 static void
 task_again(struct model *m, struct seen_task *t)
 {
-    task_state(m, t, ASUP_TASK_CREATED);
+    model_task_state(m, t, ASUP_TASK_CREATED);
     t->ordered = t->slow = t->started = t->told = t->acked = t->ended = t->emptied = false;
     t->escalated = false;
 }
@@ -404,7 +404,7 @@ apply_task(struct model *m, const struct kernel *k, const struct event *ev)
         break;
     case EV_TASK_CANCEL_ACKED:
         t->acked = true;
-        task_state(m, t, ASUP_TASK_CANCELLING);
+        model_task_state(m, t, ASUP_TASK_CANCELLING);
         break;
     case EV_TASK_MASKED:
         t->mask_left = (uint32_t)ev->value;
@@ -414,7 +414,7 @@ apply_task(struct model *m, const struct kernel *k, const struct event *ev)
         break;
     case EV_TASK_MAIN_ENDED:
         t->ended = true;
-        task_state(m, t, ASUP_TASK_FINALIZING);
+        model_task_state(m, t, ASUP_TASK_FINALIZING);
         break;
     case EV_TASK_EMPTIED:
         t->emptied = true;
@@ -475,8 +475,8 @@ hold(struct model *m, struct asup_ref holder, asup_time at, int more)
     t->held += (uint32_t)more;
 }
 
-static void
-obligation_learn(const struct kernel *k, struct seen_obligation *o)
+void
+model_obligation_learn(const struct kernel *k, struct seen_obligation *o)
 {
     struct obligation_view v;
 
@@ -498,7 +498,7 @@ obligation_reserved(struct model *m, const struct kernel *k, const struct event 
     o->holder = ev->holder;
     o->kind = (uint8_t)ev->value;
     o->deadline = ASUP_NEVER;
-    obligation_learn(k, o);
+    model_obligation_learn(k, o);
     if (ev->subject > m->obligation_last)
         m->obligation_last = ev->subject;
     if (r != NULL)
@@ -558,7 +558,7 @@ apply_saga(struct model *m, const struct kernel *k, const struct event *ev)
     if (r == NULL)
         return;
     if (ev->kind == EV_SAGA_BEGUN)
-        stack_push(m, r, entry);
+        model_stack_push(m, r, entry);
     if (ev->kind == EV_SAGA_ENDED)
         stack_remove(m, r, entry);
 }
@@ -602,149 +602,9 @@ model_apply(struct model *m, const struct kernel *k, const struct event *ev)
     }
 }
 
-/* ---- Learning ---------------------------------------------------------------------------------
- */
+/* ---- Lifecycle ------------------------------------------------------------------------------ */
 
-static void
-learn_task(struct model *m, const struct kernel *k, uint64_t id, bool finalizer, bool undo)
-{
-    struct task_view v;
-    struct seen_task *t;
-
-    if (!kernel_task(k, id, &v) || v.state == ASUP_TASK_COMPLETED)
-        return;
-    t = task_new(m, k, id, v.region);
-    t->learned = true;
-    if (finalizer)
-        masked_from_cancel(t);
-    t->undo = undo;
-    t->begun = undo || (finalizer && v.start_ordered);
-    t->ordered = v.start_ordered;
-    t->started = v.started;
-    t->started_at = v.started_at;
-    t->ended = v.main_ended;
-    t->escalated = v.escalated;
-    t->mask_left = v.mask_left;
-    t->cancelled = v.reason != 0;
-    t->delayed = v.due_at != 0 && !v.start_ordered; /* or due by now: not known */
-    task_state(m, t, v.state);
-    if (t->cancelled) {
-        struct reason_view reason;
-
-        t->drain_end = ASUP_NEVER;
-        if (kernel_reason(k, v.reason, &reason, 1) > 0)
-            t->reason_kind = reason.key.kind;
-    }
-}
-
-static void
-learn_saga(struct model *m, const struct kernel *k, uint64_t id)
-{
-    struct saga_view saga;
-    struct saga_step_view step;
-
-    if (!kernel_saga(k, id, &saga))
-        return;
-    for (uint32_t n = 1; n <= saga.step_count; n++) {
-        if (kernel_saga_step(k, id, n, &step) && step.undo != 0)
-            learn_task(m, k, step.undo, true, true);
-    }
-}
-
-static void
-learn_stack(struct model *m, const struct kernel *k, struct seen_region *r)
-{
-    struct asup_ref none = {0};
-    struct asup_ref entry = kernel_stack_next(k, r->id, none);
-    size_t first = r->stack_count;
-
-    for (; entry.sort != ASUP_SORT_NONE; entry = kernel_stack_next(k, r->id, entry)) {
-        stack_push(m, r, entry);
-        if (entry.sort == ASUP_SORT_SAGA)
-            learn_saga(m, k, entry.id);
-        else
-            learn_task(m, k, entry.id, true, false);
-    }
-    /* It was told from the top. */
-    for (size_t a = first, b = r->stack_count; a + 1 < b; a++) {
-        struct asup_ref swap = r->stack[a];
-
-        r->stack[a] = r->stack[--b];
-        r->stack[b] = swap;
-    }
-}
-
-static void
-learn_obligations(struct model *m, const struct kernel *k, struct seen_region *r)
-{
-    struct obligation_view v;
-    uint64_t id = 0;
-
-    while ((id = kernel_obligation_next(k, r->id, id)) != 0) {
-        struct seen_obligation *o = idmap_add(&m->obligations, id);
-
-        if (!kernel_obligation(k, id, &v))
-            continue;
-        o->region = r->id;
-        o->holder = v.holder;
-        o->kind = v.kind;
-        obligation_learn(k, o);
-        r->ledger[o->kind]++;
-        if (id > m->obligation_last)
-            m->obligation_last = id;
-    }
-}
-
-static void
-learn_region(struct model *m, const struct kernel *k, const struct region_view *v)
-{
-    struct seen_region *r = region_new(m, k, v->id, v->parent);
-    struct reason_view reason;
-    struct task_view t;
-    uint64_t id = 0;
-
-    r->learned = true;
-    region_state(m, r, v->state);
-    r->sealed = v->sealed;
-    r->cancelled = v->cancelled;
-    r->decided = v->decided;
-    r->drain_end = v->drain_end;
-    r->leaks = v->leaks;
-    if (v->reason != 0 && kernel_reason(k, v->reason, &reason, 1) > 0)
-        r->reason_kind = reason.key.kind;
-    for (id = v->task_first; id != 0 && kernel_task(k, id, &t); id = t.next) {
-        learn_task(m, k, id, false, false);
-        r->tasks++;
-        r->participants++;
-    }
-    learn_stack(m, k, r);
-    learn_obligations(m, k, r);
-    id = 0;
-    while ((id = kernel_channel_next(k, v->id, id)) != 0)
-        r->channels++;
-}
-
-static void
-learn_holders(struct model *m, const struct kernel *k)
-{
-    size_t cursor = 0;
-    struct seen_obligation *o;
-    struct holder_view v;
-
-    while ((o = idmap_next(&m->obligations, &cursor)) != NULL) {
-        struct seen_task *t = o->holder.sort == ASUP_SORT_TASK ? model_task(m, o->holder.id) : NULL;
-
-        if (t == NULL)
-            continue;
-        t->held++;
-        if (kernel_holder(k, o->holder, &v)) {
-            t->progress_at = v.progress_at;
-            t->stuck = v.stuck;
-        }
-    }
-}
-
-static void
+void
 model_clear(struct model *m)
 {
     size_t cursor = 0;
@@ -762,39 +622,11 @@ model_clear(struct model *m)
     m->sagas = 0;
 }
 
-/* The tree from "/" down, children after their parent, without recursion. */
-void
-model_learn(struct model *m, const struct kernel *k)
-{
-    uint64_t at = ASUP_ROOT_ID;
-    struct region_view v;
-    struct session_view s;
-
-    model_clear(m);
-    while (at != 0 && kernel_region(k, at, &v)) {
-        learn_region(m, k, &v);
-        if (v.child_first != 0) {
-            at = v.child_first;
-            continue;
-        }
-        while (v.id != ASUP_ROOT_ID && v.sibling_next == 0 && kernel_region(k, v.parent, &v))
-            ;
-        at = v.id == ASUP_ROOT_ID ? 0 : v.sibling_next;
-    }
-    for (uint64_t id = kernel_session_next(k, 0); id != 0; id = kernel_session_next(k, id)) {
-        struct seen_session *seen = idmap_add(&m->sessions, id);
-
-        if (kernel_session(k, id, &s))
-            seen->uid = s.uid;
-    }
-    learn_holders(m, k);
-}
-
 void
 model_begin(struct model *m, const struct kernel *k)
 {
     model_clear(m);
-    (void)region_new(m, k, ASUP_ROOT_ID, 0);
+    (void)model_region_new(m, k, ASUP_ROOT_ID, 0);
 }
 
 void
