@@ -26,7 +26,7 @@ asup_cx_derive(struct asup_cx *cx, uint32_t rights, const struct asup_limits *li
         .poll_ceiling = UINT32_MAX,
     };
     if (limits != NULL) {
-        asup_time now = shell_now(shell_of(cx));
+        asup_time now = shell_time(shell_of(cx));
 
         in.u.derive.priority_ceiling = limits->priority;
         in.u.derive.limit_at = limits->deadline_at;

@@ -9,6 +9,12 @@ enum { CAPACITY_DEFAULT = 16 };
 
 /* ---- Opening --------------------------------------------------------------------- */
 
+static uint64_t
+or_never(uint64_t timeout_ns)
+{
+    return timeout_ns == 0 ? ASUP_NEVER : timeout_ns;
+}
+
 int
 asup_cx_channel_open(struct asup_cx *cx, const char *name, const struct asup_channel_limits *limits,
                      struct asup_channel *out)
@@ -17,20 +23,23 @@ asup_cx_channel_open(struct asup_cx *cx, const char *name, const struct asup_cha
     struct input in;
     int rc = cx_check(cx);
 
+    if (rc == 0 && out == NULL)
+        rc = -ASUP_EINVALID;
     if (rc != 0 || (rc = cx_admit_point(cx)) != 0)
         return rc;
     in = cx_input(cx, IN_CHANNEL_OPEN);
     in.u.channel_open = (struct channel_params){
-        .name = cx_text(name, ASUP_NAME_MAX),
+        .name = cx_text(name, ASUP_NAME_MAX + 1), /* one too long is refused */
         .capacity = CAPACITY_DEFAULT,
         .ack_timeout_ns = ASUP_NEVER,
         .permit_timeout_ns = ASUP_NEVER,
-        .dead_retention_ns = ASUP_NEVER,
+        /* In a program nobody comes to look at dead letters: they are traced, counted, and gone. */
+        .dead_retention_ns = 1,
     };
     if (limits != NULL) {
         in.u.channel_open.capacity = limits->capacity;
-        in.u.channel_open.ack_timeout_ns = limits->ack_timeout_ns;
-        in.u.channel_open.permit_timeout_ns = limits->permit_timeout_ns;
+        in.u.channel_open.ack_timeout_ns = or_never(limits->ack_timeout_ns);
+        in.u.channel_open.permit_timeout_ns = or_never(limits->permit_timeout_ns);
         in.u.channel_open.nacks_max = limits->nacks_max;
     }
     rc = shell_request(cx, &in, &reply);
@@ -58,31 +67,46 @@ struct asup_permit {
     struct owed owed;
 };
 
+/* The kernel says only that it is busy. */
+static bool
+is_full(const struct asup_cx *cx, struct asup_channel channel)
+{
+    struct channel_view v;
+
+    return kernel_channel(shell_kernel(shell_of(cx)), channel.id, &v) &&
+           (v.senders > 0 || v.queued + v.permits + v.unacked >= v.capacity);
+}
+
 struct asup_permit *
 asup_cx_reserve(struct asup_cx *cx, struct asup_channel channel, uint64_t timeout_ns, int *code)
 {
     struct asup_permit *p = owed_new(cx, OBJECT_PERMIT, NULL, code);
     struct shell_reply reply = {0};
     struct input in;
+    int rc;
 
     if (p == NULL)
         return NULL;
     in = cx_input(cx, IN_CHANNEL_RESERVE);
     in.subject = channel.id;
     in.u.reserve.timeout_ns = timeout_ns;
-    return owed_granted(p, shell_wait_request(cx, &in, WAIT_ORDINARY, &reply), &reply, code);
+    rc = shell_wait_request(cx, &in, WAIT_ORDINARY, &reply);
+    if (rc == -ASUP_EBUSY && timeout_ns == 0 && is_full(cx, channel))
+        rc = -ASUP_ETIMEDOUT;
+    return owed_granted(p, rc, &reply, code);
 }
 
 int
 asup_permit_send(struct asup_permit *permit, const void *data, size_t size)
 {
     struct input in;
+    int rc = owed_check(permit, OBJECT_PERMIT);
 
-    if (!shell_object_is(permit, OBJECT_PERMIT))
-        return -ASUP_EINVALID;
-    if (size > ASUP_SEND_SIZE_MAX) {
+    if (rc != 0)
+        return rc;
+    if (size > ASUP_SEND_SIZE_MAX || (data == NULL && size > 0)) {
         asup_permit_abort(permit);
-        return -ASUP_ETOOLARGE;
+        return size > ASUP_SEND_SIZE_MAX ? -ASUP_ETOOLARGE : -ASUP_EINVALID;
     }
     in = owed_input(permit, IN_CHANNEL_SEND);
     in.u.send.data = (struct bytes){.data = data, .size = size};
@@ -94,7 +118,7 @@ asup_permit_abort(struct asup_permit *permit)
 {
     struct input in;
 
-    if (!shell_object_is(permit, OBJECT_PERMIT))
+    if (owed_check(permit, OBJECT_PERMIT) != 0)
         return;
     in = owed_input(permit, IN_OBLIGATION_ABORT);
     (void)owed_resolve(permit, OBJECT_PERMIT, &in);
@@ -107,6 +131,7 @@ struct asup_delivery {
     uint8_t *data;
     size_t size;
     uint32_t count;
+    bool there;
 };
 _Static_assert(sizeof(struct asup_delivery) <= OBJECT_SIZE, "it is an object");
 
@@ -127,7 +152,8 @@ delivery_copy(struct shell *s, void *ctx)
     struct obligation_view ack;
     struct message_view m;
 
-    if (!kernel_obligation(k, d->owed.obligation, &ack) || !kernel_message(k, ack.message, &m))
+    d->there = kernel_obligation(k, d->owed.obligation, &ack) && kernel_message(k, ack.message, &m);
+    if (!d->there)
         return;
     d->count = m.deliveries;
     d->data = malloc(m.data.size + 1);
@@ -155,6 +181,10 @@ asup_cx_receive(struct asup_cx *cx, struct asup_channel channel, uint64_t timeou
     if (d == NULL)
         return NULL;
     shell_call(shell_of(cx), delivery_copy, d);
+    if (!d->there) { /* its time was over before we ran */
+        asup_ack_nack(d, NULL);
+        return cx_refused(-ASUP_EEXPIRED, code);
+    }
     if (d->data == NULL) {
         asup_ack_nack(d, "its receiver had no memory");
         return cx_refused(-ASUP_ENOMEM, code);
@@ -182,9 +212,10 @@ int
 asup_ack_commit(struct asup_delivery *delivery)
 {
     struct input in;
+    int rc = owed_check(delivery, OBJECT_DELIVERY);
 
-    if (!shell_object_is(delivery, OBJECT_DELIVERY))
-        return -ASUP_EINVALID;
+    if (rc != 0)
+        return rc;
     in = owed_input(delivery, IN_CHANNEL_ACK);
     return owed_resolve(delivery, OBJECT_DELIVERY, &in);
 }
@@ -194,7 +225,7 @@ asup_ack_nack(struct asup_delivery *delivery, const char *note)
 {
     struct input in;
 
-    if (!shell_object_is(delivery, OBJECT_DELIVERY))
+    if (owed_check(delivery, OBJECT_DELIVERY) != 0)
         return;
     in = owed_input(delivery, IN_CHANNEL_NACK);
     in.u.nack.note = cx_text(note, ASUP_MESSAGE_MAX);

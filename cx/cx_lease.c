@@ -22,7 +22,7 @@ asup_cx_lease_acquire(struct asup_cx *cx, const char *name, uint64_t ttl_ns, uin
     if (l == NULL)
         return NULL;
     in = cx_input(cx, IN_LEASE_ACQUIRE);
-    in.u.acquire.lease.name = cx_text(name, ASUP_NAME_MAX);
+    in.u.acquire.lease.name = cx_text(name, ASUP_NAME_MAX + 1); /* one too long is refused */
     in.u.acquire.lease.ttl_ns = ttl_ns;
     in.u.acquire.timeout_ns = timeout_ns;
     l = owed_granted(l, shell_wait_request(cx, &in, WAIT_ORDINARY, &reply), &reply, code);
@@ -44,9 +44,10 @@ int
 asup_lease_renew(struct asup_lease_held *lease)
 {
     struct input in;
+    int rc = owed_check(lease, OBJECT_LEASE);
 
-    if (!shell_object_is(lease, OBJECT_LEASE))
-        return -ASUP_EINVALID;
+    if (rc != 0)
+        return rc;
     in = owed_input(lease, IN_LEASE_RENEW);
     in.u.acquire.lease.ttl_ns = lease->ttl_ns;
     return owed_request(lease, &in);
@@ -57,7 +58,7 @@ asup_lease_release(struct asup_lease_held *lease)
 {
     struct input in;
 
-    if (!shell_object_is(lease, OBJECT_LEASE))
+    if (owed_check(lease, OBJECT_LEASE) != 0)
         return;
     in = owed_input(lease, IN_LEASE_RELEASE);
     (void)owed_resolve(lease, OBJECT_LEASE, &in);
@@ -88,9 +89,10 @@ int
 asup_io_complete(struct asup_io *io)
 {
     struct input in;
+    int rc = owed_check(io, OBJECT_IO);
 
-    if (!shell_object_is(io, OBJECT_IO))
-        return -ASUP_EINVALID;
+    if (rc != 0)
+        return rc;
     in = owed_input(io, IN_OBLIGATION_COMMIT);
     return owed_resolve(io, OBJECT_IO, &in);
 }
@@ -100,7 +102,7 @@ asup_io_cancel(struct asup_io *io)
 {
     struct input in;
 
-    if (!shell_object_is(io, OBJECT_IO))
+    if (owed_check(io, OBJECT_IO) != 0)
         return;
     in = owed_input(io, IN_OBLIGATION_ABORT);
     (void)owed_resolve(io, OBJECT_IO, &in);

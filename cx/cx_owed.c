@@ -75,14 +75,42 @@ owed_request(const void *owed, struct input *in)
 }
 
 int
+owed_check(const void *owed, enum object_kind kind)
+{
+    const struct shell_object *o = owed;
+
+    if (o == NULL)
+        return -ASUP_EINVALID;
+    if (o->kind == OBJECT_GONE)
+        return -ASUP_ERESOLVED;
+    if (o->kind != kind)
+        return -ASUP_EINVALID;
+    return o->owner == o->shell->running ? 0 : -ASUP_EDENIED;
+}
+
+/* What was refused for want of a right still stands. To give it back none is needed (R-CAP-4). */
+static void
+give_back(const struct owed *o)
+{
+    struct input in = cx_input(o->object.owner->cx, IN_OBLIGATION_ABORT);
+    struct obligation_view v;
+
+    if (!kernel_obligation(shell_kernel(o->object.shell), o->obligation, &v))
+        return;
+    in.subject = o->obligation;
+    (void)owed_request(o, &in);
+}
+
+int
 owed_resolve(void *owed, enum object_kind kind, struct input *in)
 {
-    int rc;
+    int rc = owed_check(owed, kind);
 
-    if (!shell_object_is(owed, kind))
-        return -ASUP_EINVALID;
+    if (rc != 0)
+        return rc;
     rc = owed_request(owed, in);
-    if (rc != -ASUP_EDENIED) /* another task's: it still owes it */
-        shell_object_free(owed);
+    if (rc != 0)
+        give_back(owed);
+    shell_object_free(owed);
     return rc;
 }

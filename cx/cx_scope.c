@@ -6,6 +6,8 @@
  */
 #include "cx/shell_state.h"
 
+#include <stdlib.h>
+
 void
 asup_scope_options_init(struct asup_scope_options *options)
 {
@@ -82,6 +84,7 @@ asup_cx_scope_open(struct asup_cx *cx, const struct asup_scope_options *options,
         o.in = &in;
         shell_call(cx->object.shell, open_now, &o);
         o.scope->closed = o.code != 0;
+        o.scope->quorum = options == NULL ? 0 : options->quorum;
     }
     if (o.code == 0) {
         if (code != NULL)
@@ -93,6 +96,20 @@ asup_cx_scope_open(struct asup_cx *cx, const struct asup_scope_options *options,
     if (code != NULL)
         *code = o.code == -ASUP_ENOTFOUND ? -ASUP_ECLOSED : o.code;
     return NULL;
+}
+
+static void
+memory_drop(void *object)
+{
+    free(((struct asup_cx *)object)->memory);
+}
+
+void *
+scope_memory(struct asup_cx *scope, size_t size)
+{
+    scope->memory = calloc(1, size > 0 ? size : 1);
+    scope->object.drop = memory_drop;
+    return scope->memory;
 }
 
 /* ---- Closing and joining ----------------------------------------------------------------- */
@@ -120,26 +137,43 @@ asup_cx_scope_close(struct asup_cx *scope, const char *message)
     (void)shell_request(scope, &in, NULL);
 }
 
-/* Seal it when nothing of it is left (its tasks may open scopes below it and
- * spawn into it as long as they live), and wait for its end: in the kernel, where the wait is seen
- * by who looks for what waits for what; by ourselves where the kernel cannot park it. */
+/* Who joins cannot resolve a saga any more that it drives in there. */
+static void
+sagas_abort(struct shell *s, const struct task_fiber *t, uint64_t region)
+{
+    static const char why[] = "its scope is joined";
+
+    for (const struct shell_object *o = t->objects; o != NULL; o = o->next) {
+        struct input in = {.kind = IN_SAGA_ABORT};
+        struct saga_view saga;
+
+        if (o->kind != OBJECT_SAGA)
+            continue;
+        in.subject = saga_id((const void *)o);
+        if (!kernel_saga(s->kernel, in.subject, &saga) || saga.region != region ||
+            saga.state != SAGA_RUNNING)
+            continue;
+        in.u.nack.note = (struct bytes){why, sizeof why - 1};
+        (void)shell_ask(s, &in);
+    }
+}
+
+/* Wait for its end, and seal it when nothing of it is left (its tasks may open scopes below it and
+ * spawn into it as long as they live): in the kernel, where the wait is seen by who looks for what
+ * waits for what; by ourselves where the kernel cannot park it. */
 static void
 join_now(struct shell *s, void *ctx)
 {
     struct asup_cx *scope = ctx;
     struct task_fiber *t = s->running;
-    struct input in = {.kind = IN_REGION_END, .region = scope->region};
+    struct input in;
 
     t->at_point = true;
-    if (scope_is_idle(s, scope->region)) {
-        in.u.end.mode = ASUP_END_FINISH;
-        in.u.end.drain_ns = ASUP_NEVER;
-        (void)shell_ask(s, &in);
-        if (scope->closed)
-            return;
-    } else {
-        scope->joining = true;
-    }
+    sagas_abort(s, t, scope->region);
+    scope->joining = true;
+    scope_settle(s, scope);
+    if (scope->closed)
+        return;
     in = (struct input){.kind = IN_WAIT, .region = scope->region, .caller.task = t->id};
     in.u.wait.timeout_ns = ASUP_NEVER;
     in.u.wait.until = WAIT_FINISHED;
@@ -154,6 +188,13 @@ join_now(struct shell *s, void *ctx)
     }
 }
 
+void
+scope_await(struct asup_cx *scope)
+{
+    if (!scope->closed)
+        shell_call(scope->object.shell, join_now, scope);
+}
+
 int
 asup_cx_scope_join(struct asup_cx *scope, struct asup_outcome *out)
 {
@@ -166,8 +207,7 @@ asup_cx_scope_join(struct asup_cx *scope, struct asup_outcome *out)
     if (!is_own_scope(scope))
         return shell_object_is(scope, OBJECT_CX) ? -ASUP_EDENIED : -ASUP_EEXPIRED;
     s = scope->object.shell;
-    if (!scope->closed)
-        shell_call(s, join_now, scope);
+    scope_await(scope);
     if (kernel_region(s->kernel, scope->region, &view)) {
         rc = shell_outcome(s, &view.outcome, out);
         if (rc == 0)

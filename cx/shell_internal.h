@@ -73,9 +73,14 @@ struct asup_cx {
     uint64_t capability; /* derived; 0: none */
     uint64_t region;     /* what it is for */
     bool scope;          /* opened by its owner: owed to asup_cx_scope_join() */
-    bool joining;        /* is finished when none of its tasks and children is left */
+    bool joining;        /* is finished when none of its tasks and children is left, or no quorum
+                            can be reached */
     bool awaited;        /* the owner waits in a join for its end */
     bool closed;         /* that has come */
+    uint32_t quorum;     /* of its policy; else 0 */
+    uint32_t oks;        /* of its participants, while `joining` */
+    uint64_t decider;    /* of a scope: the task by whose end its policy was satisfied; 0 */
+    void *memory;        /* scope_memory() */
     void *world;         /* what the world hangs on it; NULL */
 };
 
@@ -89,6 +94,13 @@ struct caller cx_caller(const struct asup_cx *cx);
 int cx_may(const struct asup_cx *cx, uint32_t right);
 /* Where the world may refuse what makes something: 0, -ASUP_ENOMEM, -ASUP_EBUSY. */
 int cx_admit_point(const struct asup_cx *cx);
+/* The id of an OBJECT_SAGA. */
+uint64_t saga_id(const struct asup_saga_open *saga);
+/* As asup_cx_scope_join(), but for releasing it: by now it is known who decided. */
+void scope_await(struct asup_cx *scope);
+/* Zeroed memory for what runs in a scope: freed when that is released, which is after everything
+ * in it has ended, also where its opener was given up in the middle. Once a scope. NULL: none. */
+void *scope_memory(struct asup_cx *scope, size_t size);
 /* Text as the kernel takes it; NULL is empty; cut to `most` at the end of a character. */
 struct bytes cx_text(const char *text, size_t most);
 
@@ -139,9 +151,11 @@ void shell_task_params(struct task_params *p);
 int shell_submit(const struct asup_cx *cx, struct input *in, const struct shell_body *body,
                  struct shell_reply *reply);
 /* For tasks that the kernel makes by itself, as often as it likes (compensations): a body under
- * a number, whose bytes are the spec of its task_params; freed by who made it. 0: no memory. */
+ * a number, whose bytes are the spec of its task_params. 0: no memory. It is freed by who made it,
+ * or goes with a saga once it was given to that. On the thread's own stack. */
 uint32_t shell_job_new(struct shell *s, const struct shell_body *body);
 void shell_job_free(struct shell *s, uint32_t job);
+bool shell_job_give(struct shell *s, uint32_t job, uint64_t saga);
 
 /* The task that runs; NULL: the thread's own stack. */
 struct task_fiber *shell_running(const struct shell *s);

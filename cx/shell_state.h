@@ -90,9 +90,10 @@ enum order_kind {
     ORDER_SIGNAL,
     ORDER_KILL,
     ORDER_SWEEP,
-    ORDER_FINISH,
+    ORDER_FINISH, /* a scope that is joined */
     ORDER_CANCEL_SCOPES,
     ORDER_EMPTY,
+    ORDER_GIVE_UP, /* the compensation of a saga that failed for good */
 };
 
 struct order {
@@ -170,8 +171,12 @@ struct shell {
     void **object_chunks;
     uint32_t object_chunk_count;
 
-    struct shell_body *jobs; /* number n at n - 1; body NULL: free */
-    uint32_t job_count, job_capacity;
+    struct shell_job {
+        struct shell_body body; /* its function NULL: free */
+        uint32_t next;          /* of the saga's, or to be used again; 0: none */
+    } * jobs;                   /* number n at n - 1 */
+    uint32_t job_count, job_capacity, jobs_free;
+    struct id_map sagas; /* that are not ended, to their first job (its number) */
 
     struct last_words {
         uint64_t task;
@@ -222,6 +227,7 @@ void task_cancel_scopes(struct shell *s, struct task_fiber *t);
 void task_ended(struct shell *s, struct task_fiber *t, bool killed);
 void task_empty(struct shell *s, struct task_fiber *t);
 void records_free(struct shell *s);
+void jobs_done(struct shell *s, uint64_t saga);
 
 /* shell_wait.c */
 int shell_submit_own(struct shell *s, struct input *in, const struct shell_body *body,
@@ -232,6 +238,10 @@ void wait_cancel(struct shell *s, struct task_fiber *t);
 void scope_closed(struct shell *s, uint64_t region);
 /* No task of it and no child is left, but what the kernel makes itself. */
 bool scope_is_idle(const struct shell *s, uint64_t region);
+/* Seal one that is joined, if nothing of it can ask for more. */
+void scope_settle(struct shell *s, struct asup_cx *scope);
+/* A participant of a region has ended. */
+void scope_thinner(struct shell *s, uint64_t region, bool ok);
 
 /* shell_object.c */
 void *object_make(struct shell *s, struct task_fiber *owner, enum object_kind kind,

@@ -77,21 +77,36 @@ swept(struct shell *s, uint64_t region)
     (void)shell_step(s, &in);
 }
 
+/* R-SAG-4: a program has no operator. Who aborted the saga is told, the trace too; the rest of it
+ * is undone, and the failure counts in the region's outcome. */
 static void
-finish(struct shell *s, uint64_t region)
+give_up(struct shell *s, uint64_t saga)
 {
-    struct input in = {.kind = IN_REGION_END, .region = region};
+    struct input in = {.kind = IN_SAGA_RESOLVE, .subject = saga};
+    char text[80];
 
-    in.u.end.mode = ASUP_END_FINISH;
-    in.u.end.drain_ns = ASUP_NEVER;
+    (void)snprintf(text, sizeof text, "g%llu: a compensation failed for good and is given up",
+                   (unsigned long long)saga);
+    if (s->world.traced != NULL)
+        s->world.traced(s->world.ctx, 0, text);
+    in.u.resolve.how = SAGA_RESOLVE;
     (void)shell_ask(s, &in);
+}
+
+static void
+joined(struct shell *s, uint64_t region)
+{
+    struct asup_cx *scope = id_map_find(&s->scopes, region);
+
+    if (scope != NULL)
+        scope_settle(s, scope);
 }
 
 static void
 order_do(struct shell *s, const struct order *o)
 {
-    bool of_region = o->kind == ORDER_SWEEP || o->kind == ORDER_FINISH;
-    struct task_fiber *t = of_region ? NULL : record_of(s, o->id);
+    bool of_task = o->kind != ORDER_SWEEP && o->kind != ORDER_FINISH && o->kind != ORDER_GIVE_UP;
+    struct task_fiber *t = of_task ? record_of(s, o->id) : NULL;
 
     switch (o->kind) {
     case ORDER_START:
@@ -101,7 +116,7 @@ order_do(struct shell *s, const struct order *o)
         swept(s, o->id);
         break;
     case ORDER_FINISH:
-        finish(s, o->id);
+        joined(s, o->id);
         break;
     case ORDER_SIGNAL:
         if (t != NULL)
@@ -118,6 +133,9 @@ order_do(struct shell *s, const struct order *o)
     case ORDER_EMPTY:
         if (t != NULL)
             task_empty(s, t);
+        break;
+    case ORDER_GIVE_UP:
+        give_up(s, o->id);
         break;
     }
 }
@@ -165,24 +183,21 @@ reply_take(struct shell *s, const struct effect *fx)
     }
 }
 
-/* A scope that is joined has one thing less. */
-static void
-scope_thinner(struct shell *s, uint64_t region)
-{
-    struct asup_cx *scope = id_map_find(&s->scopes, region);
-
-    if (scope == NULL || !scope->joining || !scope_is_idle(s, region))
-        return;
-    scope->joining = false;
-    order_add(s, ORDER_FINISH, region);
-}
-
 static uint64_t
 parent_of(const struct shell *s, uint64_t region)
 {
     struct region_view view;
 
     return kernel_region(s->kernel, region, &view) ? view.parent : 0;
+}
+
+static void
+scope_decided(struct shell *s, const struct event *ev)
+{
+    struct asup_cx *scope = id_map_find(&s->scopes, ev->region);
+
+    if (scope != NULL)
+        scope->decider = ev->task;
 }
 
 static void
@@ -205,11 +220,20 @@ event_see(struct shell *s, const struct event *ev)
             record_free(s, t);
         if (ev->task == s->main_task)
             s->main_ended = true;
-        scope_thinner(s, ev->region);
+        scope_thinner(s, ev->region, ev->outcome->key.severity == ASUP_OK);
+        break;
+    case EV_REGION_DECIDED:
+        scope_decided(s, ev);
+        break;
+    case EV_SAGA_NEEDS_ATTENTION:
+        order_add(s, ORDER_GIVE_UP, ev->subject);
+        break;
+    case EV_SAGA_ENDED:
+        jobs_done(s, ev->subject);
         break;
     case EV_REGION_CLOSED:
         scope_closed(s, ev->region);
-        scope_thinner(s, parent_of(s, ev->region));
+        scope_thinner(s, parent_of(s, ev->region), ev->outcome->key.severity == ASUP_OK);
         if (ev->region == s->main_region) {
             s->main_closed = true;
             s->main_outcome = *ev->outcome;

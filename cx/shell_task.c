@@ -118,6 +118,7 @@ records_free(struct shell *s)
     free(s->timers);
     free(s->tasks.entries);
     free(s->scopes.entries);
+    free(s->sagas.entries);
 }
 
 struct task_fiber *
@@ -169,9 +170,9 @@ record_of_job(struct shell *s, uint64_t task, uint32_t job)
 {
     struct task_fiber *t;
 
-    if (job == 0 || job > s->job_count || s->jobs[job - 1].body == NULL)
+    if (job == 0 || job > s->job_count || s->jobs[job - 1].body.body == NULL)
         return NULL;
-    t = record_new(s, &s->jobs[job - 1]);
+    t = record_new(s, &s->jobs[job - 1].body);
     if (t != NULL) {
         t->finalizer = true;
         record_known(s, t, task);
@@ -408,31 +409,61 @@ task_kill(struct shell *s, struct task_fiber *t)
 /* ---- Bodies for the kernel's own tasks
  * ----------------------------------------------------------- */
 
+static bool
+jobs_grow(struct shell *s)
+{
+    uint32_t capacity = s->job_capacity == 0 ? 16 : 2 * s->job_capacity;
+    struct shell_job *jobs = realloc(s->jobs, capacity * sizeof *jobs);
+
+    if (jobs == NULL)
+        return false;
+    s->jobs = jobs;
+    s->job_capacity = capacity;
+    return true;
+}
+
 uint32_t
 shell_job_new(struct shell *s, const struct shell_body *body)
 {
-    uint32_t at = 0;
+    uint32_t job = s->jobs_free;
 
-    while (at < s->job_count && s->jobs[at].body != NULL)
-        at++;
-    if (at == s->job_capacity) {
-        uint32_t capacity = s->job_capacity == 0 ? 16 : 2 * s->job_capacity;
-        struct shell_body *jobs = realloc(s->jobs, capacity * sizeof *jobs);
-
-        if (jobs == NULL)
-            return 0;
-        s->jobs = jobs;
-        s->job_capacity = capacity;
-    }
-    if (at == s->job_count)
-        s->job_count++;
-    s->jobs[at] = *body;
-    return at + 1;
+    if (job != 0)
+        s->jobs_free = s->jobs[job - 1].next;
+    else if (s->job_count < s->job_capacity || jobs_grow(s))
+        job = ++s->job_count;
+    if (job != 0)
+        s->jobs[job - 1] = (struct shell_job){.body = *body};
+    return job;
 }
 
 void
 shell_job_free(struct shell *s, uint32_t job)
 {
-    if (job > 0 && job <= s->job_count)
-        s->jobs[job - 1].body = NULL;
+    if (job == 0)
+        return;
+    s->jobs[job - 1] = (struct shell_job){.next = s->jobs_free};
+    s->jobs_free = job;
+}
+
+bool
+shell_job_give(struct shell *s, uint32_t job, uint64_t saga)
+{
+    if (!id_map_reserve(&s->sagas, 1))
+        return false;
+    s->jobs[job - 1].next = (uint32_t)(uintptr_t)id_map_drop(&s->sagas, saga);
+    id_map_add(&s->sagas, saga, (void *)(uintptr_t)job);
+    return true;
+}
+
+void
+jobs_done(struct shell *s, uint64_t saga)
+{
+    uint32_t job = (uint32_t)(uintptr_t)id_map_drop(&s->sagas, saga);
+
+    while (job != 0) {
+        uint32_t next = s->jobs[job - 1].next;
+
+        shell_job_free(s, job);
+        job = next;
+    }
 }

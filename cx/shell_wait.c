@@ -344,6 +344,42 @@ scope_is_idle(const struct shell *s, uint64_t region)
            (view.tasks_live == 0 && view.children_live == 0);
 }
 
+/* Or when its quorum cannot be reached any more by what it has (R-POL-2): then nothing more may
+ * come. */
+static bool
+is_hopeless(const struct shell *s, const struct asup_cx *scope)
+{
+    struct region_view view;
+
+    return scope->quorum > 0 && kernel_region(s->kernel, scope->region, &view) &&
+           (uint64_t)scope->oks + view.tasks_live + view.children_live < scope->quorum;
+}
+
+void
+scope_settle(struct shell *s, struct asup_cx *scope)
+{
+    struct input in = {.kind = IN_REGION_END, .region = scope->region};
+
+    if (!scope->joining || (!scope_is_idle(s, scope->region) && !is_hopeless(s, scope)))
+        return;
+    scope->joining = false;
+    in.u.end.mode = ASUP_END_FINISH;
+    in.u.end.drain_ns = ASUP_NEVER;
+    (void)shell_ask(s, &in);
+}
+
+void
+scope_thinner(struct shell *s, uint64_t region, bool ok)
+{
+    struct asup_cx *scope = id_map_find(&s->scopes, region);
+
+    if (scope == NULL || !scope->joining)
+        return;
+    scope->oks += ok;
+    if (scope_is_idle(s, region) || is_hopeless(s, scope))
+        order_add(s, ORDER_FINISH, region);
+}
+
 void
 scope_closed(struct shell *s, uint64_t region)
 {

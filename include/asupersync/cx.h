@@ -53,6 +53,12 @@
  * region is closed or that was revoked answers -ASUP_ECLOSED, -ASUP_EEXPIRED or
  * -ASUP_EREVOKED. -ASUP_ENOMEM and -ASUP_EBUSY (a limit) change nothing.
  *
+ * @par What is held
+ * A permit, a delivery, a lease, an operation, a saga belongs to the task that
+ * got it, through whichever Cx: another that resolves it gets -ASUP_EDENIED and
+ * changes nothing (R-OBL-2). What was resolved once answers -ASUP_ERESOLVED
+ * (R-OBL-1).
+ *
  * @par Threads
  * A Cx and everything got through it belongs to the thread of its runtime.
  */
@@ -233,17 +239,18 @@ asup_cx_scope_open(struct asup_cx *cx, const struct asup_scope_options *options,
                    int *code) ASUP_MUST_USE ASUP_RESOLVED_BY(asup_cx_scope_join);
 
 /* asup_cx_scope_close(): cancel what runs in the scope (R-REG-3) and admit
- * nothing more; join it then. asup_cx_scope_join(): admit nothing more, let
- * what was admitted end, run the finalizers, wait until the region is Closed,
- * release @p scope. It waits even though the task is cancelled: its scopes are
- * cancelled with it, so it returns within their drain. Returns the region's
- * outcome as asup_outcome_result() does, the outcome itself in @p out (as
- * asup_cx_join()); NULL joins nothing and returns 0. */
+ * nothing more; join it then. asup_cx_scope_join(): let what runs in it end, and
+ * what that still spawns and opens there, then admit nothing more, run the
+ * finalizers, wait until the region is Closed, release @p scope. Who joins holds
+ * nothing of the scope any more: it could not give it back. It waits even though the task is
+ * cancelled: its scopes are cancelled with it, so it returns within their drain. Returns the
+ * region's outcome as asup_outcome_result() does, the outcome itself in @p out (as asup_cx_join());
+ * NULL joins nothing and returns 0. */
 
 /* ---- Combinators --------------------------------------------------------------------
- * Regions with a policy, one line each. All of them wait until every branch has
- * ended and been drained (R-COM-1), whatever decided, and return what
- * asup_cx_scope_join() returns. */
+ * Regions with a policy, one line each. All of them are checkpoints first, wait
+ * until every branch has ended and been drained (R-COM-1), whatever decided, and
+ * return what asup_cx_scope_join() returns. All need `spawn` and no other right. */
 
 /** One of several pieces of work. */
 struct asup_branch {
@@ -269,8 +276,8 @@ ASUP_API int asup_cx_quorum(struct asup_cx *cx, uint32_t k, const struct asup_br
 /** @p body within @p ns; then it is cancelled with Timeout and drained. */
 ASUP_API int asup_cx_timeout(struct asup_cx *cx, uint64_t ns, asup_body body, void *arg,
                              struct asup_outcome *out);
-/** @p body, and once more if it has not ended after @p delay_ns: the first Ok counts. Both run
- *  with the same @p arg. */
+/** @p body, and once more if it has not ended after @p delay_ns: the first Ok counts, without one
+ *  both do. Both run with the same @p arg. */
 ASUP_API int asup_cx_hedge(struct asup_cx *cx, uint64_t delay_ns, asup_body body, void *arg,
                            struct asup_outcome *out);
 
@@ -278,15 +285,17 @@ struct asup_retry {
     uint32_t attempts;        /**< in all, at least 1 */
     uint64_t backoff_ns;      /**< before the second; doubles with each attempt */
     uint64_t backoff_most_ns; /**< 0: no bound */
-    uint64_t timeout_ns;      /**< of each attempt; ASUP_NEVER: none */
+    uint64_t timeout_ns;      /**< of each attempt; 0 and ASUP_NEVER: none */
 };
-/** @p body until it is Ok, as often as the rule says; the last attempt counts. A cancel or a
- *  panic is not tried again. */
+/** @p body until it is Ok, as often as the rule says; the last attempt counts. What is tried again
+ *  is an Err, and an attempt whose own time was over; no other cancel, and no panic. */
 ASUP_API int asup_cx_retry(struct asup_cx *cx, const struct asup_retry *rule, asup_body body,
                            void *arg, struct asup_outcome *out);
 
 /** A stage of a pipeline: takes from @p in (id 0 for the first) and gives to @p out (id 0 for
- *  the last) until the channel it reads has Ended; its own is then sealed for it. */
+ *  the last) until the channel it reads has Ended. When it returns both are sealed for it: the next
+ *  comes to the end, and the one before it, if there is more, gets -ASUP_EENDED where it reserves.
+ */
 typedef int (*asup_stage_body)(struct asup_cx *cx, struct asup_channel in, struct asup_channel out,
                                void *arg);
 struct asup_stage {
@@ -294,7 +303,8 @@ struct asup_stage {
     void *arg;
     const char *label;
 };
-/** Stages joined by channels of @p capacity; the first failure cancels the rest. */
+/** Stages joined by channels of @p capacity; the first failure cancels the rest, and is returned.
+ */
 ASUP_API int asup_cx_pipeline(struct asup_cx *cx, const struct asup_stage *stages, size_t count,
                               uint32_t capacity, struct asup_outcome *out);
 
@@ -320,12 +330,12 @@ ASUP_API int asup_cx_defer(struct asup_cx *cx, asup_body body, void *arg, uint64
 
 struct asup_channel_limits {
     uint32_t capacity;          /**< queued + permits + unacknowledged; at least 1 */
-    uint64_t ack_timeout_ns;    /**< an unsettled ack is Aborted then; ASUP_NEVER: none */
+    uint64_t ack_timeout_ns;    /**< an unsettled ack is Aborted then; 0 and ASUP_NEVER: none */
     uint64_t permit_timeout_ns; /**< likewise a permit */
     uint32_t nacks_max;         /**< so many nacks and deaths: dead letter; 0: no cap */
 };
-/** Open a channel in the region of @p cx. @param name NULL: its id. @param limits NULL: capacity
- *  16, no timeouts, no cap. Needs `channel`. */
+/** Open a channel in the region of @p cx, for all who have a Cx of that region or one above. @param
+ * name NULL: its id. @param limits NULL: capacity 16, no timeouts, no cap. Needs `channel`. */
 ASUP_API int
 asup_cx_channel_open(struct asup_cx *cx, const char *name, const struct asup_channel_limits *limits,
                      struct asup_channel *out);
@@ -338,8 +348,8 @@ ASUP_API int asup_cx_channel_seal(struct asup_cx *cx, struct asup_channel channe
 /** A slot in a channel, reserved: nothing has been said yet. */
 struct asup_permit;
 /** Send into the slot; copied, at most ASUP_SEND_SIZE_MAX bytes. Never waits. The permit is gone
- * then, also after an error: -ASUP_EEXPIRED, -ASUP_ECLOSED: it was lost before, nothing was sent.
- */
+ * then, also after an error: -ASUP_EEXPIRED, -ASUP_ECLOSED: it was lost before, nothing was sent;
+ * but for -ASUP_EDENIED: it is another task's. */
 ASUP_API int asup_permit_send(struct asup_permit *permit, const void *data, size_t size);
 /** Give the slot back. NULL is allowed. */
 ASUP_API void asup_permit_abort(struct asup_permit *permit);
@@ -399,16 +409,18 @@ struct asup_saga_step {
     void *action_arg;
     asup_body compensation; /**< must tolerate an action that did nothing */
     void *compensation_arg;
-    uint64_t budget_ns;      /**< of the compensation; ASUP_NEVER: the default */
+    uint64_t budget_ns;      /**< of the compensation; 0 and ASUP_NEVER: the default */
     struct asup_retry retry; /**< of the compensation; attempts 0: once */
 };
 /** All steps stay done. Waits for the last action. */
 ASUP_API int asup_saga_complete(struct asup_saga_open *saga);
 /** Undo what was begun, in reverse order; waits until it is undone, even when cancelled.
- *  -ASUP_EUNAVAILABLE: a compensation needs attention (R-SAG-4). NULL is allowed. */
+ *  -ASUP_EUNAVAILABLE: a compensation failed for good; a program has no operator who could help
+ *  (R-SAG-4), so it is given up, the rest is undone, and it counts in the outcome of its region.
+ *  NULL is allowed. */
 ASUP_API int asup_saga_abort(struct asup_saga_open *saga, const char *note);
 /** Begin one in the region of @p cx. Needs `saga`. Never resolved, it is compensated when the
- *  region closes. */
+ *  region closes, or when who began it joins that. */
 ASUP_API struct asup_saga_open *
 asup_cx_saga_begin(struct asup_cx *cx, const char *name, int *code) ASUP_MUST_USE
     ASUP_RESOLVED_BY(asup_saga_complete) ASUP_RESOLVED_BY(asup_saga_abort);
