@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "asupersync/runtime.h"
+
 static void
 report(const char *call, const char *instead)
 {
@@ -115,4 +117,18 @@ getentropy(void *buffer, size_t size)
 {
     report("getentropy", INSTEAD_RANDOM);
     return NEXT(int (*)(void *, size_t), "getentropy")(buffer, size);
+}
+
+/* ---- Descriptors ------------------------------------------------------------- */
+
+/* What comes from outside comes when it will: there is nothing that a seed could repeat. */
+int
+asup_cx_poll(struct asup_cx *cx, int fd, short events, uint64_t timeout_ns, short *revents)
+{
+    (void)cx;
+    (void)fd;
+    (void)events;
+    (void)timeout_ns;
+    (void)revents;
+    return -ASUP_EUNSUPPORTED;
 }

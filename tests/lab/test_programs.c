@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "asupersync/lab.h"
+#include "asupersync/runtime.h"
 #include "rules.h"
 
 /* ---- Helpers ------------------------------------------------------------------------ */
@@ -566,6 +567,23 @@ START_TEST(R_CAP_1_what_goes_round_the_cx_is_caught)
 }
 END_TEST
 
+static int
+polls(struct asup_cx *cx, void *arg)
+{
+    short events;
+
+    (void)arg;
+    return asup_cx_poll(cx, STDIN_FILENO, 1, 0, &events);
+}
+
+START_TEST(R_EVT_4_descriptors_are_not_for_the_lab)
+{
+    WELL(run_seed(1, polls, NULL));
+    ck_assert_int_eq(report.result, -ASUP_EUNSUPPORTED);
+    lab_end();
+}
+END_TEST
+
 /* ---- Replay
  * ------------------------------------------------------------------------------------------ */
 
@@ -709,6 +727,7 @@ static const struct rule rules[] = {
     RULE(a_deadlock_is_named),
     RULE(R_OUT_3_an_overflow_is_a_panic),
     RULE(R_CAP_1_what_goes_round_the_cx_is_caught),
+    RULE(R_EVT_4_descriptors_are_not_for_the_lab),
     RULE(R_EVT_1_a_trace_is_replayed),
     RULE(R_EVT_3_another_way_is_said_where),
     RULE(traces_that_are_none),
