@@ -1,11 +1,12 @@
-# Debian packages: `cpack -G DEB` in a configured build directory makes four.
+# Debian packages: `cpack -G DEB` in a configured build directory makes five.
 #
 #   asupersyncd            the daemon, asupersyncctl, asupersync-lab, units, manual pages
 #   libasupersync-client0  the client library
 #   libasupersync-cx0      the in-process runtime
-#   libasupersync-client-dev  headers, static library, pkg-config and CMake files of both
+#   libasupersync-lab0     the runtime under virtual time, for tests
+#   libasupersync-client-dev  headers, static library, pkg-config and CMake files of all three
 #
-# Each install() names its component: daemon (the default), lib, cx, or dev.
+# Each install() names its component: daemon (the default), lib, cx, lab, or dev.
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME asupersync)
@@ -16,7 +17,7 @@ set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 set(CPACK_SET_DESTDIR ON)
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "") # each package brings its own
 set(CPACK_STRIP_FILES ON)
-set(CPACK_COMPONENTS_ALL daemon lib cx dev)
+set(CPACK_COMPONENTS_ALL daemon lib cx lab dev)
 set(CPACK_COMPONENTS_GROUPING IGNORE)
 set(CPACK_VERBATIM_VARIABLES ON)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
@@ -65,13 +66,23 @@ Programs whose own tasks are fibers in a tree of regions, cancelled, drained
 and finalized as processes are by asupersyncd, link against this library. It
 needs no daemon for what stays inside the program.")
 
+set(CPACK_DEBIAN_LAB_PACKAGE_NAME libasupersync-lab0)
+set(CPACK_DEBIAN_LAB_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_LAB_PACKAGE_CONTROL_EXTRA
+    ${PROJECT_SOURCE_DIR}/cmake/deb/triggers
+    ${PROJECT_SOURCE_DIR}/cmake/deb/lab/shlibs)
+set(CPACK_DEBIAN_LAB_DESCRIPTION "structured concurrency for processes - lab
+Tests of programs whose tasks are fibers link against this library in the
+place of libasupersync-cx: it runs them under virtual time, deterministically
+by a seed, cancels them where it hurts, and judges what they did.")
+
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME libasupersync-client-dev)
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS
-    "libasupersync-client0 (= ${PROJECT_VERSION}-1), libasupersync-cx0 (= ${PROJECT_VERSION}-1)")
+    "libasupersync-client0 (= ${PROJECT_VERSION}-1), libasupersync-cx0 (= ${PROJECT_VERSION}-1), libasupersync-lab0 (= ${PROJECT_VERSION}-1)")
 set(CPACK_DEBIAN_DEV_DESCRIPTION "structured concurrency for processes - development files
 Headers, static library and build files for programs that use
-libasupersync-client or libasupersync-cx.")
+libasupersync-client, libasupersync-cx or libasupersync-lab.")
 
 # What Debian wants to find in every package.
 set(changelog ${PROJECT_BINARY_DIR}/changelog.Debian.gz)
@@ -79,7 +90,7 @@ add_custom_command(OUTPUT ${changelog}
     COMMAND gzip -9nc ${PROJECT_SOURCE_DIR}/cmake/deb/changelog > ${changelog}
     DEPENDS ${PROJECT_SOURCE_DIR}/cmake/deb/changelog VERBATIM)
 add_custom_target(changelog ALL DEPENDS ${changelog})
-foreach(component DAEMON LIB CX DEV)
+foreach(component DAEMON LIB CX LAB DEV)
     string(TOLOWER ${component} name)
     set(docs ${CMAKE_INSTALL_DATAROOTDIR}/doc/${CPACK_DEBIAN_${component}_PACKAGE_NAME})
     install(FILES ${changelog} DESTINATION ${docs} COMPONENT ${name})

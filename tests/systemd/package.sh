@@ -42,7 +42,7 @@ check "what ran is gone" gone "${stubborn_pids[@]}"
 check "nothing survives" nothing_survives
 check "the administrator's file stays" grep -qx '# mine' /etc/asupersync/run-as.conf
 check "purge" dpkg --purge asupersyncd libasupersync-client-dev libasupersync-client0 \
-    libasupersync-cx0
+    libasupersync-cx0 libasupersync-lab0
 for left in /etc/asupersync /var/lib/asupersync /run/asupersync /usr/sbin/asupersyncd \
     /usr/include/asupersync; do
     refuse "$left is gone" test -e "$left"
