@@ -101,8 +101,11 @@ int ctl_ask(struct ctl *ctl, const char *op, json_t *args, json_t **body);
 /* ---- Verbs -------------------------------------------------------------------------- */
 
 int verb_run(struct ctl *ctl);
-/* A task of that region, as if it ran here; consumes its arguments. */
+/* A task of that region, as if it ran here; consumes its arguments. The task
+ * watches its guard (guard.h). */
 int run_in_region(struct ctl *ctl, const char *region, json_t *task_args);
+/* In a region of its own, and what asks it to end asks the program first, alone. */
+int run_draining(struct ctl *ctl, json_t *task_args);
 int verb_submit(struct ctl *ctl);
 int verb_open(struct ctl *ctl);
 int verb_defer(struct ctl *ctl);

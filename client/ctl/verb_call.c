@@ -25,6 +25,7 @@
 #include "render.h"
 #include "request.h"
 #include "target.h"
+#include "verbs.h"
 
 /* How long a cancelled program may take before it is killed. */
 enum { KILL_AFTER_MS = 10000, LOOK_MS = 100 };
@@ -477,6 +478,58 @@ stop_descriptor(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* Its commands are to end with it, however it ends: this very program does it
+ * as a task, in a region that is attached to this session. It shows nothing
+ * there (--no-cx), and so may what its user may, as it would here. */
+static int
+worker_run_outside(struct ctl *ctl)
+{
+    static const enum option_id passed[] = {OPTION_CONCURRENCY, OPTION_PREFETCH, OPTION_WORKER_TTL,
+                                            OPTION_WORKER_LEASE};
+    char self[4096];
+    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
+    json_t *task = json_object();
+    int rc;
+
+    if (size <= 0) {
+        json_decref(task);
+        return ctl_failf(ctl, -ASUP_EUNAVAILABLE, "", "cannot find this program in /proc");
+    }
+    self[size] = '\0';
+    rc = request_process(ctl, task, ctl->args.command, ENVIRONMENT_OWN);
+    if (rc != 0) {
+        json_decref(task);
+        return rc;
+    }
+    json_t *argv = json_pack("[s, s, s, s, s, o]", self, "worker", "run", "--no-cx", "--in",
+                             json_string_nocheck(request_region(ctl)));
+    if (ctl->quiet)
+        json_array_append_new(argv, json_string("--quiet"));
+    for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++) {
+        const char *value = args_value(&ctl->args, passed[i]);
+
+        if (value != NULL)
+            json_array_append_new(argv,
+                                  json_sprintf("--%s=%s", option_rows[passed[i]].name, value));
+    }
+    json_array_append_new(argv, json_string_nocheck(ctl->args.operands[1]));
+    json_array_append_new(argv, json_string("--"));
+    for (char **word = ctl->args.command; *word != NULL; word++)
+        json_array_append_new(argv, json_string_nocheck(*word));
+    json_object_set_new(task, "argv", argv);
+    return run_draining(ctl, task);
+}
+
+/* Who shows nothing lets its commands show nothing. */
+static void
+capability_hide(void)
+{
+    static const char *const own[] = {"ASUPERSYNC_CX", "ASUPERSYNC_TASK", "ASUPERSYNC_WORKDIR"};
+
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        unsetenv(own[i]);
+}
+
 static int
 worker_run(struct ctl *ctl)
 {
@@ -491,9 +544,13 @@ worker_run(struct ctl *ctl)
     if (ctl->args.operand_count != 2 || ctl->args.command == NULL)
         return ctl_usage(ctl, "worker run takes a name and a command",
                          "worker run resize -- convert - -resize 50% -");
+    if (!ctl_in_task(ctl) && !args_have(&ctl->args, OPTION_NO_CX))
+        return worker_run_outside(ctl);
     asup_worker_options_init(&options);
     ctl_client_options(ctl, &how);
     how.without_session = false;
+    if (args_have(&ctl->args, OPTION_NO_CX))
+        capability_hide();
     int rc = worker_options(ctl, &options, &how);
     if (rc != 0)
         return rc;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "guard.h"
 #include "lease_hold.h"
 #include "render.h"
 #include "request.h"
@@ -352,8 +353,10 @@ lease_run_inside(struct ctl *ctl, const struct lease_wish *wish)
 {
     json_t *body = NULL;
     uint64_t until_ns;
-    int rc = connect_plainly(ctl);
+    int rc = guard_watch(ctl);
 
+    if (rc == 0)
+        rc = connect_plainly(ctl);
     if (rc == 0)
         rc = lease_get(ctl, wish, &body);
     if (rc != 0)

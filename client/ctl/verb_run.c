@@ -21,9 +21,11 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "asupersync/capability.h"
 #include "asupersync/values.h"
 
 #include "ctl.h"
+#include "guard.h"
 #include "relay.h"
 #include "render.h"
 #include "request.h"
@@ -70,6 +72,7 @@ struct run {
     bool task_ended;
     bool closing;
     bool in_region; /* a task of a region that is not this command's own */
+    bool drains;    /* the first wish to stop is for the program to see to */
     bool done;
     int exit_code;
 };
@@ -295,11 +298,32 @@ on_cancelled(void *arg, int code, const void *bytes, size_t size)
         run_call(run, "region.tree", json_pack("{s:s}", "region", run->region), on_draining);
 }
 
+/* Ask the program itself, and nothing that it has started. */
+static bool
+run_ask_program(struct run *run)
+{
+    struct asup_error_info error;
+    json_t *body = NULL;
+    pid_t pid;
+
+    if (!run->drains || run->cancels > 1 || run->task == NULL ||
+        ctl_call(run->ctl, "task.stat", json_pack("{s:s}", "task", run->task), 2000, &body,
+                 &error) != 0)
+        return false;
+    pid = (pid_t)get_number(body, "pid", 0);
+    json_decref(body);
+    return pid > 0 && kill(pid, SIGTERM) == 0;
+}
+
 static void
 run_cancel(struct run *run, const char *by)
 {
     run->cancel_by = by;
     run->cancels++;
+    if (run_ask_program(run)) {
+        run->signalled_at_ns = 0;
+        return;
+    }
     if (run->in_region && run->task != NULL) {
         json_t *args = json_pack("{s:s, s:s}", "task", run->task, "message", by);
 
@@ -456,6 +480,40 @@ on_opened(void *arg, int code, const void *bytes, size_t size)
         return;
     }
     run_submit(run);
+}
+
+/* ---- The guard of a task in another region --------------------------------------------------- */
+
+/* See guard.h. 0 or an exit code. */
+static int
+run_guarded(struct run *run)
+{
+    struct asup_region_options region;
+    struct asup_cx_options options;
+    struct asup_error_info error;
+    uint8_t token[ASUP_CX_SIZE];
+    char hex[ASUP_CX_TEXT_SIZE];
+    char id[ASUP_REF_TEXT_SIZE];
+    json_t *env = json_object_get(run->task_args, "env");
+    int rc;
+
+    asup_region_options_init(&region);
+    region.attach = true;
+    asup_cx_options_init(&options);
+    options.rights = ASUP_RIGHT_OBSERVE;
+    rc = asup_client_region_open(run->ctl->client, &region, &options.region, &error);
+    if (rc == 0)
+        rc = asup_client_cx_derive(run->ctl->client, &options, NULL, token, &error);
+    if (rc != 0)
+        return ctl_fail(run->ctl, &error);
+    asup_cx_format(token, hex);
+    asup_ref_format((struct asup_ref){options.region.id, ASUP_SORT_REGION}, id, sizeof id);
+    if (env == NULL) {
+        env = json_object();
+        json_object_set_new(run->task_args, "env", env);
+    }
+    json_object_set_new(env, GUARD_VARIABLE, json_sprintf("%s:%s", id, hex));
+    return 0;
 }
 
 /* ---- Signals and keys ---------------------------------------------------------------------------
@@ -669,6 +727,8 @@ run_here(struct run *run, json_t *region)
     ctl_client_options(ctl, &how);
     how.session_ttl_ns = ATTACHED_TTL_NS;
     rc = ctl_connect(ctl, &how);
+    if (rc == 0 && run->in_region)
+        rc = run_guarded(run);
     if (rc != 0) {
         json_decref(region);
         return rc;
@@ -720,6 +780,23 @@ verb_run(struct ctl *ctl)
         rc = run_here(&run, region);
     else
         json_decref(region);
+    run_free(&run);
+    return rc;
+}
+
+int
+run_draining(struct ctl *ctl, json_t *task_args)
+{
+    struct run run = {.ctl = ctl,
+                      .offer = -1,
+                      .signals = -1,
+                      .exit_code = EXIT_DAEMON,
+                      .drains = true,
+                      .task_args = task_args};
+    int rc;
+
+    ctl->stream = true;
+    rc = run_here(&run, json_pack("{s:b}", "attach", 1));
     run_free(&run);
     return rc;
 }

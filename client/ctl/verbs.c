@@ -140,9 +140,12 @@ const struct verb_text verb_texts[VERB_COUNT] = {
          "that of the call, and what kills it makes the call panicked. A cancel sends\n"
          "SIGTERM to its process group. CMD finds ASUPERSYNC_CALL, ASUPERSYNC_ATTEMPT,\n"
          "the call's ASUPERSYNC_REGION and ASUPERSYNC_IDEMPOTENCY_KEY in its\n"
-         "environment. SIGTERM or Ctrl-C: nothing new, what runs is finished. Run it as\n"
-         "a task (submit ... -- asupersyncctl worker run ...): then its commands end\n"
-         "with it, however it ends, before their calls are run again.\n"
+         "environment. SIGTERM or Ctrl-C: nothing new, what runs is finished; a second one\n"
+         "cancels that. Outside a task it runs as one, in a region of its own which ends\n"
+         "with this command's session, however that ends, and with the daemon; with\n"
+         "--no-cx it runs here, and what it started may outlive it. Of a task of your own\n"
+         "(submit ... -- asupersyncctl worker run ...) the commands are gone before their\n"
+         "calls are run again.\n"
          "drain: the worker (see workers) gets nothing new and ends when it is done.\n",
          "worker run resize --concurrency 4 -- convert - -resize 50% -\n"
          "worker drain s3\n"},
@@ -221,7 +224,8 @@ const struct verb_text verb_texts[VERB_COUNT] = {
          "the lease is lost the command is cancelled, and nobody else gets the name before\n"
          "all of it is gone. Within a task the command is a child of this one, and the\n"
          "task holds the lease. Exits like the command; 75 another holds it, 74 it was\n"
-         "lost. Within a task, or in $ASUPERSYNC_SESSION (see session), acquire NAME holds\n"
+         "lost. When lease run itself is killed, the end of its session cancels the task.\n"
+         "Within a task, or in $ASUPERSYNC_SESSION (see session), acquire NAME holds\n"
          "a name for the task or session and prints ID and token; renew ID... and\n"
          "release ID... take the ID. $ASUPERSYNC_LEASE is the ID under lease run.\n",
          "lease run --in /web leader -- ./serve\n"

@@ -87,6 +87,29 @@ class Ask12ALeaseFollowsTheWorker(harness.DaemonTest):
         why = d.json("why", r)
         self.assertIn("ObligationLeak", [t["name"] for t in why["trouble"]])
 
+    def test_the_command_that_asked_for_it_is_killed(self):
+        """R-SES-1: of lease run itself, killed with SIGKILL outside a task, the session ends; then
+        its command ends, whatever it does about that, and only then the next has the lease."""
+        d = self.d
+        r = d.open("--name", "asked", "--drain", "300ms")
+        p = d.popen("lease", "run", "--in", r, "leader", "--", "sh", "-c",
+                    f"trap '' TERM; echo $$ >{d.path('asked')}; while :; do sleep 0.02; done",
+                    stdin=harness.subprocess.DEVNULL)
+        pid = int(d.await_text("asked"))
+        waits = d.popen("lease", "run", "--in", r, "leader", "--", "true",
+                        stdin=harness.subprocess.DEVNULL)
+        eventually(lambda: len(d.json("ps", r)["tasks"]) == 2, "another one waits for it")
+        second = self.script(r, f"CTL lease run leader -- sh -c "
+                                f"'kill -0 {pid} 2>/dev/null && echo beside || echo alone'")
+        for each in (waits, p):
+            each.kill()
+            each.wait()
+        self.assertEqual("ok", d.outcome(second)["outcome"])
+        self.assertIn("alone", d.ctl("logs", second).out)
+        eventually(lambda: not d.json("ps", r)["tasks"], "nothing of them is left")
+        self.assertEqual([], self.leases())
+        self.assertEqual([], d.cgroup_processes())
+
     def test_who_cannot_have_it_is_told_by_the_exit_code(self):
         d = self.d
         r = d.open("--name", "busy")

@@ -226,6 +226,44 @@ class Workers(WorkerTest):
         self.worker()
         self.assertEqual("done by attempt 1\n", late.communicate(timeout=30)[0])
 
+    def outside(self, *command):
+        """A worker that somebody runs in a shell, outside any task."""
+        worker = self.d.popen("worker", "run", "job", "--in", self.pool, "--", *command,
+                              stdin=subprocess.DEVNULL, cwd=self.work)
+        eventually(lambda: self.d.json("workers")["workers"], "it has offered")
+        return worker
+
+    def test_one_outside_a_task_is_killed_and_its_commands_end(self):
+        """R-SES-1: killed with SIGKILL; its session ends, and with that all that its commands
+        started, also what left their process group and minds no signal."""
+        worker = self.outside("sh", "-c", "setsid sh -c \"trap '' TERM; echo $$ >other; "
+                                          "while :; do sleep 0.02; done\" & echo $$ >own; wait")
+        call = self.call()
+        eventually(lambda: all(os.path.exists(os.path.join(self.work, f)) for f in ("own", "other")),
+                   "they run")
+        worker.kill()
+        worker.wait()
+        eventually(lambda: not self.d.cgroup_processes(), "nothing is left")
+        self.assertNotEqual(0, call.wait(30))
+
+    def test_one_outside_a_task_finishes_what_runs(self):
+        """SIGTERM is for the worker, not for its commands, which may what their user may."""
+        other = self.d.open("--name", "elsewhere")
+        worker = self.outside("sh", "-c", f"trap 'echo asked >>trace' TERM; echo begin 1 $$ >>trace; "
+                                          f"while [ ! -e go ]; do sleep 0.02; done; "
+                                          f"{CTL} --json show {other} >seen; echo done")
+        call = self.call()
+        self.began(1)
+        worker.terminate()
+        eventually(lambda: [w["state"] for w in self.d.json("workers")["workers"]] != ["working"],
+                   "it takes nothing new")
+        self.go()
+        self.assertEqual("done\n", call.communicate(timeout=30)[0])
+        self.assertEqual(0, worker.wait(30))
+        self.assertNotIn(["asked"], self.trace())
+        with open(os.path.join(self.work, "seen")) as f:
+            self.assertIn("elsewhere", f.read())
+
     def test_a_cancelled_call_is_told_to_its_worker(self):
         """R-TSK-2: the worker's program gets SIGTERM; the region closes when it has ended."""
         self.workers(1)
