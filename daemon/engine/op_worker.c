@@ -5,9 +5,10 @@
  * worker.next does three things in one message, in this order: it takes what
  * has ended, begins what had been taken, and hands out. Each is a step of the
  * kernel of its own; the codes of the first two come with the answer, also when
- * that has to wait. A worker that asks whether it may begin something is
- * answered at once.
+ * that has to wait. A worker that asks whether it may begin something, or
+ * some of whose completions are refused, is answered at once.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -212,11 +213,27 @@ change(struct call *c, struct input *in)
     return 0;
 }
 
+/* Another user's worker is none (0: the caller's own session). */
+static int
+worker_seen(struct call *c, uint64_t id)
+{
+    struct worker_view view;
+
+    if (id == 0 || id == c->caller.session ||
+        (kernel_worker(c->engine->kernel, id, &view) && call_sees(c, view.region, view.uid)))
+        return 0;
+    return call_fail(c, -ASUP_ENOTFOUND, "worker", "asupersyncctl workers shows those there are",
+                     "there is no worker s%" PRIu64 " of yours", id);
+}
+
 int
 op_worker_withdraw(struct call *c)
 {
     const struct args_worker_withdraw *a = &c->args->worker_withdraw;
+    int rc = worker_seen(c, a->worker);
 
+    if (rc != 0)
+        return rc;
     return change(c,
                   &(struct input){.kind = IN_WORKER_WITHDRAW,
                                   .session = a->worker,
@@ -226,6 +243,10 @@ op_worker_withdraw(struct call *c)
 int
 op_worker_drain(struct call *c)
 {
+    int rc = worker_seen(c, c->args->worker_drain.worker);
+
+    if (rc != 0)
+        return rc;
     return change(
         c, &(struct input){.kind = IN_WORKER_DRAIN, .session = c->args->worker_drain.worker});
 }
@@ -245,11 +266,24 @@ completion_input(const struct proto_completion *p)
                        .result = {.data = p->result.data, .size = p->result.size}}};
 }
 
+/* A worker does calls of its own user only: others there are none for it. */
+static bool
+is_strangers(const struct call *c, uint64_t task)
+{
+    struct task_view view;
+
+    return kernel_task(c->engine->kernel, task, &view) && view.uid != c->caller.uid &&
+           !c->privileged;
+}
+
 int
 op_task_complete(struct call *c)
 {
     struct input in = completion_input(&c->args->task_complete.end);
 
+    if (is_strangers(c, in.u.complete.task))
+        return call_fail(c, -ASUP_ENOTFOUND, "task", NULL, "there is no task t%" PRIu64 " of yours",
+                         in.u.complete.task);
     return change(c, &in);
 }
 
@@ -272,6 +306,10 @@ take_reports(struct call *c, const struct args_worker_next *a, struct worker_cod
     codes->started = a->started.count;
     for (uint32_t i = 0; i < codes->completed; i++) {
         struct input in = completion_input(&ended[i]);
+        if (is_strangers(c, ended[i].task)) {
+            codes->codes[i] = -ASUP_ENOTFOUND;
+            continue;
+        }
         call_ask(c, &in, &answer);
         codes->codes[i] = answer.code;
     }
@@ -300,6 +338,8 @@ op_worker_next(struct call *c)
 
     if ((rc = take_reports(c, a, &codes)) != 0)
         return rc;
+    for (uint32_t i = 0; codes && i < codes->completed; i++)
+        at_once = at_once || codes->codes[i] != 0;
     if ((rc = waits_park(c, PARKED_WORKER, 0, 0, &parked)) != CALL_PARKED) {
         free(codes);
         return rc;
@@ -310,8 +350,11 @@ op_worker_next(struct call *c)
         .token = exchange_token(c->exchange),
         .u.next = {.most = (uint32_t)a->most, .timeout_ns = at_once ? 0 : a->timeout_ns}};
     call_ask(c, &in, &answer);
-    if (!answer.given)
+    if (!answer.given) {
+        /* Whatever answers it says that its reports were taken: the worker forgets them. */
+        parked->after = c->after;
         return CALL_PARKED;
+    }
     parked->codes = NULL;
     waits_unpark(parked);
     /* What it told was taken: it hears of that, whatever became of the question. */

@@ -147,6 +147,7 @@ waits_send(struct parked *p, uint64_t after)
     struct exchange *x = p->exchange;
     struct proto_writer *w = &e->wait_writer;
 
+    after = p->after > after ? p->after : after;
     waits_unpark(p);
     if (w->failed) {
         proto_writer_fini(w);
