@@ -14,7 +14,7 @@
  * under load many completions go in one message. Cancels come in the answers and
  * set a flag of the call.
  */
-#include "typed.h"
+#include "worker_parts.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -22,139 +22,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#include "asupersync/worker.h"
-#include "proto/wire.h"
-
-enum { THREADS_MAX = 1024, PREFETCH_MAX = 65535, ASKED_MAX = 2, COMPLETED_MAX = 512 };
-
-enum work_state { WORK_TAKEN, WORK_ASKED, WORK_READY, WORK_RUNNING, WORK_ENDED };
-
-struct asup_worker_call {
-    struct worker *worker;
-    struct asup_worker_call *next; /* in its row */
-    enum work_state state;
-    uint64_t task, region;
-    uint32_t attempt;
-    const struct asup_worker_function *function;
-    char *name, *key;
-    void *input;
-    size_t input_size;
-    struct asup_budget_left budget;
-    atomic_bool cancelled;
-    bool fenced; /* its session is gone: nobody is to be told */
-
-    enum asup_severity outcome;
-    int32_t code;
-    char *message;
-    void *result;
-    size_t result_size;
-};
-
-struct row {
-    struct asup_worker_call *first, *last;
-    uint32_t count;
-};
-
-struct worker {
-    struct asup_client *c;
-    const struct asup_worker_function *functions;
-    size_t function_count;
-    struct asup_worker_options options;
-    int wake_fd; /* eventfd: the talker shall look */
-
-    pthread_mutex_t mutex;
-    pthread_cond_t work;
-    struct row taken, ready, running, ended;
-    uint32_t idle; /* threads without a call */
-    bool over;     /* threads end */
-
-    /* the talker's own */
-    pthread_t *threads;
-    uint32_t thread_count;
-    uint32_t asking; /* questions under way */
-    uint64_t session;
-    bool draining, drained, offer_due;
-    int code; /* why it ends; 0: not yet */
-    struct asup_error_info *err;
-    uint64_t speak_at; /* because of the lease */
-};
-
-/* ---- Rows ------------------------------------------------------------------------- */
-
-static void
-row_add(struct row *r, struct asup_worker_call *call)
-{
-    call->next = NULL;
-    if (r->last != NULL)
-        r->last->next = call;
-    else
-        r->first = call;
-    r->last = call;
-    r->count++;
-}
-
-static struct asup_worker_call *
-row_take(struct row *r)
-{
-    struct asup_worker_call *call = r->first;
-
-    if (call == NULL)
-        return NULL;
-    r->first = call->next;
-    if (r->first == NULL)
-        r->last = NULL;
-    r->count--;
-    return call;
-}
-
-static void
-row_remove(struct row *r, struct asup_worker_call *call)
-{
-    struct asup_worker_call **link = &r->first;
-    struct asup_worker_call *last = NULL;
-
-    while (*link != call) {
-        last = *link;
-        link = &(*link)->next;
-    }
-    *link = call->next;
-    if (r->last == call)
-        r->last = last;
-    r->count--;
-}
-
-static struct asup_worker_call *
-row_find(const struct row *r, uint64_t task)
-{
-    struct asup_worker_call *call = r->first;
-
-    while (call != NULL && call->task != task)
-        call = call->next;
-    return call;
-}
-
-static void
-call_free(struct asup_worker_call *call)
-{
-    if (call == NULL)
-        return;
-    free(call->name);
-    free(call->key);
-    free(call->input);
-    free(call->message);
-    free(call->result);
-    free(call);
-}
-
-static void
-row_free(struct row *r)
-{
-    struct asup_worker_call *call;
-
-    while ((call = row_take(r)) != NULL)
-        call_free(call);
-}
 
 /* ---- Threads that run functions ------------------------------------------------------ */
 
@@ -235,61 +102,6 @@ threads_begin(struct worker *w)
 
 /* ---- Answers ----------------------------------------------------------------------------- */
 
-static const struct asup_worker_function *
-function_find(const struct worker *w, const char *name)
-{
-    for (size_t i = 0; i < w->function_count; i++) {
-        if (strcmp(w->functions[i].name, name) == 0)
-            return &w->functions[i];
-    }
-    return NULL;
-}
-
-static void
-budget_read(const msgpack_object *from, struct asup_budget_left *out)
-{
-    uint64_t polls = proto_get_uint(from, "polls_left", UINT32_MAX);
-
-    out->limit_ns = proto_get_uint(from, "limit_left_ns", ASUP_NEVER);
-    out->limit_kind = ASUP_CANCEL_TIMEOUT;
-    out->polls = polls < UINT32_MAX ? (uint32_t)polls : UINT32_MAX;
-    out->cost = proto_get_uint(from, "cost_left", UINT64_MAX);
-    out->priority = (uint8_t)proto_get_uint(from, "priority", 0);
-}
-
-/* NULL: no memory, or it makes no sense. */
-static struct asup_worker_call *
-call_read(struct worker *w, const msgpack_object *from)
-{
-    struct asup_worker_call *call = calloc(1, sizeof *call);
-    const msgpack_object *input = proto_get(from, "input");
-
-    if (call == NULL)
-        return NULL;
-    call->worker = w;
-    call->task = proto_get_ref(from, "task", ASUP_SORT_TASK).id;
-    call->region = proto_get_ref(from, "region", ASUP_SORT_REGION).id;
-    call->attempt = (uint32_t)proto_get_uint(from, "attempt", 0);
-    call->state = proto_get_bool(from, "started", true) ? WORK_READY : WORK_TAKEN;
-    call->code = -1;
-    call->name = info_text(from, "name");
-    call->key = info_text(from, "key");
-    budget_read(proto_get(from, "budget"), &call->budget);
-    if (input != NULL && input->type == MSGPACK_OBJECT_BIN && input->via.bin.size > 0) {
-        call->input = malloc(input->via.bin.size);
-        call->input_size = input->via.bin.size;
-        if (call->input != NULL)
-            memcpy(call->input, input->via.bin.ptr, call->input_size);
-    }
-    call->function = call->name != NULL ? function_find(w, call->name) : NULL;
-    if (call->task == 0 || call->key == NULL || call->function == NULL ||
-        (call->input_size > 0 && call->input == NULL)) {
-        call_free(call);
-        return NULL;
-    }
-    return call;
-}
-
 static bool
 is_known(const struct worker *w, uint64_t task, uint32_t attempt)
 {
@@ -344,9 +156,25 @@ cancels_take(struct worker *w, const msgpack_object *cancels)
 /* A question under way: what it told and asked, in the order of the codes. */
 struct question {
     struct worker *worker;
+    struct told *told; /* completions */
+    uint32_t told_count;
     uint32_t started;
     uint64_t tasks[];
 };
+
+struct told {
+    uint64_t task;
+    uint32_t attempt;
+    int code; /* 0: taken, or nobody knows */
+};
+
+static void
+question_free(struct question *q)
+{
+    if (q != NULL)
+        free(q->told);
+    free(q);
+}
 
 static void
 started_take(struct worker *w, const struct question *q, const msgpack_object *codes)
@@ -422,6 +250,39 @@ refused(struct worker *w, int code, const void *body, size_t size)
     }
 }
 
+/* Which completions the daemon did not take. One with too large a result is told
+ * once more, without: its call would run for ever. */
+static void
+told_take(struct worker *w, struct question *q, int code, const msgpack_object *codes)
+{
+    for (uint32_t i = 0; i < q->told_count; i++) {
+        const msgpack_object *said = proto_list_at(codes, i);
+        struct told *told = &q->told[i];
+        struct asup_worker_call *again = NULL;
+
+        if (code == -ASUP_EEXPIRED)
+            told->code = code; /* the session ended first */
+        else if (said != NULL && said->type == MSGPACK_OBJECT_NEGATIVE_INTEGER)
+            told->code = (int)said->via.i64;
+        if (told->code == -ASUP_ETOOLARGE)
+            again = call_failed_new(w, told->task, told->attempt,
+                                    "its result is larger than the daemon takes");
+        if (again != NULL)
+            row_add(&w->ended, again);
+    }
+}
+
+/* Without the mutex: the hook may do what it likes. */
+static void
+refusals_tell(const struct worker *w, const struct question *q)
+{
+    for (uint32_t i = 0; i < q->told_count && w->options.on_refused != NULL; i++) {
+        if (q->told[i].code != 0)
+            w->options.on_refused(w->options.on_refused_arg, (struct asup_task){q->told[i].task},
+                                  q->told[i].attempt, q->told[i].code);
+    }
+}
+
 static void
 on_answer(void *arg, int code, const void *body, size_t size)
 {
@@ -435,31 +296,35 @@ on_answer(void *arg, int code, const void *body, size_t size)
     if (code == 0 && (m == NULL || wire_unpack(body, size, m, &map) != 0))
         code = -ASUP_ENOMEM;
     if (code == 0) {
+        told_take(w, q, 0, proto_get(&map, "completed"));
         started_take(w, q, proto_get(&map, "started"));
         calls_take(w, proto_get(&map, "calls"));
         cancels_take(w, proto_get(&map, "cancels"));
     } else {
+        told_take(w, q, code, NULL);
         started_take(w, q, NULL);
         refused(w, code, body, size);
     }
     pthread_mutex_unlock(&w->mutex);
     proto_memory_free(m);
-    free(q);
+    refusals_tell(w, q);
+    question_free(q);
 }
 
 /* ---- Questions ------------------------------------------------------------------------------ */
 
-/* What has ended goes with the message, and is forgotten: whatever the answer,
- * there is nothing more to do about it. */
+/* What has ended goes with the message, and is forgotten but for who it was: of
+ * what the daemon does not take, the program is told (on_refused). */
 static uint32_t
-completions_write(struct row *ended, struct proto_completion *out)
+completions_write(struct row *ended, struct proto_completion *out, struct told *told)
 {
     uint32_t count = 0;
 
     for (const struct asup_worker_call *call = ended->first; call != NULL && count < ended->count;
          call = call->next) {
-        struct proto_completion *p = &out[count++];
+        struct proto_completion *p = &out[count];
 
+        told[count++] = (struct told){.task = call->task, .attempt = call->attempt};
         *p = (struct proto_completion){
             .task = call->task,
             .attempt = call->attempt,
@@ -532,20 +397,24 @@ ask(struct worker *w)
     int rc = -ASUP_ENOMEM;
 
     ended_take(w, &told, PROTO_SIZE_MAX / 2);
-    if (told.count > 0)
+    if (told.count > 0) {
         completed = calloc(told.count, sizeof *completed);
-    if (q == NULL || (told.count > 0 && completed == NULL)) {
+        if (q != NULL)
+            q->told = calloc(told.count, sizeof *q->told);
+    }
+    if (q == NULL || (told.count > 0 && (completed == NULL || q->told == NULL))) {
         row_free(&told);
-        free(q);
+        question_free(q);
         free(completed);
         return rc;
     }
+    q->told_count = told.count;
     args_begin(PROTO_WORKER_NEXT, &args);
     args.worker_next.most = w->options.threads + w->options.prefetch;
     if (args.worker_next.most > PROTO_CALLS_MAX)
         args.worker_next.most = PROTO_CALLS_MAX;
     args.worker_next.completed =
-        (struct proto_records){completed, completions_write(&told, completed)};
+        (struct proto_records){completed, completions_write(&told, completed, q->told)};
     args.worker_next.started = (struct proto_ids){q->tasks, q->started};
     proto_writer_init(&pw);
     proto_args_encode(&pw, &proto_ops[PROTO_WORKER_NEXT], &args);
@@ -556,7 +425,7 @@ ask(struct worker *w)
     free(completed);
     row_free(&told);
     if (rc != 0)
-        free(q);
+        question_free(q);
     else
         w->asking++;
     w->speak_at = clock_after(clock_now(), wait_ms(w));
@@ -743,130 +612,4 @@ asup_worker_run(struct asup_client *c, const struct asup_worker_function *functi
     pthread_mutex_destroy(&w.mutex);
     close(w.wake_fd);
     return rc;
-}
-
-/* ---- What functions ask and say
- * ---------------------------------------------------------------------- */
-
-struct asup_task
-asup_worker_call_task(const struct asup_worker_call *call)
-{
-    return (struct asup_task){call->task};
-}
-
-struct asup_region
-asup_worker_call_region(const struct asup_worker_call *call)
-{
-    return (struct asup_region){call->region};
-}
-
-uint32_t
-asup_worker_call_attempt(const struct asup_worker_call *call)
-{
-    return call->attempt;
-}
-
-const char *
-asup_worker_call_name(const struct asup_worker_call *call)
-{
-    return call->name;
-}
-
-const char *
-asup_worker_call_key(const struct asup_worker_call *call)
-{
-    return call->key;
-}
-
-const void *
-asup_worker_call_input(const struct asup_worker_call *call, size_t *size)
-{
-    if (size != NULL)
-        *size = call->input_size;
-    return call->input;
-}
-
-struct asup_budget_left
-asup_worker_call_budget(const struct asup_worker_call *call)
-{
-    return call->budget;
-}
-
-bool
-asup_worker_call_cancelled(const struct asup_worker_call *call)
-{
-    return atomic_load(&call->cancelled);
-}
-
-/* What the daemon said to a report. */
-static int
-reported(struct asup_worker_call *call, int rc, struct asup_checkpoint *said)
-{
-    if (rc == -ASUP_EEXPIRED || rc == -ASUP_ENOTFOUND) {
-        atomic_store(&call->cancelled, true); /* it counts no more */
-        return 1;
-    }
-    if (rc != 0)
-        return rc;
-    if (said->cancel_requested)
-        atomic_store(&call->cancelled, true);
-    asup_checkpoint_fini(said);
-    return atomic_load(&call->cancelled) ? 1 : 0;
-}
-
-int
-asup_worker_call_checkpoint(struct asup_worker_call *call)
-{
-    struct asup_checkpoint said;
-
-    return reported(
-        call,
-        asup_client_task_checkpoint(call->worker->c, (struct asup_task){call->task}, &said, NULL),
-        &said);
-}
-
-int
-asup_worker_call_progress(struct asup_worker_call *call, uint64_t cost)
-{
-    struct asup_checkpoint said;
-
-    return reported(call,
-                    asup_client_task_progress(call->worker->c, (struct asup_task){call->task}, cost,
-                                              &said, NULL),
-                    &said);
-}
-
-int
-asup_worker_call_result(struct asup_worker_call *call, const void *data, size_t size)
-{
-    void *copy = NULL;
-
-    if (size > 0) {
-        copy = malloc(size);
-        if (copy == NULL)
-            return -ASUP_ENOMEM;
-        memcpy(copy, data, size);
-    }
-    free(call->result);
-    call->result = copy;
-    call->result_size = size;
-    return 0;
-}
-
-enum asup_severity
-asup_worker_call_fail(struct asup_worker_call *call, int32_t code, const char *message)
-{
-    size_t size = message != NULL ? strlen(message) : 0;
-
-    call->code = code >= 0 && code <= 255 ? code : -1;
-    free(call->message);
-    call->message = NULL;
-    if (size > ASUP_MESSAGE_MAX) { /* cut at a character */
-        size = ASUP_MESSAGE_MAX;
-        while (size > 0 && ((unsigned char)message[size] & 0xc0) == 0x80)
-            size--;
-    }
-    if (size > 0)
-        call->message = strndup(message, size);
-    return ASUP_ERR;
 }

@@ -52,4 +52,14 @@ void render_event(struct text *out, const struct look *look, const json_t *event
 unsigned
 render_draining(struct text *out, const struct look *look, const json_t *node, unsigned lines_max);
 
+/* A list as a table. A row fills a cell for each title; the last is cut, not padded. */
+enum { COLUMNS_MAX = 8 };
+struct table {
+    const char *const *titles;
+    size_t columns;
+    void (*row)(struct text *cells, const struct look *look, const json_t *item);
+};
+void
+render_table(struct text *out, const struct look *look, const struct table *t, const json_t *list);
+
 #endif

@@ -5,14 +5,14 @@
 #include "fields.h"
 #include "render.h"
 
-enum { COLUMNS_MAX = 10 };
+enum { CHANNEL_COLUMNS_MAX = 10 };
 
 /* A table of cells: written twice, the first time to see how wide each column
  * is. The last column is as wide as it is. */
 struct columns {
     const char *const *titles;
     size_t count;
-    size_t width[COLUMNS_MAX];
+    size_t width[CHANNEL_COLUMNS_MAX];
 };
 
 static void
@@ -95,7 +95,7 @@ render_channels(struct text *out, const struct look *look, const json_t *channel
             columns_titles(out, look, &c);
         for (size_t i = 0; i < count; i++) {
             const json_t *channel = json_array_get(channels, i);
-            struct text cells[COLUMNS_MAX] = {0};
+            struct text cells[CHANNEL_COLUMNS_MAX] = {0};
 
             text_paint(&cells[0], look, PAINT_STRONG, get_text(channel, "id"));
             state_of(&cells[1], look, channel);
@@ -192,7 +192,7 @@ render_messages(struct text *out, const struct look *look, const json_t *message
             columns_titles(out, look, &c);
         for (size_t i = 0; i < count; i++) {
             const json_t *m = json_array_get(messages, i);
-            struct text cells[COLUMNS_MAX] = {0};
+            struct text cells[CHANNEL_COLUMNS_MAX] = {0};
 
             text_paint(&cells[0], look, PAINT_STRONG, get_text(m, "id"));
             render_text(&cells[1], look, m, "channel_name");

@@ -5,16 +5,8 @@
 #include "fields.h"
 #include "render.h"
 
-enum { COLUMNS_MAX = 8 };
-
-struct table {
-    const char *const *titles;
-    size_t columns;
-    void (*row)(struct text *cells, const struct look *look, const json_t *item);
-};
-
 /* Columns that fit what stands in them: two passes. */
-static void
+void
 render_table(struct text *out, const struct look *look, const struct table *t, const json_t *list)
 {
     size_t width[COLUMNS_MAX];

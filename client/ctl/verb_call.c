@@ -210,34 +210,33 @@ verb_call(struct ctl *ctl)
 /* ---- workers -------------------------------------------------------------------------- */
 
 static void
-render_worker(struct text *out, const struct look *look, const json_t *worker)
+worker_row(struct text *cells, const struct look *look, const json_t *worker)
 {
     const json_t *names = json_object_get(worker, "names");
-    size_t start = out->size;
 
-    text_add(out, get_text(worker, "worker"));
-    text_pad(out, start, 6);
-    start = out->size;
-    render_state(out, look, get_text(worker, "state"));
-    text_pad(out, start, 10);
-    start = out->size;
-    text_addf(out, "%llu/%llu", (unsigned long long)get_number(worker, "running", 0),
+    render_text(&cells[0], look, worker, "worker");
+    render_state(&cells[1], look, get_text(worker, "state"));
+    text_addf(&cells[2], "%llu/%llu", (unsigned long long)get_number(worker, "running", 0),
               (unsigned long long)get_number(worker, "concurrency", 0));
     if (get_number(worker, "taken", 0) > 0)
-        text_addf(out, "+%llu", (unsigned long long)get_number(worker, "taken", 0));
-    text_pad(out, start, 9);
-    start = out->size;
-    text_addf(out, "done %llu", (unsigned long long)get_number(worker, "done", 0));
-    if (get_number(worker, "lost", 0) > 0)
-        text_addf(out, " lost %llu", (unsigned long long)get_number(worker, "lost", 0));
-    text_pad(out, start, 18);
-    render_text(out, look, worker, "path");
+        text_addf(&cells[2], "+%llu", (unsigned long long)get_number(worker, "taken", 0));
+    text_addf(&cells[3], "%llu", (unsigned long long)get_number(worker, "done", 0));
+    text_addf(&cells[4], "%llu", (unsigned long long)get_number(worker, "lost", 0));
+    render_text(&cells[5], look, worker, "path");
     for (size_t i = 0; i < json_array_size(names); i++) {
         const json_t *name = json_array_get(names, i);
-        text_add(out, i == 0 ? "  " : ", ");
-        text_safe(out, look, json_string_value(name), json_string_length(name));
+        text_add(&cells[6], i == 0 ? "" : ", ");
+        text_safe(&cells[6], look, json_string_value(name), json_string_length(name));
     }
-    text_add(out, "\n");
+}
+
+static void
+render_workers(struct text *out, const struct look *look, const json_t *workers)
+{
+    static const char *const titles[] = {"WORKER", "STATE",  "CALLS", "DONE",
+                                         "LOST",   "REGION", "NAMES"};
+
+    render_table(out, look, &(struct table){titles, 7, worker_row}, workers);
 }
 
 int
@@ -265,9 +264,7 @@ verb_workers(struct ctl *ctl)
         return 0;
     }
     struct text out = {0};
-    const json_t *workers = json_object_get(body, "workers");
-    for (size_t i = 0; i < json_array_size(workers); i++)
-        render_worker(&out, &ctl->out, json_array_get(workers, i));
+    render_workers(&out, &ctl->out, json_object_get(body, "workers"));
     json_decref(body);
     ctl_print(&out);
     return 0;
@@ -393,18 +390,21 @@ wait_program(const struct asup_worker_call *call, pid_t pid)
     return status;
 }
 
-static void
+/* 0 or an error. */
+static int
 take_result(struct asup_worker_call *call, int fd)
 {
     struct stat st;
+    int rc;
 
     if (fstat(fd, &st) != 0 || st.st_size <= 0)
-        return;
+        return 0;
     void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (data == MAP_FAILED)
-        return;
-    (void)asup_worker_call_result(call, data, (size_t)st.st_size);
+        return -ASUP_ENOMEM;
+    rc = asup_worker_call_result(call, data, (size_t)st.st_size);
     (void)munmap(data, (size_t)st.st_size);
+    return rc;
 }
 
 static enum asup_severity
@@ -425,12 +425,16 @@ run_program(struct asup_worker_call *call, void *arg)
     }
     int rc = spawn(w, call, in, out, &pid);
     int status = rc == 0 ? wait_program(call, pid) : 0;
-    if (rc == 0)
-        take_result(call, out);
+    int taken = rc == 0 ? take_result(call, out) : 0;
     close(in);
     close(out);
     if (rc != 0)
         return asup_worker_call_fail(call, rc == ENOENT ? 127 : 126, strerror(rc));
+    if (taken != 0)
+        return asup_worker_call_fail(call, -1,
+                                     taken == -ASUP_ETOOLARGE
+                                         ? "its result is larger than a message"
+                                         : "no memory for its result");
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return ASUP_OK;
     if (asup_worker_call_cancelled(call))
@@ -441,6 +445,17 @@ run_program(struct asup_worker_call *call, void *arg)
              sigabbrev_np(WTERMSIG(status)) != NULL ? sigabbrev_np(WTERMSIG(status)) : "?");
     (void)asup_worker_call_fail(call, -1, message);
     return ASUP_PANICKED;
+}
+
+/* What a program did counts no more: whoever looks at the worker may want to know. */
+static void
+on_refused(void *arg, struct asup_task task, uint32_t attempt, int code)
+{
+    const struct shell_worker *w = arg;
+
+    ctl_remark(w->ctl, "t%llu, attempt %u: its end was not taken: %s: %s",
+               (unsigned long long)task.id, attempt, asup_error_name(-code),
+               asup_error_text(-code));
 }
 
 static int
@@ -554,6 +569,8 @@ worker_run(struct ctl *ctl)
     int rc = worker_options(ctl, &options, &how);
     if (rc != 0)
         return rc;
+    options.on_refused = on_refused;
+    options.on_refused_arg = &shell;
     function.name = ctl->args.operands[1];
     options.stop_fd = stop_descriptor();
     rc = ctl_connect(ctl, &how);

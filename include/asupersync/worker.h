@@ -119,6 +119,12 @@ struct asup_worker_options {
                                     its session ends. The library speaks three times as often, so
                                     only a process that is stopped or gone is silent */
     int stop_fd; /**< when it is readable, take nothing new, finish, return; -1: none */
+    /** Told, on the thread of asup_worker_run(), that the daemon did not take the end of a call:
+     *  -ASUP_EEXPIRED, it was taken back or the session had ended, and what was done counts no
+     *  more; -ASUP_ENOTFOUND, nobody knows of it any more; -ASUP_ETOOLARGE, the result is larger
+     *  than result-bytes, and the call has failed for that. NULL: nobody wants to know. */
+    void (*on_refused)(void *arg, struct asup_task task, uint32_t attempt, int code);
+    void *on_refused_arg;
 };
 
 ASUP_API void asup_worker_options_init(struct asup_worker_options *options);
@@ -169,7 +175,7 @@ ASUP_API int asup_worker_call_checkpoint(struct asup_worker_call *call);
 /** As asup_worker_call_checkpoint(), and report progress that cost @p cost units. */
 ASUP_API int asup_worker_call_progress(struct asup_worker_call *call, uint64_t cost);
 
-/** Set the result; copied. @return 0 or -ASUP_ENOMEM. */
+/** Set the result; copied. @return 0, -ASUP_ENOMEM, -ASUP_ETOOLARGE (for a message, 1 MiB). */
 ASUP_API int asup_worker_call_result(struct asup_worker_call *call, const void *data, size_t size);
 /** Say more about the end: a code (0 to 255, -1: none) and a message (NULL: none), copied.
  *  @return ASUP_ERR, for the function to return. */

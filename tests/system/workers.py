@@ -6,6 +6,7 @@ Each attempt of a call writes to one file when it begins and when it ends, and
 says so when the attempt before is still there: so no two may ever overlap
 (R-TSK-5)."""
 
+import json
 import os
 import signal
 import subprocess
@@ -303,6 +304,37 @@ class Workers(WorkerTest):
         w.close()
         with open(os.path.join(self.work, "done")) as f:
             self.assertEqual(list(range(300)), sorted(int(line) for line in f))
+
+
+class Results(WorkerTest):
+    config = "limits: {result-bytes: 1000}\n"
+
+    def test_one_that_is_too_large_fails_its_call(self):
+        """R-TSK-6: the daemon does not take the completion; the worker is told, and the call ends
+        all the same. What fits into no message never goes there."""
+        for size, message in (("2000", "larger than the daemon takes"),
+                              ("3000000", "larger than a message")):
+            worker = self.worker(command=f"head -c {size} /dev/zero")
+            call = self.d.popen("--json", "call", "job", "--in", self.jobs, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE)
+            ended = json.loads(call.communicate(timeout=30)[0])
+            self.assertEqual("err", ended["outcome"]["outcome"])
+            self.assertIn(message, ended["message"])
+            if size == "2000":
+                self.assertIn("its end was not taken: too-large", self.d.ctl("logs", worker).out)
+            self.d.ctl("cancel", worker)
+            self.d.ctl("wait", worker, code=None)
+
+    def test_a_strangers_worker_is_none(self):
+        w = wire.connect(self.d)
+        for op in ("worker.drain", "worker.withdraw"):
+            self.assertEqual("not-found", w.call(op, {"worker": "s999999"})[1]["error"])
+        w.close()
+
+    def test_a_draining_takes_no_key(self):
+        w = wire.connect(self.d)
+        self.assertEqual("unsupported", w.call("daemon.drain", {"key": "k"})[1]["error"])
+        w.close()
 
 
 if __name__ == "__main__":
