@@ -45,6 +45,7 @@ static void
 add(struct engine *e, const struct event *ev, uint64_t wall)
 {
     struct durable_buffer *bytes = &e->event_bytes;
+    struct call_view call;
     struct journal_record r = {
         .seq = ev->seq,
         .at_ns = ev->at,
@@ -61,6 +62,13 @@ add(struct engine *e, const struct event *ev, uint64_t wall)
         .text_size = ev->text.size,
     };
 
+    /* A call without a label is known by its computation. */
+    if (ev->call && ev->text.size == 0 &&
+        (ev->kind == EV_TASK_CREATED || ev->kind == EV_FINALIZER_REGISTERED) &&
+        kernel_call(e->kernel, ev->task, &call)) {
+        r.text = call.name.data;
+        r.text_size = call.name.size;
+    }
     if (ev->holder.id)
         (void)asup_ref_format(ev->holder, r.holder, sizeof r.holder);
     if (ev->outcome)

@@ -173,10 +173,31 @@ make_schema(struct journal_db *db)
 
     if (rc == SQLITE_OK)
         rc = run(db, journal_schema);
+    if (rc == SQLITE_OK)
+        rc = run(db, journal_views);
     snprintf(text, sizeof text, "PRAGMA application_id = %d; PRAGMA user_version = %d",
              JOURNAL_APPLICATION, JOURNAL_SCHEMA);
     if (rc == SQLITE_OK)
         rc = run(db, text);
+    if (rc == SQLITE_OK)
+        rc = run(db, "COMMIT");
+    return rc == SQLITE_OK ? 0 : refuse(db, rc, "write");
+}
+
+/* Nothing depends on the views but who reads them: they change without a new schema. */
+static int
+renew_views(struct journal_db *db)
+{
+    uint64_t current = 0;
+    int rc = run_number(db, JOURNAL_VIEWS_NEW, &current);
+
+    if (rc != SQLITE_OK)
+        return refuse(db, rc, "read");
+    if (current != 0)
+        return 0;
+    rc = run(db, "BEGIN IMMEDIATE");
+    if (rc == SQLITE_OK)
+        rc = run(db, journal_views);
     if (rc == SQLITE_OK)
         rc = run(db, "COMMIT");
     return rc == SQLITE_OK ? 0 : refuse(db, rc, "write");
@@ -211,7 +232,7 @@ check_schema(struct journal_db *db)
                db->path, version > JOURNAL_SCHEMA ? "newer" : "different", version, JOURNAL_SCHEMA);
         return EX_DATAERR;
     }
-    return 0;
+    return renew_views(db);
 }
 
 static int

@@ -2,6 +2,8 @@
 /* What the database looks like: asupersync-journal(5) describes all of it. */
 #include "daemon/engine/journal_schema.h"
 
+#include "asupersync/types.h"
+
 /* Columns that `event` and `past` share. */
 #define COLUMNS                                                                                    \
     "seq INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, wall_ns INTEGER NOT NULL, "                  \
@@ -15,6 +17,10 @@
 /* All that is readable of what is still known, with or without a body. */
 #define KNOWN "(SELECT " NAMES " FROM past UNION ALL SELECT " NAMES " FROM event)"
 
+/* WHEN 1 THEN 'ack' ... */
+#define KIND_WORD(name, number, wire) " WHEN " #number " THEN '" wire "'"
+#define KINDS ASUP_OBLIGATION_KIND_LIST(KIND_WORD)
+
 const char journal_schema[] =
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE event (" COLUMNS ", sum INTEGER NOT NULL, body BLOB NOT NULL) STRICT;"
@@ -25,7 +31,11 @@ const char journal_schema[] =
     "CREATE TABLE snapshot (seq INTEGER NOT NULL, part INTEGER NOT NULL, "
     "at_ns INTEGER NOT NULL, wall_ns INTEGER NOT NULL, last INTEGER NOT NULL, sum INTEGER NOT "
     "NULL, body BLOB NOT NULL, "
-    "UNIQUE (seq, part)) STRICT;"
+    "UNIQUE (seq, part)) STRICT;";
+
+const char journal_views[] =
+    "DROP VIEW IF EXISTS region; DROP VIEW IF EXISTS task;"
+    "DROP VIEW IF EXISTS obligation; DROP VIEW IF EXISTS outcome;"
 
     "CREATE VIEW region AS SELECT 'r' || region AS id,"
     " max(CASE kind WHEN 'region-opened' THEN 'r' || value END) AS parent,"
@@ -45,9 +55,10 @@ const char journal_schema[] =
     " HAVING NOT max(kind = 'region-forgotten');"
 
     "CREATE VIEW task AS SELECT 't' || task AS id, 'r' || max(region) AS region,"
-    " max(CASE WHEN kind IN ('task-created', 'finalizer-registered') THEN text END) AS label,"
+    " max(CASE WHEN kind IN ('task-created', 'finalizer-registered') THEN text"
+    "  WHEN kind = 'saga-step-undoing' THEN 'undo ' || text END) AS label,"
     " max(uid) AS uid,"
-    " max(kind = 'finalizer-registered') AS finalizer,"
+    " max(kind IN ('finalizer-registered', 'saga-step-undoing')) AS finalizer,"
     " CASE WHEN max(kind = 'task-completed') THEN 'completed'"
     "  WHEN max(kind = 'task-main-ended') THEN 'finalizing'"
     "  WHEN max(kind = 'task-cancel-requested') THEN 'cancelling'"
@@ -60,10 +71,12 @@ const char journal_schema[] =
     "  AS ended,"
     " max(CASE kind WHEN 'task-completed' THEN outcome END) AS outcome"
     " FROM " KNOWN " WHERE task IS NOT NULL AND (kind GLOB 'task-*' OR kind GLOB 'call-*'"
-    "  OR kind GLOB 'finalizer-*') GROUP BY task HAVING NOT max(kind = 'task-forgotten');"
+    "  OR kind GLOB 'finalizer-*' OR kind = 'saga-step-undoing') GROUP BY task HAVING NOT max(kind "
+    "= 'task-forgotten');"
 
     "CREATE VIEW obligation AS SELECT 'o' || subject AS id, 'r' || max(region) AS region,"
     " max(uid) AS uid,"
+    " CASE max(CASE kind WHEN 'obligation-reserved' THEN value END)" KINDS " END AS kind,"
     " max(CASE kind WHEN 'obligation-reserved' THEN text END) AS name,"
     " max(CASE WHEN kind IN ('obligation-reserved', 'obligation-transferred') THEN holder END)"
     "  AS holder,"
@@ -88,7 +101,7 @@ const char *const journal_past[] = {
     " 'region-finalizing', 'region-closed', 'task-created', 'finalizer-registered',"
     " 'task-start-ordered', 'call-taken', 'task-started', 'call-started',"
     " 'task-cancel-requested', 'task-main-ended', 'task-completed', 'obligation-reserved',"
-    " 'obligation-transferred'))",
+    " 'obligation-transferred', 'saga-step-undoing'))",
     "DELETE FROM past WHERE task IN (SELECT task FROM event WHERE seq BETWEEN ?1 AND ?2"
     " AND kind = 'task-forgotten')",
     "DELETE FROM past WHERE region IN (SELECT region FROM event WHERE seq BETWEEN ?1 AND ?2"

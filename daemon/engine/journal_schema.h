@@ -13,6 +13,9 @@ enum { JOURNAL_PAST_COUNT = 5 };
 
 /* Statements that make an empty database ours. */
 extern const char journal_schema[];
+/* The views, made again; and a number that is 0 where they are those of before. */
+extern const char journal_views[];
+#define JOURNAL_VIEWS_NEW "SELECT count(*) FROM pragma_table_info('obligation') WHERE name = 'kind'"
 /* Statements that remove events from ?1 to ?2, in order. */
 extern const char *const journal_past[];
 
