@@ -151,6 +151,7 @@ call_handed(struct kernel *k, const struct event *ev, uint32_t i, bool begins)
             w->call_first = t->call;
         w->call_last = t->call;
         c->flags |= CALL_HELD;
+        c->taken_at = ev->at;
         w->taken++;
     }
     answer_note(w, p);

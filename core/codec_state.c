@@ -454,6 +454,7 @@ static const struct field call_fields[] = {
     NUMBER(struct call, attempts),
     NUMBER(struct call, given),
     NUMBER(struct call, flags),
+    NUMBER(struct call, taken_at),
     SKIP(struct call, child),
 };
 static const struct table call_table = TABLE(struct call, call_fields);

@@ -25,6 +25,7 @@ kernel_call(const struct kernel *k, uint64_t task, struct call_view *out)
         .attempts = c->attempts,
         .worker = (c->flags & CALL_HELD) != 0 ? worker_at(k, c->worker)->session : 0,
         .started = task_live(t) && (t->flags & TASK_STARTED) != 0,
+        .taken_at = c->taken_at,
         .ghost = (c->flags & CALL_GHOST) != 0,
         .next = (c->flags & CALL_HELD) != 0 ? task_id(k, c->next) : 0,
         .key = heap_get(&k->heap, c->key),

@@ -210,6 +210,7 @@ struct call_view { /* beside struct task_view */
     uint32_t attempts;
     uint64_t worker;              /* session that has it; 0: none */
     bool started;                 /* false: taken only */
+    asup_time taken_at;           /* by that worker */
     bool ghost;                   /* ended by force, and its worker is at it still */
     uint64_t next;                /* of its worker's; 0: none */
     struct bytes key;             /* idempotency key it was submitted under, or "" */

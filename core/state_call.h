@@ -46,6 +46,7 @@ struct call {
     uint16_t attempts; /* in all, at least 1 */
     uint16_t given;    /* in which answer its worker got it, modulo 65536 */
     uint16_t flags;
+    asup_time taken_at; /* by the worker that has it, or had it last */
     /* not state: */
     uint32_t child; /* in its service's heap */
 };

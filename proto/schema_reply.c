@@ -70,6 +70,7 @@ static const struct proto_reply_field node_fields[] = {
     {"tasks_total", "uint", "Tasks ever admitted."},
     {"finalizers", "uint", "Finalizers registered and not yet run."},
     {"sagas", "uint", "Sagas that have not ended."},
+    {"sagas_attention", "uint", "Those of them that need attention."},
     {"obligations", "uint", "What is owed to it: it closes when that is nothing."},
     {"unconsumed", "uint", "Messages that its close made dead letters."},
     {"leaks", "uint", "Obligations that leaked, ever."},

@@ -10,6 +10,7 @@
 
 #include "asupersync/values.h"
 
+#include "target.h"
 #include "wire_json.h"
 
 /* ---- Printing -------------------------------------------------------------------- */
@@ -250,13 +251,50 @@ ctl_start(struct ctl *ctl, const char *op, json_t *args, asup_reply_fn fn, void 
     return rc;
 }
 
+/* Of several operands, the one that a request is about; NULL: there is one, or none. */
+static const char *
+operand_asked(const struct ctl *ctl, const json_t *args)
+{
+    for (int i = 0; ctl->args.operand_count > 1 && i < ctl->args.operand_count; i++) {
+        const char *operand = ctl->args.operands[i];
+        json_t *value;
+        const char *key;
+
+        json_object_foreach((json_t *)args, key, value)
+        {
+            const char *text = json_string_value(value);
+
+            if (text != NULL && strcmp(text, operand) == 0 && target_of(operand) != TARGET_NONE)
+                return operand;
+        }
+    }
+    return NULL;
+}
+
+/* A refusal says whose it is, where that could be in doubt. */
+static void
+error_about(struct asup_error_info *error, const char *operand)
+{
+    struct text message = {0};
+
+    if (operand == NULL || strstr(error->message, operand) != NULL)
+        return;
+    text_addf(&message, "%s: %s", operand,
+              error->message[0] != '\0' ? error->message : asup_error_text(-error->code));
+    snprintf(error->message, sizeof error->message, "%s", message.data);
+    text_free(&message);
+}
+
 int
 ctl_ask(struct ctl *ctl, const char *op, json_t *args, json_t **body)
 {
+    const char *operand = operand_asked(ctl, args);
     struct asup_error_info error;
 
-    if (ctl_call(ctl, op, args, -1, body, &error) != 0)
+    if (ctl_call(ctl, op, args, -1, body, &error) != 0) {
+        error_about(&error, operand);
         return ctl_fail(ctl, &error);
+    }
     if (error.message[0] != '\0')
         ctl_remark(ctl, "advice: %s", error.message);
     return 0;

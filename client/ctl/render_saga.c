@@ -62,29 +62,21 @@ render_saga(struct text *out, const struct look *look, const json_t *saga)
         render_step(out, look, json_array_get(steps, i));
 }
 
+static void
+saga_row(struct text *cells, const struct look *look, const json_t *saga)
+{
+    render_text(&cells[0], look, saga, "id");
+    render_saga_state(&cells[1], look, get_text(saga, "state"));
+    text_span(&cells[2], get_number(saga, "age_ns", 0));
+    text_addf(&cells[3], "%llu", (unsigned long long)get_number(saga, "step_count", 0));
+    render_text(&cells[4], look, saga, "path");
+    render_text(&cells[5], look, saga, "name");
+}
+
 void
 render_sagas(struct text *out, const struct look *look, const json_t *sagas)
 {
-    for (size_t i = 0; i < json_array_size(sagas); i++) {
-        const json_t *saga = json_array_get(sagas, i);
-        size_t start = out->size;
+    static const char *const titles[] = {"SAGA", "STATE", "AGE", "STEPS", "REGION", "NAME"};
 
-        text_addf(out, "%s", get_text(saga, "id"));
-        text_pad(out, start, 6);
-        text_add(out, " ");
-        render_saga_state(out, look, get_text(saga, "state"));
-        text_pad(out, start, 23);
-        text_add(out, " ");
-        text_span(out, get_number(saga, "age_ns", 0));
-        text_pad(out, start, 31);
-        text_addf(out, " %llu step%s", (unsigned long long)get_number(saga, "step_count", 0),
-                  get_number(saga, "step_count", 0) == 1 ? "" : "s");
-        text_pad(out, start, 42);
-        text_add(out, " ");
-        render_text(out, look, saga, "path");
-        text_add(out, "  ");
-        render_text(out, look, saga, "name");
-        text_cut(out, start, look);
-        text_add(out, "\n");
-    }
+    render_table(out, look, &(struct table){titles, 6, saga_row}, sagas);
 }

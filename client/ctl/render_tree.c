@@ -97,6 +97,19 @@ tree_task(struct text *out, const struct look *look, const json_t *task)
 }
 
 static void
+add_attention(struct text *out, const struct look *look, uint64_t count)
+{
+    struct text words = {0};
+
+    if (count == 0)
+        return;
+    add_dot(out, look);
+    text_addf(&words, "%llu need%s attention", (unsigned long long)count, count == 1 ? "s" : "");
+    text_paint(out, look, PAINT_BAD, words.data);
+    text_free(&words);
+}
+
+static void
 tree_region(struct text *out, const struct look *look, const json_t *node)
 {
     const json_t *outcome = json_object_get(node, "outcome");
@@ -135,6 +148,7 @@ tree_region(struct text *out, const struct look *look, const json_t *node)
     add_count(out, look, get_number(node, "tasks_live", 0), "task");
     add_count(out, look, get_number(node, "finalizers", 0), "finalizer");
     add_count(out, look, get_number(node, "sagas", 0), "saga");
+    add_attention(out, look, get_number(node, "sagas_attention", 0));
     if (strcmp(get_text(node, "state"), "finalizing") != 0)
         add_left(out, look, node, "drain_left_ns",
                  look->utf8 ? " \xc2\xb7 drains @ more" : ", drains @ more");

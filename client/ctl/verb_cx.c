@@ -160,22 +160,37 @@ add_ceilings(struct text *out, const json_t *x)
         text_addf(out, " polls<=%llu", (unsigned long long)number);
 }
 
+static void
+capability_row(struct text *cells, const struct look *look, const json_t *x)
+{
+    struct text ceilings = {0};
+
+    render_text(&cells[0], look, x, "id");
+    render_text(&cells[1], look, x, "path");
+    add_rights(&cells[2], json_object_get(x, "rights"));
+    add_ceilings(&ceilings, x);
+    text_add(&cells[3], ceilings.size > 0 ? ceilings.data + 1 : "-");
+    text_free(&ceilings);
+    text_add(&cells[4], get_text(x, "holder")[0] != '\0' ? get_text(x, "holder") : "-");
+    text_add(&cells[5], get_text(x, "parent")[0] != '\0' ? get_text(x, "parent") : "-");
+    text_add(&cells[6], json_is_true(json_object_get(x, "revoked")) ? "revoked" : "good");
+}
+
+static void
+render_capabilities(struct text *out, const struct look *look, const json_t *list)
+{
+    static const char *const titles[] = {"CX", "REGION", "RIGHTS", "WITHIN", "BY", "FROM", "STATE"};
+
+    render_table(out, look, &(struct table){titles, 7, capability_row}, list);
+}
+
 void
 render_capability(struct text *out, const struct look *look, const json_t *x)
 {
-    const char *parent = get_text(x, "parent");
+    json_t *list = json_pack("[O]", x);
 
-    text_addf(out, "%-6s ", get_text(x, "id"));
-    text_safe(out, look, get_text(x, "path"), strlen(get_text(x, "path")));
-    text_add(out, "  ");
-    add_rights(out, json_object_get(x, "rights"));
-    add_ceilings(out, x);
-    text_addf(out, "  by %s", get_text(x, "holder")[0] != '\0' ? get_text(x, "holder") : "-");
-    if (parent[0] != '\0')
-        text_addf(out, " from %s", parent);
-    if (json_is_true(json_object_get(x, "revoked")))
-        text_add(out, "  revoked");
-    text_add(out, "\n");
+    render_capabilities(out, look, list);
+    json_decref(list);
 }
 
 static int
@@ -219,8 +234,7 @@ cx_list(struct ctl *ctl)
         ctl_print_json(ctl, json_pack("{s:o}", "capabilities", all));
         return 0;
     }
-    for (size_t i = 0; i < json_array_size(all); i++)
-        render_capability(&out, &ctl->out, json_array_get(all, i));
+    render_capabilities(&out, &ctl->out, all);
     json_decref(all);
     ctl_print(&out);
     return 0;

@@ -96,6 +96,25 @@ ask_list(struct ctl *ctl, const struct way *way, struct asup_ref ref, const char
     return 0;
 }
 
+/* A path is that of a region, or that of a channel in one. */
+static int
+ask_path(struct ctl *ctl, const char *path, const struct way **way, json_t **body)
+{
+    static const struct way channel = {ASUP_SORT_CHANNEL, "channel.stat", "channel", NULL,
+                                       render_channel};
+    struct asup_error_info error;
+    struct asup_error_info other;
+
+    if (ctl_call(ctl, (*way)->op, json_pack("{s:s}", (*way)->key, path), -1, body, &error) == 0)
+        return 0;
+    if (error.code == -ASUP_ENOTFOUND &&
+        ctl_call(ctl, channel.op, json_pack("{s:s}", channel.key, path), -1, body, &other) == 0) {
+        *way = &channel;
+        return 0;
+    }
+    return ctl_fail(ctl, &error);
+}
+
 static int
 show_one(struct ctl *ctl, const char *operand, bool first)
 {
@@ -115,8 +134,11 @@ show_one(struct ctl *ctl, const char *operand, bool first)
         if (body == NULL)
             way = &resolved;
     }
-    if (body == NULL)
+    if (body == NULL && operand[0] == '/') {
+        rc = ask_path(ctl, operand, &way, &body);
+    } else if (body == NULL) {
         rc = ctl_ask(ctl, way->op, json_pack("{s:s}", way->key, operand), &body);
+    }
     if (rc != 0)
         return rc;
     if (ctl->json) {

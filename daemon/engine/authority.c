@@ -28,9 +28,11 @@ peer_may_use(const struct call *c, uint32_t uid, uint32_t run_uid)
 static int
 not_good(struct call *c)
 {
-    return call_fail(c, -ASUP_EDENIED, "cx",
-                     "take it from $ASUPERSYNC_CX of a task of this daemon, or from cx.derive",
-                     "that is no capability of this daemon, or it is another user's");
+    return call_fail(
+        c, -ASUP_EDENIED, "cx",
+        "take it from $ASUPERSYNC_CX of a task of this daemon, or from asupersyncctl cx "
+        "derive",
+        "that is no capability of this daemon, or it is another user's");
 }
 
 static bool

@@ -341,6 +341,8 @@ body_region_open(struct proto_writer *w, struct engine *e, const struct region_v
     pw_uint(w, r->finalizers);
     pw_key(w, "sagas");
     pw_uint(w, r->sagas);
+    pw_key(w, "sagas_attention");
+    pw_uint(w, r->sagas_attention);
     pw_key(w, "obligations");
     pw_uint(w, owed(r->obligations));
     pw_key(w, "unconsumed");

@@ -37,7 +37,7 @@ expired_hint(const struct call *c)
     struct session_view session;
 
     if (c->caller.session == 0 || !kernel_session(c->engine->kernel, c->caller.session, &session))
-        return "begin a new session with session.hello";
+        return "the session has ended, with what it held: connect again";
     if (c->op->id == PROTO_CHANNEL_ACK || c->op->id == PROTO_CHANNEL_EXTEND)
         return "an ack gives its message back at the end of its time: receive it again";
     return "";
@@ -88,8 +88,10 @@ call_refused(struct call *c, const struct answer *a)
     if (a->limit) {
         snprintf(c->error.limit, sizeof c->error.limit, "%s", a->limit);
         if (strcmp(a->limit, "channel-capacity") == 0)
-            snprintf(c->error.hint, sizeof c->error.hint,
-                     "wait for room with channel.reserve and timeout_ns, or open a larger channel");
+            snprintf(
+                c->error.hint, sizeof c->error.hint,
+                "wait for room with a timeout (asupersyncctl send --timeout), or open a larger "
+                "channel");
         else
             snprintf(c->error.hint, sizeof c->error.hint,
                      "wait until something ends, or raise limits.%s in asupersyncd.yaml", a->limit);
@@ -222,7 +224,7 @@ call_budget(struct call *c, const struct proto_budget *b, struct budget_request 
     };
     if (b->deadline_ns != ASUP_NEVER && b->deadline_ns <= now)
         return call_fail(c, -ASUP_EINVALID, "budget.deadline_ns",
-                         "daemon.status tells the kernel's time as now_ns",
+                         "asupersyncctl status --json tells the kernel's time as now_ns",
                          "the deadline has passed");
     if (b->deadline_wall_ns != ASUP_NEVER) {
         uint64_t wall = wall_now();

@@ -98,7 +98,7 @@ find_session(struct call *c, const uint8_t *secret)
         rc = s ? session_attach(e, s, secret, c->connection) : -ASUP_EEXPIRED;
     }
     if (rc == -ASUP_EEXPIRED)
-        return call_fail(c, rc, "session", "begin a new session with session.hello",
+        return call_fail(c, rc, "session", "connect again, which begins a new one",
                          "that session has ended or is not yours");
     if (rc != 0)
         return call_fail(c, rc, NULL, NULL, "no memory for the session");
@@ -122,7 +122,7 @@ check_call(struct call *c, const struct proto_request *r)
         c->caller.session = c->session->id;
         c->repeat_id = c->request_id;
     } else if (c->op->flags & PROTO_SESSION) {
-        return call_fail(c, -ASUP_EINVALID, "session", "send the secret that session.hello gave",
+        return call_fail(c, -ASUP_EINVALID, "session", "connect with a session, not without one",
                          "%s needs a session", c->op->name);
     }
     if ((c->op->flags & PROTO_MUTATES || c->op->id == PROTO_SESSION_HELLO) &&

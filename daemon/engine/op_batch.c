@@ -106,7 +106,7 @@ check_item(struct call *c, const struct proto_call *op, bool atomic)
         return call_fail(c, -ASUP_EUNSUPPORTED, "op", "send it as a request of its own",
                          "%s cannot stand in %s batch", op->op->name, atomic ? "an atomic" : "a");
     if ((op->op->flags & PROTO_SESSION) && !c->session)
-        return call_fail(c, -ASUP_EINVALID, "session", "send the secret that session.hello gave",
+        return call_fail(c, -ASUP_EINVALID, "session", "connect with a session, not without one",
                          "%s needs a session", op->op->name);
     return call_may_begin(c);
 }

@@ -287,6 +287,10 @@ op_daemon_drain(struct call *c)
     struct input in = {.kind = IN_REGION_END, .region = ASUP_ROOT_ID};
     struct answer answer;
 
+    if (c->key && c->key->key.data)
+        return call_fail(c, -ASUP_EUNSUPPORTED, "key",
+                         "leave it out: draining twice is draining once",
+                         "daemon.drain takes no idempotency key");
     in.u.end.mode = ASUP_END_FINISH;
     in.u.end.drain_ns = ASUP_NEVER;
     call_ask(c, &in, &answer);

@@ -108,7 +108,8 @@ op_events_watch(struct call *c)
     else if (watch.since == 0)
         watch.since = e->window.oldest;
     if (watch.since < e->window.oldest) {
-        rc = call_fail(c, -ASUP_EGAP, "since", "begin anew from `oldest`",
+        rc = call_fail(c, -ASUP_EGAP, "since",
+                       "begin anew with the oldest that is kept, which is told as oldest",
                        "events before %" PRIu64 " are no longer kept", e->window.oldest);
         c->error.has_oldest = true;
         c->error.oldest = e->window.oldest;

@@ -35,7 +35,7 @@ input_region_open(struct call *c, struct input *in)
         .finalizer_count = a->finalizers.count,
     };
     if (a->attach && !c->session)
-        return call_fail(c, -ASUP_EINVALID, "attach", "begin a session with session.hello",
+        return call_fail(c, -ASUP_EINVALID, "attach", "connect with a session, not without one",
                          "only a session can have a region attached");
     if (a->policy == ASUP_POLICY_QUORUM ? a->quorum == 0 : a->quorum != 0)
         return call_fail(c, -ASUP_EINVALID, "quorum", "the two belong together",

@@ -50,8 +50,10 @@ resume(struct call *c, const struct args_session_hello *a)
     struct session *s = session_find(c->engine, a->secret.data, c->caller.uid);
 
     if (!s)
-        return call_fail(c, -ASUP_EEXPIRED, "secret", "begin a new session without a secret",
-                         "that session has ended or is not yours");
+        return call_fail(
+            c, -ASUP_EEXPIRED, "secret",
+            "begin a new one without the secret: unset ASUPERSYNC_SESSION, or connect anew",
+            "that session has ended or is not yours");
     in.session = s->id;
     in.u.session_open.ttl_ns = a->ttl_ns;
     in.u.session_open.pid = c->connection->pid;

@@ -146,9 +146,12 @@ op_why(struct call *c)
         break;
     case ASUP_SORT_MESSAGE:
     case ASUP_SORT_CAPABILITY:
-        rc = call_fail(c, -ASUP_EINVALID, "id",
-                       "channel.message tells of a message, cx.list of capabilities",
-                       "why is told of regions, tasks, sessions, obligations, channels and sagas");
+        rc = call_fail(
+            c, -ASUP_EINVALID, "id",
+            ref.sort == ASUP_SORT_MESSAGE
+                ? "asupersyncctl show tells of a message, dead show also of how it came back"
+                : "asupersyncctl show and cx list tell of capabilities",
+            "why is told of regions, tasks, sessions, obligations, channels and sagas");
         break;
     default:
         if (target->path.data && call_region(c, target, "id", &region) != 0 &&

@@ -57,7 +57,8 @@ why_call_note(struct why *why, const struct task_view *t, char *note, size_t siz
                  t->kill_at == ASUP_NEVER ? "" : ", ended by force in ",
                  t->kill_at == ASUP_NEVER ? "" : why_span(time_left(t->kill_at, why->now), left));
     } else {
-        snprintf(note, size, "taken by worker s%" PRIu64 ", which has not begun it", c.worker);
+        snprintf(note, size, "taken %s ago by worker s%" PRIu64 ", which has not begun it",
+                 why_span(why->now - c.taken_at, at), c.worker);
     }
     return true;
 }
