@@ -35,12 +35,14 @@ report(const char *call, const char *instead)
 }
 
 /* The next one of that name: libc's. Asked for each time: it is no hot path. */
-#define NEXT(type, name) ((type)(uintptr_t)dlsym(RTLD_NEXT, name))
+#define NEXT(type, name) ((type)dlsym(RTLD_NEXT, name))
 
 #define INSTEAD_NOW "asup_cx_now()"
 #define INSTEAD_SLEEP "asup_cx_sleep()"
 #define INSTEAD_RANDOM "asup_cx_random_u64()"
 
+/* libc's own names of parameters are reserved ones. */
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name)
 ASUP_API int
 clock_gettime(clockid_t clock, struct timespec *out)
 {
@@ -132,3 +134,4 @@ asup_cx_poll(struct asup_cx *cx, int fd, short events, uint64_t timeout_ns, shor
     (void)revents;
     return -ASUP_EUNSUPPORTED;
 }
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)

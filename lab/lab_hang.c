@@ -9,7 +9,6 @@
 
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -25,10 +24,9 @@ static struct {
 static size_t
 put(char *out, size_t at, const char *text)
 {
-    size_t size = strlen(text);
-
-    memcpy(out + at, text, size);
-    return at + size;
+    while (*text != '\0')
+        out[at++] = *text++;
+    return at;
 }
 
 static size_t

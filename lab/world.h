@@ -126,7 +126,7 @@ enum world_deed {
 #undef WORLD_DEED_ENUM
         DEED_COUNT
 };
-const char *world_deed_text(enum world_deed deed);
+const char *world_deed_text(enum world_deed which);
 
 enum { INPUT_KIND_COUNT = IN_RESUMED + 1, ERROR_CODES = 24 };
 

@@ -99,9 +99,9 @@ struct asup_lab_config {
     bool capture_trace; /**< keep events and choices for asup_lab_trace_save(); default true */
     bool panic_on_obligation_leak; /**< a leak ends the run Panicked; default true */
     bool panic_on_futurelock;      /**< likewise; default true */
-    uint32_t hang_cpu_ms;  /**< a task that runs so long, in CPU time, without giving way ends the
-                                program with a report that names it; 0: never; default 10 s */
-    bool auto_advance; /**< time leaps to the next timer when nothing can run; default true */
+    uint32_t hang_cpu_ms; /**< a task that runs so long, in CPU time, without giving way ends the
+                               program with a report that names it; 0: never; default 10 s */
+    bool auto_advance;    /**< time leaps to the next timer when nothing can run; default true */
     enum asup_inject inject;
     uint32_t inject_n;
     struct asup_lab_faults faults;
