@@ -17,7 +17,7 @@
 #include "lab/tool.h"
 
 static const struct lab_verb *const verbs[] = {
-    &verb_show, &verb_verify, &verb_diff, &verb_replay, &verb_import,
+    &verb_run, &verb_show, &verb_verify, &verb_diff, &verb_replay, &verb_import,
 };
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };
 
@@ -124,7 +124,7 @@ static void
 help_all(struct text *out)
 {
     text_add(out, "Usage: asupersync-lab VERB [OPTION...] [ARGUMENT...]\n\n"
-                  "Looks into traces of asupersync, compares and replays them.\n\n");
+                  "Runs simulated worlds; looks into traces, compares and replays them.\n\n");
     for (size_t i = 0; i < VERB_COUNT; i++) {
         size_t start = out->size;
 

@@ -58,7 +58,7 @@ struct lab_call {
 /* On every verb. */
 extern const struct lab_option lab_common[];
 
-extern const struct lab_verb verb_show, verb_verify, verb_diff, verb_replay, verb_import;
+extern const struct lab_verb verb_run, verb_show, verb_verify, verb_diff, verb_replay, verb_import;
 
 /* ---- Options --------------------------------------------------------------------- */
 

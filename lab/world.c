@@ -333,6 +333,9 @@ world_begin(struct world *w)
     w->shadow = kernel_new(&w->config, &allocator, kernel_now(w));
     if (w->kernel == NULL || w->shadow == NULL)
         return false;
+    w->oracles = oracles_new(&w->config);
+    if (w->oracles == NULL)
+        return false;
     w->up = true;
     disk_begin(w);
     clients_begin(w);
@@ -352,6 +355,9 @@ world_fini(struct world *w)
     free(w->held);
     disk_fini(&w->disk);
     told_fini(w);
+    if (w->oracles != NULL) {
+        oracles_free(w->oracles);
+    }
     kernel_free(w->kernel);
     kernel_free(w->shadow);
     durable_buffer_fini(&w->event_bytes);
@@ -378,6 +384,8 @@ world_run(const struct world_options *options, struct world_report *report,
         world_turn(w);
     if (!w->failed)
         world_calm(w);
+    for (unsigned i = 0; i < ASUP_ORACLE_COUNT; i++)
+        w->counts.judged[i] = oracles_judged(w->oracles, (enum asup_oracle)i);
     report->ok = !w->failed;
     report->steps = w->steps;
     report->elapsed = w->now;

@@ -25,6 +25,7 @@
 
 #include <stdio.h>
 
+#include "asupersync/lab.h"
 #include "core/durable.h"
 
 /* X(NAME, "name", "what goes wrong"). */
@@ -141,6 +142,7 @@ struct world_counts {
     uint64_t codes[ERROR_CODES];                         /* of refusals */
     uint64_t task_outcomes[4], region_outcomes[4];       /* by severity */
     uint64_t reasons[ASUP_CANCEL_KIND_COUNT];            /* of regions and tasks cancelled */
+    uint64_t judged[ASUP_ORACLE_COUNT];                  /* by the oracles */
     uint64_t region_policies[ASUP_POLICY_COUNT];         /* of regions closed */
     uint64_t obligations[ASUP_OBLIGATION_KIND_COUNT][3]; /* committed, aborted, leaked */
 };

@@ -11,8 +11,9 @@
 
 #include "lab/world_state.h"
 
-/* What commits, starts, kills and sweeps may take together. */
-enum { LATENCY_MS = 5000, TURNS_MOST = 400000, HOURS = 2 };
+/* What commits, starts, kills and sweeps may take together; and how long a sweep that failed
+ * waits for its next turn. */
+enum { LATENCY_MS = 5000, SWEEP_MS = 31000, TURNS_MOST = 400000, HOURS = 2 };
 
 static void
 ask(struct world *w, struct input in)
@@ -44,8 +45,15 @@ bounds_set(struct world *w)
 {
     asup_time now = kernel_now(w);
     asup_time last = 0;
+    uint64_t latency = LATENCY_MS * ASUP_NS_PER_MS;
 
     memset(w->bound, 0, sizeof w->bound);
+    for (uint64_t id = ASUP_ROOT_ID; id != 0; id = next_region(w->kernel, id)) {
+        struct region_view r;
+
+        if (kernel_region(w->kernel, id, &r) && r.sweep_error != 0)
+            latency = (LATENCY_MS + SWEEP_MS) * ASUP_NS_PER_MS;
+    }
     for (uint64_t id = ASUP_ROOT_ID; id != 0; id = next_region(w->kernel, id)) {
         struct region_view r;
         asup_time from;
@@ -57,7 +65,7 @@ bounds_set(struct world *w)
             continue;
         }
         from = r.drain_end > now ? r.drain_end : now;
-        w->bound[id % IDS_MAX] = from + (r.close_by - r.drain_end) + LATENCY_MS * ASUP_NS_PER_MS;
+        w->bound[id % IDS_MAX] = from + (r.close_by - r.drain_end) + latency;
         if (w->bound[id % IDS_MAX] > last)
             last = w->bound[id % IDS_MAX];
     }
@@ -98,11 +106,14 @@ blame(struct world *w, uint64_t region, char *text, size_t size)
 static void
 late(struct world *w, uint64_t region)
 {
+    struct region_view r = {.id = 0};
     char text[160];
 
     blame(w, region, text, sizeof text);
-    world_fail(w, "R-REG-6: r%llu is not closed by its T + P: %s", (unsigned long long)region,
-               text);
+    (void)kernel_region(w->kernel, region, &r);
+    world_fail(w, "R-REG-6: r%llu is not closed by its T + P (now %llu, T %llu, close by %llu): %s",
+               (unsigned long long)region, (unsigned long long)kernel_now(w),
+               (unsigned long long)r.drain_end, (unsigned long long)r.close_by, text);
 }
 
 /* An operator who settles what needs attention. */
@@ -166,12 +177,14 @@ bounds_check(struct world *w)
 
 /* As far as the bounds go; what has hours for its cleanup is not waited for. */
 static void
-bounds_await(struct world *w)
+bounds_await(struct world *w, bool under_shutdown)
 {
     asup_time last = bounds_set(w);
     asup_time most = kernel_now(w) + HOURS * 3600 * ASUP_NS_PER_S;
 
-    go_on(w, last < most ? last : most);
+    if (last > most || (last == 0 && under_shutdown))
+        last = most;
+    go_on(w, last);
     bounds_check(w);
 }
 
@@ -194,7 +207,7 @@ regions_close(struct world *w)
                               .region = ids[i],
                               .u.end = {.mode = dice(w, 2) == 0 ? ASUP_END_CLOSE : ASUP_END_CANCEL,
                                         .drain_ns = ASUP_NEVER}});
-    bounds_await(w);
+    bounds_await(w, false);
 }
 
 static bool
@@ -212,7 +225,7 @@ all_close(struct world *w)
 {
     for (unsigned n = 0; n < 2 && !root_closed(w) && !w->failed; n++) {
         ask(w, (struct input){.kind = IN_SHUTDOWN, .u.shutdown.within_ns = ASUP_NEVER});
-        bounds_await(w);
+        bounds_await(w, true);
     }
     if (!root_closed(w))
         late(w, ASUP_ROOT_ID);
@@ -245,4 +258,6 @@ world_calm(struct world *w)
     if (!w->quiescent)
         world_fail(w, "R-REG-4: \"/\" is closed, and nobody was told");
     told_check(w, w->kernel, w->kernel);
+    oracles_end(w->oracles, w->kernel, true);
+    oracles_ask(w);
 }

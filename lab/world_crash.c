@@ -89,6 +89,7 @@ crash_return(struct world *w)
     bool same_boot = w->boot == w->disk.boot;
     asup_time at = same_boot ? kernel_now(w) : 0;
     uint64_t id_first = kernel_id_last(former) + 1;
+    uint64_t seq_first = kernel_event_seq(former) + 1;
 
     deed(w, DEED_FOLD);
     w->kernel = disk_fold(w, at);
@@ -108,12 +109,14 @@ crash_return(struct world *w)
     kernel_free(former);
     w->up = true;
     w->resumed_seq = UINT64_MAX; /* until it is known */
+    oracles_recovered(w->oracles, w->kernel, kernel_durable_seq(w->kernel));
     if (w->options.on_begin != NULL)
         w->options.on_begin(w->options.ctx, w->kernel);
     rows_adopt(w);
     in.u.resumed.same_keeper = w->keeper_run == w->disk.keeper;
     in.u.resumed.same_boot = same_boot;
     in.u.resumed.id_first = id_first;
+    in.u.resumed.seq_first = seq_first;
     w->resuming = in.u.resumed.same_keeper && same_boot;
     (void)world_step(w, &in);
     w->resuming = false;

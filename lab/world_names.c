@@ -198,6 +198,9 @@ world_counts_rows(const struct world_counts *c, world_row *row, void *ctx)
         rows(&t, "faults", fault_names[i], c->faults[i], false);
     for (unsigned i = 0; i < DEED_COUNT; i++)
         rows(&t, "deeds", deed_texts[i], c->deeds[i], false);
+    for (unsigned i = 0; i < ASUP_ORACLE_COUNT; i++)
+        rows(&t, "judged by oracles", asup_oracle_name((enum asup_oracle)i), c->judged[i],
+             i == ASUP_ORACLE_DETERMINISM);
     for (unsigned i = 0; i < INPUT_KIND_COUNT; i++)
         rows(&t, "inputs taken", input_names[i], c->granted[i], input_is_rare(i));
     for (unsigned i = IN_SESSION_OPEN; i <= IN_BATCH; i++)

@@ -24,6 +24,7 @@
 #define ASUPERSYNC_LAB_WORLD_STATE_H
 
 #include "lab/bytes.h"
+#include "lab/oracle.h"
 #include "lab/prng.h"
 #include "lab/world.h"
 
@@ -300,6 +301,7 @@ struct world {
 
     asup_time bound[IDS_MAX]; /* regions must be closed by then; 0: not promised */
     struct told told;
+    struct oracles *oracles;
 };
 
 /* ---- Chance
@@ -332,6 +334,7 @@ void world_digest(struct world *w, uint64_t n);
 /* world_step.c */
 struct kernel_allocator world_allocator(struct world *w);
 int world_step(struct world *w, struct input *in);
+void oracles_ask(struct world *w);
 /* world.c: whatever comes next */
 void world_turn(struct world *w);
 

@@ -226,6 +226,18 @@ state_check(struct world *w)
         world_fail(w, "R-EVT-1: the events do not add up to the state");
 }
 
+/* Leaks and holders who stand still are what clients do here, and are counted. */
+void
+oracles_ask(struct world *w)
+{
+    for (unsigned i = 0; i < ASUP_ORACLE_COUNT && !w->failed; i++) {
+        const char *complaint = oracles_complaint(w->oracles, (enum asup_oracle)i);
+
+        if (complaint != NULL && i != ASUP_ORACLE_OBLIGATION_LEAK && i != ASUP_ORACLE_FUTURELOCK)
+            world_fail(w, "%s: %s", asup_oracle_name((enum asup_oracle)i), complaint);
+    }
+}
+
 static int
 step_once(struct world *w, struct input *in)
 {
@@ -262,6 +274,8 @@ step_once(struct world *w, struct input *in)
         world_fail(w, "R-EVT-2: a refusal left a mark");
     if (!admits(in, &out) && kernel_potential(w->kernel) > potential)
         world_fail(w, "R-SCH-3: the potential rose");
+    oracles_step(w->oracles, w->kernel, in, &out);
+    oracles_ask(w);
     if (w->options.on_step != NULL)
         w->options.on_step(w->options.ctx, w->kernel, in, &out);
     for (size_t i = 0; i < out.effect_count; i++)

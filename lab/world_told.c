@@ -115,7 +115,9 @@ known(const struct kernel *k, struct asup_ref ref, bool *inside)
         is = false;
         break;
     }
-    *inside = region != 0 && region_is_volatile(k, region);
+    /* An ended saga outlives its region, and does not say of which sort that was. */
+    *inside = region != 0 && (region_is_volatile(k, region) ||
+                              (ref.sort == ASUP_SORT_SAGA && !kernel_region(k, region, &r)));
     return is;
 }
 
