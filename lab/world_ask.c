@@ -188,6 +188,24 @@ ask_wait(struct world *w, struct client *c, struct request *q)
     }
 }
 
+/* A batch that is not atomic: its parts one after the other, under one request id. */
+static bool
+ask_parts(struct world *w, struct client *c, struct request *q)
+{
+    q->parts = 1 + dice(w, ITEMS_MAX);
+    for (unsigned i = 0; i < q->parts; i++) {
+        struct input *item = &q->items[i];
+
+        item->caller = q->in.caller;
+        item->kind = dice(w, 4) == 0 ? IN_FINALIZER_DEFER : IN_TASK_SUBMIT;
+        item->region = q->in.region;
+        item->u.submit = good_task(w, q, c->uid, item->kind == IN_FINALIZER_DEFER);
+        item->digest = request_digest(w);
+    }
+    q->in.kind = IN_TASK_SUBMIT;
+    return true;
+}
+
 static bool
 ask_batch(struct world *w, struct client *c, struct request *q)
 {
@@ -195,6 +213,10 @@ ask_batch(struct world *w, struct client *c, struct request *q)
 
     if (region == 0)
         return false;
+    q->in.region = region;
+    if (dice(w, 2) == 0)
+        return ask_parts(w, c, q);
+    q->in.region = 0;
     q->in.kind = IN_BATCH;
     q->in.u.batch.items = q->items;
     q->in.u.batch.made = q->items_made;
@@ -550,12 +572,13 @@ client_ask(struct world *w, uint32_t number)
         request_drop(q);
         return NULL;
     }
-    show_capability(w, c, q);
+    if (q->parts == 0)
+        show_capability(w, c, q);
     q->parks = q->parks || q->in.kind == IN_WAIT || q->in.kind == IN_CHANNEL_RECEIVE ||
                q->in.kind == IN_CHANNEL_RESERVE || q->in.kind == IN_LEASE_ACQUIRE;
     q->in.request = ++c->request_last;
     q->in.digest = request_digest(w);
-    if (takes_key(q->in.kind) && dice(w, 3) == 0) {
+    if (q->parts == 0 && takes_key(q->in.kind) && dice(w, 3) == 0) {
         (void)snprintf(q->key, sizeof q->key, "k%llu", (unsigned long long)w->serial);
         q->in.key = (struct bytes){q->key, strlen(q->key)};
         q->in.key_retention_ns = dice(w, 2) == 0 ? some_ms(w, 3000) : 0;

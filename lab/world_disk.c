@@ -100,6 +100,7 @@ landed(struct world *w)
     }
     d->committed = d->flight_seq;
     d->committing = false;
+    d->snapshot_wanted = d->snapshot_wanted || d->log.size > d->log_most;
     /* In one transaction with the RESUMED that says so. */
     if (d->flight_seq >= w->resumed_seq) {
         d->keeper = w->keeper_run;
@@ -177,6 +178,7 @@ disk_crash(struct world *w)
     struct disk *d = &w->disk;
     bool all = w->disk.waiting.size == 0;
 
+    d->mended = false;
     for (size_t i = 0; i < w->held_count; i++)
         free(w->held[i].list);
     w->held_count = 0;
@@ -254,6 +256,7 @@ log_mend(struct world *w)
     if (good > 0 && seq < d->committed)
         world_fail(w, "R-DUR-1: the journal ends before what was committed");
     d->log.size = good;
+    d->mended = true;
 }
 
 struct kernel *
@@ -264,7 +267,8 @@ disk_fold(struct world *w, asup_time at)
     struct kernel *k = NULL;
     size_t place = 0;
 
-    log_mend(w);
+    if (!w->disk.mended)
+        log_mend(w);
     if (kernel_load(&source, &allocator, at, LOAD_RECOVER, &k) != 0) {
         world_fail(w, "R-DUR-1: the snapshot cannot be read");
         return NULL;
@@ -296,6 +300,7 @@ disk_begin(struct world *w)
     if (kernel_save(w->kernel, &sink) != 0)
         abort();
     w->disk.committed = kernel_durable_seq(w->kernel);
+    w->disk.log_most = (size_t)4096 << dice(w, 6);
 }
 
 void

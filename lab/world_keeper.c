@@ -320,6 +320,23 @@ process_speaks(struct world *w, struct process *p)
         in.u.extend.extend_ns =
             in.kind == IN_TASK_EXTEND ? (uint64_t)dice(w, 3000) * ASUP_NS_PER_MS : 0;
         break;
+    case 3: /* it holds something from now on, and perhaps until its end */
+        q = request_new(w);
+        q->in.kind = dice(w, 2) == 0 ? IN_OBLIGATION_RESERVE : IN_LEASE_ACQUIRE;
+        q->in.region = t.region;
+        q->in.caller.task = p->row.task;
+        q->in.caller.uid = t.uid;
+        if (q->in.kind == IN_LEASE_ACQUIRE) {
+            q->in.u.acquire.lease = (struct lease_params){
+                .name = {"db", 2}, .ttl_ns = (1 + (uint64_t)dice(w, 5000)) * ASUP_NS_PER_MS};
+            q->in.u.acquire.timeout_ns = (uint64_t)dice(w, 2000) * ASUP_NS_PER_MS;
+        } else {
+            q->in.u.io.timeout_ns = ASUP_NEVER;
+        }
+        request_send(w, q, 0, false);
+        request_drop(q);
+        p->silent = p->silent || dice(w, 4) == 0;
+        break;
     default: /* through its own capability, as any client */
         q = request_new(w);
         q->in.kind = dice(w, 2) == 0 ? IN_TASK_CHECKPOINT : IN_TASK_PROGRESS;

@@ -96,13 +96,28 @@ exchange_close(struct exchange *x)
     memset(x, 0, sizeof *x);
 }
 
+static void
+decide(struct world *w, const struct message *m, struct input *in, uint32_t part)
+{
+    struct exchange *x = exchange_open(w, m->q);
+
+    if (x == NULL)
+        return;
+    x->conflicts = m->conflicts;
+    x->part = part;
+    in->token = x->token;
+    told_ask(w, x, in);
+    (void)world_step(w, in);
+    if (x->token == in->token && !x->answered)
+        deed(w, DEED_PARKED);
+}
+
 void
 request_arrives(struct world *w, struct message *m)
 {
     struct request *q = m->q;
     struct input in = q->in;
     uint64_t session = in.caller.session;
-    struct exchange *x;
 
     if (!w->up || (q->client != NOBODY && !w->clients[q->client].connected))
         return;
@@ -112,17 +127,22 @@ request_arrives(struct world *w, struct message *m)
         w->attached[session % IDS_MAX] = true;
         (void)world_step(w, &attached);
     }
-    x = exchange_open(w, q);
-    if (x == NULL)
-        return;
-    x->conflicts = m->conflicts;
     in.request = m->request;
     in.digest = m->digest;
-    in.token = x->token;
-    told_ask(w, x, &in);
-    (void)world_step(w, &in);
-    if (x->token == in.token && !x->answered)
-        deed(w, DEED_PARKED);
+    if (q->parts == 0) {
+        decide(w, m, &in, 0);
+        return;
+    }
+    /* Each part by itself; the digest that tells a repeat is the batch's. */
+    for (uint32_t i = 0; i < q->parts && w->up; i++) {
+        struct input part = q->items[i];
+
+        part.request = m->request;
+        part.part.digest = m->digest;
+        part.part.place = i;
+        part.part.count = q->parts;
+        decide(w, m, &part, i + 1);
+    }
 }
 
 static void
@@ -154,7 +174,7 @@ answer_send(struct world *w, const struct effect *fx, const struct asup_ref *lis
     for (uint32_t i = 0; i < m.list_count; i++)
         m.list[i] = list[i];
     report_told(w, x->q, fx);
-    if (x->q->client != NOBODY && !fault(w, FAULT_ANSWER_LOST))
+    if (x->q->client != NOBODY && x->part == x->q->parts && !fault(w, FAULT_ANSWER_LOST))
         message_send(w, &m, AGENDA_ANSWER);
     exchange_close(x);
 }

@@ -85,7 +85,7 @@ struct request {
     uint32_t sends;
     bool answered, parks;
     asup_time resend_at;
-    uint64_t about[3];
+    uint32_t parts; /* of a batch that is not atomic, in items[]; 0: it is none */
     /* Space for what the input points to. */
     struct input items[ITEMS_MAX];
     struct asup_ref items_made[ITEMS_MAX];
@@ -102,6 +102,7 @@ struct request {
 struct exchange {
     uint64_t token; /* 0: free */
     struct request *q;
+    uint32_t part;  /* of a batch, from 1; 0: it is none */
     bool remembers; /* it was granted before: it must be answered as before */
     bool conflicts; /* it is another request under an old id or key: it must not be granted */
     bool answered;  /* the answer waits for the journal */
@@ -180,6 +181,8 @@ struct disk {
     struct bytes_file flight, flight_snapshot; /* of this one */
     bool committing, snapshotting;
     bool snapshot_wanted;
+    bool mended;     /* what is torn was left out */
+    size_t log_most; /* then a snapshot is taken */
     uint64_t flight_seq;
     uint64_t committed;    /* seq of the last event that is known to be on disk */
     uint32_t keeper, boot; /* under which the last RESUMED on disk was written */

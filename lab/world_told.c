@@ -273,10 +273,18 @@ remembered(struct world *w, const struct request *q, const struct input *in)
            in->kind != IN_WORKER_START && in->kind != IN_CALL_COMPLETE;
 }
 
+/* What it was answered with, or its part was. */
+static struct asup_ref *
+answered_with(struct exchange *x)
+{
+    return x->part > 0 ? &x->q->items_made[x->part - 1] : &x->q->made;
+}
+
 void
 told_ask(struct world *w, struct exchange *x, const struct input *in)
 {
-    x->remembers = !x->conflicts && x->q->told && remembered(w, x->q, in);
+    x->remembers =
+        !x->conflicts && x->q->told && answered_with(x)->id != 0 && remembered(w, x->q, in);
     /* What led to nothing durable is remembered until the engine dies. */
     x->conflicts = x->conflicts && x->q->told && x->q->in.digest >= 2 &&
                    x->q->told_by == w->engine_run && remembered(w, x->q, in);
@@ -317,7 +325,9 @@ told_step(struct world *w, const struct step *out)
         if (fx->kind != FX_REPLY || fx->code != 0 || x->token != fx->token)
             continue;
         if (x->remembers && forgotten == w->told.keys_forgotten) {
-            if (fx->made.id != x->q->made.id || fx->made.sort != x->q->made.sort)
+            const struct asup_ref *was = answered_with(x);
+
+            if (fx->made.id != was->id || fx->made.sort != was->sort)
                 world_fail(w, "R-IDM-1: asked again, and done again: %s",
                            world_ref_name(fx->made, name));
             deed(w, DEED_TOLD_AGAIN);
@@ -327,7 +337,7 @@ told_step(struct world *w, const struct step *out)
                        world_ref_name(fx->made, name));
         if (!x->q->told)
             x->q->forgotten = w->told.keys_forgotten;
-        answer_facts(w, &x->q->in, fx);
+        answer_facts(w, x->part > 0 ? &x->q->items[x->part - 1] : &x->q->in, fx);
     }
 }
 
@@ -390,7 +400,7 @@ told_tell(struct world *w, uint64_t committed)
             if (x->token == f->number) {
                 x->q->told = true;
                 x->q->told_by = w->engine_run;
-                x->q->made = f->what;
+                *answered_with(x) = f->what;
             }
         }
         deed(w, (enum world_deed)(DEED_TOLD_MADE + f->kind));
