@@ -285,6 +285,10 @@ oracles_step(struct oracles *o, const struct kernel *k, const struct input *in,
             families[f]->before(o, &s);
     }
     for (size_t i = 0; i < out->event_count; i++) {
+        if (out->events[i].kind == EV_CONFIG) { /* in force from here on; counting begins anew */
+            o->config = *kernel_configuration(k);
+            o->cancel_run = o->timed_run = 0;
+        }
         for (size_t f = 0; f < FAMILY_COUNT; f++) {
             if (families[f]->event != NULL)
                 families[f]->event(o, &s, &out->events[i]);

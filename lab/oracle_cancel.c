@@ -113,7 +113,8 @@ allowed(struct oracles *o, const struct judged_step *s, const struct event *ev,
     if (r->drain_ns != ASUP_NEVER)
         debt(o, ev, ev->value <= later(ev->at, r->drain_ns),
              "R-CAN-2: T is no further away than the region's drain option");
-    if (reason.key.kind == ASUP_CANCEL_PARENT_CANCELLED)
+    /* A milder request may bring T where there was none, and leaves the reason as it was. */
+    if (reason.key.kind == ASUP_CANCEL_PARENT_CANCELLED || reason.key.at != ev->at)
         return;
     for (unsigned tier = 0; tier <= asup_cancel_tier(reason.key.kind); tier++) {
         if (o->config.allowance[tier].drain_ns < preset)

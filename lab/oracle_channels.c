@@ -438,8 +438,11 @@ channel_learn_all(struct oracles *o, const struct kernel *k, uint64_t id)
     channel_learn(k, c);
     c->learned = true;
     c->sealed = v.sealed;
-    for (uint64_t at = v.message_first; at != 0; at = kernel_message(k, at, &m) ? m.next : 0)
-        message_learn(o, k, at, SEEN_QUEUED);
+    /* Among them are those that are with a receiver. */
+    for (uint64_t at = v.message_first; at != 0 && kernel_message(k, at, &m); at = m.next) {
+        if (!m.received)
+            message_learn(o, k, at, SEEN_QUEUED);
+    }
 }
 
 static void
