@@ -41,7 +41,7 @@ asup_lease_token(const struct asup_lease_held *lease)
 }
 
 int
-asup_lease_renew(struct asup_lease_held *lease)
+asup_lease_renew(const struct asup_lease_held *lease)
 {
     struct input in;
     int rc = owed_check(lease, OBJECT_LEASE);

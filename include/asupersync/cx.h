@@ -382,7 +382,7 @@ ASUP_API struct asup_delivery *asup_cx_receive(struct asup_cx *cx, struct asup_c
 struct asup_lease_held;
 ASUP_API uint64_t asup_lease_token(const struct asup_lease_held *lease);
 /** From now on for its time to live again. -ASUP_EEXPIRED: too late (R: [grant, expiry)). */
-ASUP_API int asup_lease_renew(struct asup_lease_held *lease);
+ASUP_API int asup_lease_renew(const struct asup_lease_held *lease);
 /** Release it, or what is left of it. NULL is allowed. */
 ASUP_API void asup_lease_release(struct asup_lease_held *lease);
 /** Wait for the lease of that name in the region of @p cx. Waits. Needs `lease`. A task whose
