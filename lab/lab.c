@@ -66,6 +66,7 @@ asup_lab_free(struct asup_lab *lab)
     record_fini(&lab->expected);
     oracles_free(lab->oracles);
     idmap_fini(&lab->ran);
+    free(lab->replay_path);
     free(lab->program);
     free(lab);
 }
@@ -305,11 +306,10 @@ asup_lab_replay(struct asup_lab *lab, const char *path, asup_body body, void *ar
     memset(&lab->report, 0, sizeof lab->report);
     lab->failure[0] = '\0';
     lab->effective = lab->config;
+    lab->replaying = true;
     rc = replay_load(lab, path);
-    if (rc == 0) {
-        lab->replaying = true;
+    if (rc == 0)
         rc = lab_run_once(lab, body, arg);
-    }
     lab->report.failure = lab->failure[0] != '\0' ? lab->failure : NULL;
     if (report != NULL)
         *report = lab->report;

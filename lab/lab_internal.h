@@ -37,7 +37,7 @@ struct record {
     struct durable_buffer bytes; /* events, one after the other */
     struct bytes_file snapshot;  /* of the kernel as it began */
     struct record_item {
-        enum trace_frame_kind kind; /* EVENT, CHOICE, TEXT */
+        enum trace_frame_kind kind; /* EVENT, CHOICE, TEXT, STEP */
         uint64_t task;              /* TEXT */
         asup_time at;               /* TEXT */
         size_t offset, size;        /* EVENT, TEXT */
@@ -58,6 +58,7 @@ struct asup_lab {
     struct asup_lab_config config;    /* as given */
     struct asup_lab_config effective; /* with what swarm drew */
     char *program;
+    const char *invoked; /* as what asup_lab_main() was called; NULL: not so */
 
     /* of the run */
     struct shell *shell;
@@ -77,6 +78,7 @@ struct asup_lab {
     struct record record;
     struct record expected; /* a trace that is replayed */
     bool replaying;
+    char *replay_path;
     bool replay_differs;
     size_t replay_event, replay_choice; /* of `expected`, next */
     uint64_t digest;
@@ -100,6 +102,8 @@ void lab_draw(struct asup_lab *lab);
 void record_fini(struct record *r);
 void record_begin(struct asup_lab *lab);
 void record_event(struct asup_lab *lab, const struct event *ev);
+/* The events of a step were recorded. */
+void record_step(struct asup_lab *lab);
 void record_choice(struct asup_lab *lab, enum choice_kind kind, uint32_t taken, uint32_t among);
 void record_text(struct asup_lab *lab, uint64_t task, const char *text);
 /* The next choice of the trace that is replayed, if it is of that kind; peek leaves it there. */
@@ -114,6 +118,8 @@ void hang_watch(struct asup_lab *lab);
 void hang_forget(void);
 
 /* lab_print.c */
+/* How the program is called, for commands that are printed. */
+const char *lab_invoked(const struct asup_lab *lab);
 const char *inject_name(enum asup_inject inject);
 bool inject_parse(const char *text, struct asup_lab_config *config);
 /* The command line that repeats the last run, without the program. */

@@ -141,7 +141,7 @@ print_json(const struct asup_lab *lab, int rc)
 {
     const struct asup_lab_report *r = &lab->report;
     json_t *complaints = json_object();
-    char command[256], digest[17];
+    char command[1024], digest[17];
     json_t *out;
 
     lab_command(lab, command, sizeof command);
@@ -174,6 +174,10 @@ finish(struct asup_lab *lab, const struct request *r, const char *program, int r
         print_json(lab, rc);
     else
         asup_lab_print(lab, rc == 0 ? stdout : stderr);
+    if (!r->json && rc == 0 && r->replay == NULL && r->seeds > 1)
+        printf("of all %" PRIu64 " seeds; the last one is told\n", r->seeds);
+    if (!r->json && r->replay != NULL && lab->report.events > 0 && !lab->replay_differs)
+        fprintf(rc == 0 ? stdout : stderr, "it went as in %s, event by event\n", r->replay);
     if (r->save != NULL && lab->record.count > 0) {
         int saved = asup_lab_trace_save(lab, r->save);
 
@@ -184,7 +188,7 @@ finish(struct asup_lab *lab, const struct request *r, const char *program, int r
         }
         if (!r->json)
             fprintf(rc == 0 ? stdout : stderr, "saved in %s; replay with: %s --replay %s\n",
-                    r->save, program, r->save);
+                    r->save, lab_invoked(lab), r->save);
     }
     switch (rc) {
     case 0:
@@ -228,10 +232,13 @@ asup_lab_main(int argc, char **argv, const char *program, asup_body body, void *
         fprintf(stderr, "%s: no memory\n", program);
         return EXIT_BROKEN;
     }
+    lab->invoked = argc > 0 ? argv[0] : NULL;
     if (r.replay != NULL)
         rc = asup_lab_replay(lab, r.replay, body, arg, NULL);
     else
         rc = asup_lab_explore(lab, r.seeds, body, arg, NULL);
+    if (rc == 0 && lab->report.failure != NULL)
+        rc = -ASUP_EPANICKED; /* the failure of the trace, once more */
     rc = finish(lab, &r, program, rc);
     asup_lab_free(lab);
     return rc;

@@ -53,6 +53,12 @@ inject_parse(const char *text, struct asup_lab_config *config)
     return false;
 }
 
+const char *
+lab_invoked(const struct asup_lab *lab)
+{
+    return lab->invoked != NULL ? lab->invoked : lab->program;
+}
+
 void
 lab_command(const struct asup_lab *lab, char *out, size_t size)
 {
@@ -61,17 +67,25 @@ lab_command(const struct asup_lab *lab, char *out, size_t size)
     size_t used = 0;
 
 #define ADD(...) (used += used < size ? (size_t)snprintf(out + used, size - used, __VA_ARGS__) : 0)
-    ADD("--seed %" PRIu64, e->seed);
-    if (e->entropy_seed != e->seed)
-        ADD(" --entropy %" PRIu64, e->entropy_seed);
-    if (c->swarm)
-        ADD(" --swarm");
-    else if (e->inject != ASUP_INJECT_NEVER && injects[e->inject].counted)
-        ADD(" --inject %s:%" PRIu32, inject_name(e->inject), e->inject_n);
-    else if (e->inject != ASUP_INJECT_NEVER)
-        ADD(" --inject %s", inject_name(e->inject));
-    if (e->max_steps != 1000000)
-        ADD(" --max-steps %" PRIu64, e->max_steps);
+    if (lab->replaying) { /* which says the rest */
+        ADD("--replay %s", lab->replay_path != NULL ? lab->replay_path : "?");
+    } else {
+        ADD("--seed %" PRIu64, e->seed);
+        if (e->entropy_seed != e->seed)
+            ADD(" --entropy %" PRIu64, e->entropy_seed);
+        if (c->swarm)
+            ADD(" --swarm");
+        else if (e->inject != ASUP_INJECT_NEVER && injects[e->inject].counted)
+            ADD(" --inject %s:%" PRIu32, inject_name(e->inject), e->inject_n);
+        else if (e->inject != ASUP_INJECT_NEVER)
+            ADD(" --inject %s", inject_name(e->inject));
+        if (e->max_steps != 1000000)
+            ADD(" --max-steps %" PRIu64, e->max_steps);
+    }
+    if (!e->panic_on_obligation_leak)
+        ADD(" --leaks-allowed");
+    if (c->check_determinism)
+        ADD(" --twice");
 #undef ADD
 }
 
@@ -88,6 +102,10 @@ print_options(const struct asup_lab *lab, FILE *to)
             e->panic_on_obligation_leak ? "" : ", leaks are no failure",
             e->panic_on_futurelock ? "" : ", futurelocks are no failure",
             e->auto_advance ? "" : ", time stands still", lab->config.swarm ? ", swarm" : "");
+    if (lab->replaying) {
+        fprintf(to, "cancels and faults as in the trace\n");
+        return;
+    }
     fprintf(to, "inject %s", inject_name(e->inject));
     if (injects[e->inject].counted)
         fprintf(to, ":%" PRIu32, e->inject_n);
@@ -102,7 +120,7 @@ void
 asup_lab_print(const struct asup_lab *lab, FILE *to)
 {
     const struct asup_lab_report *r = &lab->report;
-    char command[256];
+    char command[1024];
 
     print_options(lab, to);
     fprintf(to,
@@ -119,7 +137,7 @@ asup_lab_print(const struct asup_lab *lab, FILE *to)
     }
     lab_command(lab, command, sizeof command);
     if (lab->failure[0] != '\0')
-        fprintf(to, "FAILED: %s\nreproduce with: %s %s\n", lab->failure, lab->program, command);
+        fprintf(to, "FAILED: %s\nreproduce with: %s %s\n", lab->failure, lab_invoked(lab), command);
     else
-        fprintf(to, "all is well (%s %s)\n", lab->program, command);
+        fprintf(to, "all is well (%s %s)\n", lab_invoked(lab), command);
 }

@@ -149,6 +149,13 @@ record_choice(struct asup_lab *lab, enum choice_kind kind, uint32_t taken, uint3
         item->choice = (struct trace_choice){.kind = (uint8_t)kind, .taken = taken, .among = among};
 }
 
+void
+record_step(struct asup_lab *lab)
+{
+    if (lab->effective.capture_trace)
+        (void)item_new(&lab->record, TRACE_STEP);
+}
+
 static bool
 bytes_keep(struct record *r, const void *data, size_t size, size_t *offset)
 {
@@ -202,6 +209,8 @@ write_item(struct trace_writer *w, const struct record *r, const struct record_i
     case TRACE_TEXT:
         return trace_write_text(w, item->task, item->at,
                                 (const char *)r->bytes.data + item->offset);
+    case TRACE_STEP:
+        return trace_write_step(w);
     case TRACE_EVENT:
         rc = kernel_event_decode(
             (struct bytes){.data = r->bytes.data + item->offset, .size = item->size}, scratch, &ev);
@@ -217,7 +226,8 @@ asup_lab_trace_save(const struct asup_lab *lab, const char *path)
     const struct record *r = &lab->record;
     struct durable_buffer scratch = {.allocator = from_heap};
     struct trace_writer *w;
-    char command[256];
+    char options[1024];
+    char command[5000];
     int rc;
 
     if (!lab->effective.capture_trace || r->snapshot.size == 0)
@@ -225,16 +235,20 @@ asup_lab_trace_save(const struct asup_lab *lab, const char *path)
     w = trace_create(path);
     if (w == NULL)
         return -ASUP_EUNAVAILABLE;
-    lab_command(lab, command, sizeof command);
+    lab_command(lab, options, sizeof options);
+    (void)snprintf(command, sizeof command, "%s --replay %s", lab_invoked(lab), path);
     trace_meta_text(w, "program", lab->program);
+    trace_meta_text(w, "command", command);
     trace_meta_text(w, "version", ASUP_VERSION);
-    trace_meta_text(w, "options", command);
+    trace_meta_text(w, "options", options);
     trace_meta_text(w, "made-by", "lab");
     trace_meta_text(w, "failure", lab->failure);
     trace_meta_number(w, "seed", lab->effective.seed);
     trace_meta_number(w, "entropy-seed", lab->effective.entropy_seed);
     trace_meta_number(w, "max-steps", lab->effective.max_steps);
     trace_meta_number(w, "digest", lab->digest);
+    if (lab->kills > 0 || !lab->effective.panic_on_obligation_leak)
+        trace_meta_number(w, "leaks-allowed", 1);
     rc = trace_write_snapshot_bytes(
         w, (struct bytes){.data = r->snapshot.data, .size = r->snapshot.size});
     for (size_t i = 0; rc == 0 && i < r->count; i++)
@@ -304,6 +318,10 @@ replay_load(struct asup_lab *lab, const char *path)
     record_fini(x);
     x->bytes.allocator = from_heap;
     lab->replay_differs = false;
+    free(lab->replay_path);
+    lab->replay_path = strdup(path);
+    if (lab->replay_path == NULL)
+        return -ASUP_ENOMEM;
     rc = trace_open(path, &r, why, sizeof why);
     if (rc == 0)
         rc = meta_take(lab, r);

@@ -258,6 +258,8 @@ world_stepped(void *ctx, const struct kernel *k, const struct input *in, const s
         if (ev->kind == EV_TASK_MAIN_ENDED && idmap_find(&lab->ran, ev->task) != NULL)
             idmap_drop(&lab->ran, ev->task);
     }
+    if (out->event_count > 0)
+        record_step(lab);
     oracles_step(lab->oracles, k, in, out);
 }
 
