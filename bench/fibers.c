@@ -5,6 +5,8 @@
  *   bench-fibers spawn COUNT    spawn and join of an empty fiber, one after the other
  *   bench-fibers cancel COUNT   cancel of COUNT sleeping fibers, to the join of their scope
  *   bench-fibers checkpoint COUNT  checkpoints of one fiber
+ *   bench-fibers channel COUNT  messages from one fiber to another, each reserved, sent,
+ *                               received and committed
  *   bench-fibers memory COUNT   resident bytes of a sleeping fiber
  *
  * Prints one JSON object. Seconds are CPU time of this process, which has one
@@ -112,6 +114,39 @@ checkpoint(struct asup_cx *cx, void *arg)
     return 0;
 }
 
+static int
+sends(struct asup_cx *cx, void *arg)
+{
+    const struct asup_channel *channel = arg;
+    int code;
+
+    for (uint64_t i = 0; i < count; i++) {
+        struct asup_permit *permit = asup_cx_reserve(cx, *channel, ASUP_NEVER, &code);
+
+        if (permit == NULL)
+            return code;
+        ASUP_TRY(asup_permit_send(permit, &i, sizeof i));
+    }
+    return asup_cx_channel_seal(cx, *channel);
+}
+
+static int
+channel(struct asup_cx *cx, void *arg)
+{
+    struct asup_channel between;
+    struct asup_delivery *d;
+    double began = seconds();
+    int code;
+
+    (void)arg;
+    ASUP_TRY(asup_cx_channel_open(cx, NULL, NULL, &between));
+    ASUP_TRY(ASUP_SPAWN(cx, sends, &between));
+    while ((d = asup_cx_receive(cx, between, ASUP_NEVER, &code)) != NULL)
+        ASUP_TRY(asup_ack_commit(d));
+    took = seconds() - began;
+    return code == -ASUP_EENDED ? 0 : code;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -127,10 +162,11 @@ main(int argc, char **argv)
                : strcmp(argv[1], "cancel") == 0     ? cancel
                : strcmp(argv[1], "memory") == 0     ? cancel
                : strcmp(argv[1], "checkpoint") == 0 ? checkpoint
+               : strcmp(argv[1], "channel") == 0    ? channel
                                                     : NULL;
     }
     if (body == NULL || count == 0) {
-        fprintf(stderr, "usage: bench-fibers spawn|cancel|memory|checkpoint COUNT\n");
+        fprintf(stderr, "usage: bench-fibers spawn|cancel|memory|checkpoint|channel COUNT\n");
         return 64;
     }
     rc = asup_runtime_run(&options, body, NULL, NULL);
