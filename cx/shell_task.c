@@ -451,7 +451,7 @@ shell_job_give(struct shell *s, uint32_t job, uint64_t saga)
     if (!id_map_reserve(&s->sagas, 1))
         return false;
     s->jobs[job - 1].next = (uint32_t)(uintptr_t)id_map_drop(&s->sagas, saga);
-    id_map_add(&s->sagas, saga, (void *)(uintptr_t)job);
+    id_map_add(&s->sagas, saga, (void *)(uintptr_t)job); /* NOLINT(performance-no-int-to-ptr) */
     return true;
 }
 
