@@ -176,33 +176,44 @@ heap_put(struct heap *h, const struct kernel_allocator *a, struct bytes text)
     return (uint32_t)c << INDEX_BITS | (i + 1);
 }
 
-struct bytes
-heap_get(const struct heap *h, uint32_t handle)
+/* Where the bytes are, and how many; the handle is not 0. */
+static void *
+text_at(const struct heap *h, uint32_t handle, size_t *size)
 {
     unsigned c = handle >> INDEX_BITS;
     uint32_t i = (handle & ((1U << INDEX_BITS) - 1)) - 1;
-    const struct block *b;
+    struct block *b;
 
-    if (handle == 0)
-        return (struct bytes){.data = "", .size = 0};
     if (c == SMALL) {
-        const struct small *s = arena_at(&h->classes[c], i);
+        struct small *s = arena_at(&h->classes[c], i);
 
         must(s->size_and_mark != 0);
-        return (struct bytes){.data = s->data, .size = s->size_and_mark - 1};
+        *size = s->size_and_mark - 1;
+        return s->data;
     }
     b = arena_at(&h->classes[c], i);
     must(b->size_and_mark != 0);
-    if (c == LARGE)
-        return (struct bytes){.data = ((const struct large *)b)->data,
-                              .size = b->size_and_mark - 1};
-    return (struct bytes){.data = b + 1, .size = b->size_and_mark - 1};
+    *size = b->size_and_mark - 1;
+    return c == LARGE ? ((struct large *)b)->data : b + 1;
+}
+
+struct bytes
+heap_get(const struct heap *h, uint32_t handle)
+{
+    struct bytes text = {.data = "", .size = 0};
+
+    if (handle != 0)
+        text.data = text_at(h, handle, &text.size);
+    return text;
 }
 
 void *
 heap_edit(struct heap *h, uint32_t handle)
 {
-    return (void *)(uintptr_t)heap_get(h, handle).data;
+    size_t size;
+
+    must(handle != 0); /* the empty text has nothing to change */
+    return text_at(h, handle, &size);
 }
 
 void
