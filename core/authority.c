@@ -59,6 +59,13 @@ standing_of(const struct kernel *k, const struct caller *c)
     return i == NIL || task_at(k, i)->uid == c->uid ? &c->standing : &unbounded;
 }
 
+/* What it gives beyond what everybody has; what is withheld is not granted. */
+static uint32_t
+standing_grants(const struct standing *s)
+{
+    return s->granted & ~s->withheld;
+}
+
 static const char *
 withholds(uint32_t right)
 {
@@ -103,7 +110,7 @@ standing_shut(const struct kernel *k, const struct input *in, struct refusal *wh
 {
     const struct standing *s = standing_of(k, &in->caller);
 
-    if ((~s->withheld & ASUP_RIGHTS_TASK) != 0 || s->granted != 0 || !right_needed(in) ||
+    if ((~s->withheld & ASUP_RIGHTS_TASK) != 0 || standing_grants(s) != 0 || !right_needed(in) ||
         in->kind == IN_TASK_CHECKPOINT || in->kind == IN_TASK_PROGRESS)
         return 0;
     return REFUSE(why, ASUP_EDENIED, "the daemon's policy gives you no rights");
@@ -237,7 +244,7 @@ authorize(const struct kernel *k, const struct caller *c, uint32_t region, uint3
     uint32_t rights = caller_rights(k, c, region, why);
 
     if (shows_none(c) && right == ASUP_RIGHT_ADMIN && (rights & right) == 0) {
-        if ((s->granted & ASUP_RIGHT_ADMIN) != 0) {
+        if ((standing_grants(s) & ASUP_RIGHT_ADMIN) != 0) {
             *why = (struct refusal){0};
             return 0;
         }

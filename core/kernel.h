@@ -205,7 +205,7 @@ struct standing {
     uint64_t cost;
     uint32_t polls;
     uint32_t withheld; /* rights that it has not (enum asup_right) */
-    uint32_t granted;  /* ASUP_RIGHT_ADMIN, or nothing */
+    uint32_t granted;  /* ASUP_RIGHT_ADMIN, or nothing; not if it is withheld as well */
     uint8_t priority;  /* ceiling; 0: none */
 };
 

@@ -257,6 +257,15 @@ START_TEST(R_CAP_2_admin_may_be_granted)
 }
 END_TEST
 
+/* R-CAP-2: what the policy withholds is withheld, whatever it grants beside that. */
+START_TEST(R_CAP_2_what_is_withheld_is_not_granted)
+{
+    given("shell starts");
+    when("shutdown by 1000 granted admin withheld admin");
+    expect("refused denied");
+}
+END_TEST
+
 static const struct rule rules[] = {
     RULE(R_CAP_2_a_right_that_the_policy_withholds_is_refused),
     RULE(R_CAP_2_root_is_not_bounded),
@@ -269,6 +278,7 @@ static const struct rule rules[] = {
     RULE(R_CAP_4_who_is_shut_out_gives_back),
     RULE(R_CAP_2_a_worker_serves_where_the_policy_lets_it),
     RULE(R_CAP_2_admin_may_be_granted),
+    RULE(R_CAP_2_what_is_withheld_is_not_granted),
 };
 
 RULES_MAIN("standing", rules, scenario_begin, scenario_end)
