@@ -99,7 +99,8 @@ debt(struct oracles *o, const struct event *ev, bool fine, const char *promise)
         complain(o, ASUP_ORACLE_CANCEL_DEBT, ev, "%s", promise);
 }
 
-/* R-CAN-2: the drain option, else the default of the cause; more severe never gets more. */
+/* R-CAN-2: the drain option, else the default of the cause; more severe never gets more. What is
+ * not stronger than the reason that stands has its own allowance still, and no more than User. */
 static void
 allowed(struct oracles *o, const struct judged_step *s, const struct event *ev,
         const struct seen_region *r)
@@ -116,6 +117,8 @@ allowed(struct oracles *o, const struct judged_step *s, const struct event *ev,
     /* A milder request may bring T where there was none, and leaves the reason as it was. */
     if (reason.key.kind == ASUP_CANCEL_PARENT_CANCELLED || reason.key.at != ev->at)
         return;
+    if (r->cancelled && ev->reason == r->reason)
+        reason.key.kind = ASUP_CANCEL_USER;
     for (unsigned tier = 0; tier <= asup_cancel_tier(reason.key.kind); tier++) {
         if (o->config.allowance[tier].drain_ns < preset)
             preset = o->config.allowance[tier].drain_ns;

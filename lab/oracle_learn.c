@@ -108,6 +108,7 @@ learn_region(struct model *m, const struct kernel *k, const struct region_view *
     r->decided = v->decided;
     r->drain_end = v->drain_end;
     r->leaks = v->leaks;
+    r->reason = v->reason;
     if (v->reason != 0 && kernel_reason(k, v->reason, &reason, 1) > 0)
         r->reason_kind = reason.key.kind;
     for (id = v->task_first; id != 0 && kernel_task(k, id, &t); id = t.next) {

@@ -206,6 +206,7 @@ apply_region(struct model *m, const struct kernel *k, const struct event *ev)
     case EV_REGION_CANCEL_REQUESTED:
         r->cancelled = true;
         r->drain_end = ev->value;
+        r->reason = ev->reason;
         if (kernel_reason(k, ev->reason, &reason, 1) > 0)
             r->reason_kind = reason.key.kind;
         break;

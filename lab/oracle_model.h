@@ -25,6 +25,7 @@ struct seen_region {
     bool swept;          /* and went well */
     bool learned;        /* not seen from its beginning */
     uint8_t reason_kind; /* when cancelled */
+    uint32_t reason;     /* handle; 0: none, or not seen */
     uint32_t quorum;
     uint64_t drain_ns;          /* drain option; ASUP_NEVER: none */
     asup_time drain_end;        /* T; ASUP_NEVER: none */

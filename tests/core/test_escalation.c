@@ -55,6 +55,20 @@ START_TEST(R_REG_8_a_shorter_drain_reaches_soft_regions)
 }
 END_TEST
 
+/* R-CAN-2, R-CAN-1: each request has the allowance of its own cause, also where a stronger
+ * reason stands already that has no T. Random walk 616 asked. */
+START_TEST(R_CAN_2_a_weaker_request_has_its_own_allowance)
+{
+    given("region r1 policy race soft; task t1 in r1 running; task t2 in r1 running;"
+          "t2 exits 0; at 3s");
+    ck_assert_uint_eq(region_of("r1").drain_end, ASUP_NEVER);
+    when("cancel r1 drain 1h");
+    expect_line("r1 cancel race-lost T 33s");
+    when("cancel r1 drain 8s");
+    expect_line("r1 cancel race-lost T 11s");
+}
+END_TEST
+
 /* R-REG-8: what cannot be killed keeps the region Draining, is reported as
  * RegionCloseTimeout, and progress goes on when it is gone. */
 START_TEST(R_REG_8_the_unkillable_is_named_not_abandoned)
@@ -207,6 +221,7 @@ static const struct rule rules[] = {
     RULE(R_REG_8_a_soft_region_waits),
     RULE(R_REG_8_a_soft_region_is_killed_under_shutdown),
     RULE(R_REG_8_a_shorter_drain_reaches_soft_regions),
+    RULE(R_CAN_2_a_weaker_request_has_its_own_allowance),
     RULE(R_REG_8_the_unkillable_is_named_not_abandoned),
     RULE(R_REG_8_a_soft_child_keeps_its_parent),
     RULE(R_REG_8_a_shorter_drain_reaches_soft_children),
