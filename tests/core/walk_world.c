@@ -56,6 +56,10 @@ effect_take(const struct effect *fx)
         crash_reordered += p->signalled;
         p->signalled = true;
         break;
+    case FX_SAMPLE:
+        if (!p->started)
+            walk_fail("sampled", "what has not started");
+        break;
     case FX_FORGET:
         if (!p->ordered && !crashes)
             walk_fail("forgotten", "what was never started");
