@@ -377,9 +377,10 @@ task_rerun(struct kernel *k, uint32_t i)
     k->tasks_in[t->state]++;
     if (task_is_call(t))
         call_rerun(k, t);
+    else
+        t->pid = 0;
     t->flags &=
         TASK_FINALIZER | TASK_BEGUN | TASK_NOTIFY | TASK_LEFTOVER_WAIT | TASK_CALL | TASK_KEYED;
-    t->pid = 0;
     t->started_at = 0;
     t->kill_at = ASUP_NEVER;
     t->run.watchdog_at = t->run.response_at = t->run.sample_at = ASUP_NEVER;

@@ -481,6 +481,20 @@ START_TEST(R_SAG_3_so_does_one_that_is_a_call)
 }
 END_TEST
 
+/* R-SAG-3: and it stays the call that it is, among others. */
+START_TEST(R_SAG_3_a_call_that_begins_anew_is_the_same_one)
+{
+    struct call_view call;
+
+    given("session w by 0; w offers f; w asks; defer f0 to / does g by 0;"
+          "defer f1 to / does f by 0; shutdown");
+    the_root_opens_again_and_closes();
+    ck_assert(kernel_call(back, id_of("f1"), &call));
+    ck_assert_uint_eq(call.name.size, 1);
+    ck_assert_mem_eq(call.name.data, "f", 1);
+}
+END_TEST
+
 /* R-SAG-3: a compensation that is a call goes on with its worker, in the same boot; else an
  * attempt of it is spent. What it was recorded with is there again: its input and its
  * rights. */
@@ -720,6 +734,7 @@ static const struct rule rules[] = {
     RULE(R_IDM_1_a_finalizer_that_runs_again_keeps_its_key),
     RULE(R_SAG_3_a_lost_finalizer_of_the_root_waits_for_the_next_shutdown),
     RULE(R_SAG_3_so_does_one_that_is_a_call),
+    RULE(R_SAG_3_a_call_that_begins_anew_is_the_same_one),
     RULE(R_SAG_3_a_compensation_that_is_a_call_comes_back),
     RULE(R_SAG_3_of_a_compensation_that_lost_its_worker_an_attempt_is_spent),
     RULE(R_SES_1_sessions_are_lost_until_they_attach),
