@@ -88,7 +88,8 @@ holder_deadline(const struct kernel *k, const struct holder *h)
     if ((t->flags & TASK_STARTED) == 0 || (t->flags & TASK_ENDED) != 0)
         return ASUP_NEVER;
     at = h->stuck ? ASUP_NEVER : time_add(h->progress_at, k->config.futurelock_ns);
-    return t->pid == 0 ? at : min_u64(at, h->sample_at);
+    /* A call has no process whose CPU time could be asked for. */
+    return task_is_call(t) || t->pid == 0 ? at : min_u64(at, h->sample_at);
 }
 
 static void

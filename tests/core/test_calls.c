@@ -331,6 +331,18 @@ START_TEST(R_FIN_1_a_finalizer_may_be_a_call)
 }
 END_TEST
 
+/* R-OBL-6: a call that holds something has no CPU time to be asked for; whoever it is. */
+START_TEST(R_OBL_6_calls_that_hold_something_are_not_sampled)
+{
+    given_config()->futurelock_ns = 4 * ASUP_NS_PER_S;
+    given("session w1; region r1; w1 offers f concurrency 2; task t1 in r1 does f;"
+          "task t2 in r1 does f; w1 asks 2; t2 reserves o in r1");
+    when("at 5s");
+    expect("-- 4s\n"
+           "t2 stuck");
+}
+END_TEST
+
 /* R-SCH-4: names, attempts and results have bounds. */
 START_TEST(R_SCH_4_calls_have_bounds)
 {
@@ -382,6 +394,7 @@ static const struct rule rules[] = {
     RULE(R_POL_2_a_retry_is_no_end),
     RULE(R_REG_3_finish_lets_calls_end),
     RULE(R_FIN_1_a_finalizer_may_be_a_call),
+    RULE(R_OBL_6_calls_that_hold_something_are_not_sampled),
     RULE(R_SCH_4_calls_have_bounds),
     RULE(R_TSK_6_results_are_kept_within_bounds),
 };

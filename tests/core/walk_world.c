@@ -86,6 +86,8 @@ honest_fact(struct input *in, uint64_t id, bool hurry)
     if (!p->started && !p->ended) {
         in->kind = dice(8) == 0 ? IN_TASK_START_FAILED : IN_TASK_STARTED;
         p->started = in->kind == IN_TASK_STARTED;
+        if (p->started)
+            in->u.started.pid = (uint32_t)id + 1;
         if (in->kind == IN_TASK_START_FAILED) {
             in->u.start_failed.stage = "exec";
             in->u.start_failed.error = 2;
