@@ -27,6 +27,7 @@ def readme(text):
 
 def page(text):
     blocks = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed$", text, re.M | re.S)
+    blocks = [re.sub(r"\\\[u([0-9A-F]{4})\]", lambda m: chr(int(m[1], 16)), b) for b in blocks]
     return [b.replace("\\-", "-").replace("\\&", "").replace("\\e", "\\") for b in blocks]
 
 
@@ -90,7 +91,7 @@ def main():
     with open(os.path.join(top, "examples/lab/mailer.c"), encoding="utf-8") as f:
         source = f.read().split("\n")
     failed = 0
-    for name, blocks_of in (("README.md", readme),):
+    for name, blocks_of in (("README.md", readme), ("man/asup_lab.3", page)):
         with open(os.path.join(top, name), encoding="utf-8") as f:
             blocks = blocks_of(f.read())
         commands, diffs = 0, 0
