@@ -136,7 +136,7 @@ static void
 reload(struct world *w)
 {
     struct kernel **which = dice(w, 3) == 0 ? &w->kernel : &w->shadow;
-    struct bytes_file file = {NULL};
+    struct bytes_file file = {0};
     struct durable_sink sink = bytes_sink(&file);
     struct durable_source source;
     struct kernel_allocator allocator = world_allocator(w);
