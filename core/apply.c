@@ -171,11 +171,20 @@ reason_make(struct kernel *k, const struct event *ev, const struct reason_payloa
     r->fresh = true; /* it holds its cause already */
     r->message = heap_put(&k->heap, &k->allocator, ev->text);
     index_add(&k->reason_handles, &k->allocator, i);
-    /* Handles come round again after 2^32; those of long ago may still be held. */
-    k->reason_next = ev->reason;
-    do
-        k->reason_next++;
-    while (k->reason_next == 0 || reason_find(k, k->reason_next) != NULL);
+    k->reason_next = ev->reason + 1;
+}
+
+/* Handles come round again after 2^32, and after a fold that knows less than was made; those of
+ * before may still be held. Decided here and told by the event: who applies it does not search,
+ * since what nobody holds goes at the end of a step, or at once (R-EVT-1). */
+uint32_t
+reason_handle(const struct kernel *k)
+{
+    uint32_t handle = k->reason_next;
+
+    while (handle == 0 || reason_find(k, handle) != NULL)
+        handle++;
+    return handle;
 }
 
 void

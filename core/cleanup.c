@@ -168,7 +168,7 @@ cancel_task(struct kernel *k, uint32_t i, const struct cancel *c)
     if ((r->flags & REGION_SOFT) != 0 && (r->flags & REGION_HARD) == 0 && !cancel_is_hard(c))
         end = ASUP_NEVER;
     /* The region's T serves all of it; an own cancel never goes beyond. */
-    cancel_task_with(k, i, k->reason_next, &p, min_u64(end, r->drain_end),
+    cancel_task_with(k, i, reason_handle(k), &p, min_u64(end, r->drain_end),
                      scratch_text(k, c->message));
 }
 
@@ -249,7 +249,7 @@ cascade_visit(struct kernel *k, struct cascade *cs, uint32_t i, bool top)
     p.hurry = top && cs->c->hurry;
     p.promised = !r->cascade_stuck && (cs->hard || !r->cascade_soft);
     ev.value = min_u64(end, r->drain_end);
-    ev.reason = p.reason.is_new ? k->reason_next : r->reason;
+    ev.reason = p.reason.is_new ? reason_handle(k) : r->reason;
     if (p.reason.is_new)
         ev.text = top ? cs->message : (struct bytes){"", 0};
     ev.payload = &p;

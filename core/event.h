@@ -258,6 +258,8 @@ uint32_t reason_hold(struct kernel *k, uint32_t handle);
 void reason_release(struct kernel *k, uint32_t handle);
 /* Make the reason of an event, unless it exists. */
 void reason_make(struct kernel *k, const struct event *ev, const struct reason_payload *p);
+/* The handle of one that is new with the next event. */
+uint32_t reason_handle(const struct kernel *k);
 /* REASON_MADE: make it durable, or make it. */
 void reason_made(struct kernel *k, const struct event *ev);
 /* Free those that nobody held at the end of a step. */
