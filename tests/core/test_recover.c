@@ -237,6 +237,25 @@ START_TEST(R_DUR_1_a_fold_leaves_out_what_was_volatile)
 }
 END_TEST
 
+/* R-DUR-1: an ended saga of a volatile region came with the snapshot, and that it was forgotten
+ * is not written: those behind it are forgotten all the same. */
+START_TEST(R_DUR_1_an_ended_saga_of_a_volatile_region_is_in_nobodys_way)
+{
+    struct durable_sink sink = memory_sink(&snapshot);
+    struct saga_view saga;
+
+    given("session s; region v volatile; saga g in v from s; region r; saga h in r from s;"
+          "complete g; complete h");
+    snapshot.size = 0;
+    ck_assert_int_eq(kernel_save(the_kernel(), &sink), 0);
+    journal_forget();
+    when("at 3700s; region q");
+    ck_assert(!kernel_saga(the_kernel(), id_of("h"), &saga));
+    crash();
+    ck_assert(!kernel_saga(back, id_of("h"), &saga));
+}
+END_TEST
+
 /* R-DUR-1, R-BUD-2: what it spends is charged to those above it, durably. */
 START_TEST(R_DUR_1_charges_of_a_volatile_region_are_durable)
 {
@@ -720,6 +739,7 @@ static const struct rule rules[] = {
     RULE(R_DUR_1_durable_can_be_asked_for),
     RULE(R_DUR_1_a_volatile_region_is_lost_with_the_engine),
     RULE(R_DUR_1_a_fold_leaves_out_what_was_volatile),
+    RULE(R_DUR_1_an_ended_saga_of_a_volatile_region_is_in_nobodys_way),
     RULE(R_DUR_1_charges_of_a_volatile_region_are_durable),
     RULE(R_DUR_1_the_reasons_of_its_outcome_are_durable),
     RULE(R_TSK_5_the_same_keeper_gets_what_is_owed),
