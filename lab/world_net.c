@@ -103,7 +103,7 @@ decide(struct world *w, const struct message *m, struct input *in, uint32_t part
 
     if (x == NULL)
         return;
-    x->conflicts = m->conflicts;
+    x->conflicts = x->other = m->conflicts;
     x->part = part;
     in->token = x->token;
     told_ask(w, x, in);

@@ -104,7 +104,8 @@ struct exchange {
     struct request *q;
     uint32_t part;  /* of a batch, from 1; 0: it is none */
     bool remembers; /* it was granted before: it must be answered as before */
-    bool conflicts; /* it is another request under an old id or key: it must not be granted */
+    bool other;     /* it is another request under the same id or key; */
+    bool conflicts; /* of one that was granted: it must not be */
     bool answered;  /* the answer waits for the journal */
     bool parked;
 };

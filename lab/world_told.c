@@ -397,7 +397,7 @@ told_tell(struct world *w, uint64_t committed)
         if (f->kind == FACT_ANSWERED) {
             struct exchange *x = &w->exchanges[f->number % EXCHANGES_MAX];
 
-            if (x->token == f->number) {
+            if (x->token == f->number && !x->other) {
                 x->q->told = true;
                 x->q->told_by = w->engine_run;
                 *answered_with(x) = f->what;
