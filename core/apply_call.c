@@ -383,6 +383,8 @@ offer_drop(struct kernel *k, uint32_t worker, uint32_t o)
         offer_at(k, offer->service_next)->service_prev = offer->service_prev;
     service_release(k, offer->service);
     arena_give(&k->calls.offers, o);
+    if (w->offer_count == 0)
+        w->region = k->root; /* it serves none: that one may be forgotten */
 }
 
 static void
@@ -390,7 +392,6 @@ offers_drop_all(struct kernel *k, uint32_t worker)
 {
     while (worker_at(k, worker)->offer_first != NIL)
         offer_drop(k, worker, worker_at(k, worker)->offer_first);
-    worker_at(k, worker)->region = k->root;
 }
 
 static void

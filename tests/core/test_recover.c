@@ -256,6 +256,15 @@ START_TEST(R_DUR_1_an_ended_saga_of_a_volatile_region_is_in_nobodys_way)
 }
 END_TEST
 
+/* R-DUR-1: who serves a region no more does not keep it in snapshots when it is forgotten. */
+START_TEST(R_DUR_1_a_worker_without_offers_has_no_region)
+{
+    given("shell starts; shell sweeps; session w; region r; w offers f in r; w withdraws f; close r; at 1s");
+    when("at 3700s; region q");
+    kernel_free(load_of(the_kernel(), &plain, instant("0"), LOAD_EXACT));
+}
+END_TEST
+
 /* R-DUR-1, R-BUD-2: what it spends is charged to those above it, durably. */
 START_TEST(R_DUR_1_charges_of_a_volatile_region_are_durable)
 {
@@ -740,6 +749,7 @@ static const struct rule rules[] = {
     RULE(R_DUR_1_a_volatile_region_is_lost_with_the_engine),
     RULE(R_DUR_1_a_fold_leaves_out_what_was_volatile),
     RULE(R_DUR_1_an_ended_saga_of_a_volatile_region_is_in_nobodys_way),
+    RULE(R_DUR_1_a_worker_without_offers_has_no_region),
     RULE(R_DUR_1_charges_of_a_volatile_region_are_durable),
     RULE(R_DUR_1_the_reasons_of_its_outcome_are_durable),
     RULE(R_TSK_5_the_same_keeper_gets_what_is_owed),
