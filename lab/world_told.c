@@ -233,6 +233,8 @@ answer_facts(struct world *w, const struct input *in, const struct effect *fx)
         lease_fact(w, in, fx);
         break;
     case IN_WORKER_OFFER:
+        if (region_is_volatile(w->kernel, in->region))
+            break;
         fact_of(w, (struct fact){.kind = FACT_OFFERED, .what = fx->made, .by = in->caller.session},
                 fx);
         break;
