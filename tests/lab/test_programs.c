@@ -11,6 +11,7 @@
 
 #include "asupersync/lab.h"
 #include "asupersync/runtime.h"
+#include "cx/fiber_internal.h"
 #include "rules.h"
 
 /* ---- Helpers ------------------------------------------------------------------------ */
@@ -558,7 +559,13 @@ START_TEST(R_CAP_1_what_goes_round_the_cx_is_caught)
     static const char *const calls[] = {"clock_gettime", "time()",    "nanosleep",
                                         "rand()",        "getrandom", "usleep"};
 
-    for (int i = 0; i < 6; i++) {
+#if defined(FIBER_ASAN) || defined(FIBER_TSAN)
+    const int first = 1; /* sanitizers ask for the time themselves */
+#else
+    const int first = 0;
+#endif
+
+    for (int i = first; i < 6; i++) {
         ck_assert_int_eq(run_seed(1, goes_round, &i), -ASUP_EPANICKED);
         complains(ASUP_ORACLE_NO_AMBIENT_AUTHORITY, calls[i]);
         ck_assert_int_eq(report.result, 0); /* the call did what it does */
