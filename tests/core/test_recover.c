@@ -259,8 +259,9 @@ END_TEST
 /* R-DUR-1: who serves a region no more does not keep it in snapshots when it is forgotten. */
 START_TEST(R_DUR_1_a_worker_without_offers_has_no_region)
 {
-    given("shell starts; shell sweeps; session w; region r; w offers f in r; w withdraws f; close r; at 1s");
-    when("at 3700s; region q");
+    given("shell starts; shell sweeps; session w; w attached; region r; w offers f in r; w "
+          "withdraws f; close r; at 1s");
+    when("at 3700s");
     kernel_free(load_of(the_kernel(), &plain, instant("0"), LOAD_EXACT));
 }
 END_TEST
