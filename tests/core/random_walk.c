@@ -10,11 +10,10 @@
  * and two shutdowns leave nothing (R-REG-4). Of the whole trace, independent
  * neighbours change places, and dependent ones may not (R-EVT-3).
  *
- * Now and then one of the kernels goes through a snapshot. With --crash, engine,
- * keeper and machine die at any moment instead, and come back (walk.h): nothing
- * acknowledged is lost, nothing runs twice, and all ends in quiescence as well.
+ * Now and then one of the kernels goes through a snapshot. Crashes, and a world
+ * that keeps to the rules, are in lab/world.h.
  *
- *     random_walk [--crash] [seed [count [steps]]]
+ *     random_walk [seed [count [steps]]]
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +26,6 @@
 
 static uint64_t seed_now;
 static uint64_t state;
-bool crashes; /* see walk.h */
 struct kernel *kernel, *shadow;
 uint64_t now, token;
 static long memory_left; /* allocations until one is refused; -1: no end */
@@ -50,7 +48,7 @@ dice(uint32_t sides)
 void
 walk_fail(const char *what, const char *which)
 {
-    fprintf(stderr, "%s %s\nreplay: random_walk %s%llu 1\n", what, which, crashes ? "--crash " : "",
+    fprintf(stderr, "%s %s\nreplay: random_walk %llu 1\n", what, which,
             (unsigned long long)seed_now);
     abort();
 }
@@ -77,12 +75,8 @@ resize(void *ctx, void *ptr, size_t size_old, size_t size_new)
 /* ---- A step with its checks ---------------------------------------------------------- */
 
 static void
-effects_take(const struct input *in, const struct step *out)
+effects_take(const struct step *out)
 {
-    if (crashes) {
-        crash_step(in, out);
-        return;
-    }
     for (size_t i = 0; i < out->effect_count; i++)
         effect_take(&out->effects[i]);
 }
@@ -111,8 +105,6 @@ take_step(struct input *in)
     int rc;
 
     in->now = now;
-    if (crashes)
-        told_ask(in);
     rc = kernel_step(kernel, in, &out);
     memory_left = -1; /* the second kernel and the checks have enough */
     for (size_t i = 0; i < out.event_count; i++) {
@@ -123,8 +115,7 @@ take_step(struct input *in)
                    kind == EV_SAGA_STEP_BEGUN || kind == EV_SAGA_RESOLVED ||
                    kind == EV_OBLIGATION_RESERVED || kind == EV_CALL_RETRIED;
         apply_durably(shadow, &out.events[i]);
-        if (!crashes)
-            trace_log_add(&recorded, &out.events[i]);
+        trace_log_add(&recorded, &out.events[i]);
     }
     /* What a fold lacks of volatile regions is put right by RESUMED. */
     broken = kernel_recovering(kernel) ? NULL : kernel_check(kernel);
@@ -139,14 +130,8 @@ take_step(struct input *in)
         walk_fail("R-SCH-3:", "the potential rose");
     oracles_step(oracles, kernel, in, &out);
     oracles_ask();
-    effects_take(in, &out);
+    effects_take(&out);
     return rc;
-}
-
-void
-walk_recovered(uint64_t seq)
-{
-    oracles_recovered(oracles, kernel, seq);
 }
 
 /* ---- A walk -----------------------------------------------------------------------------------
@@ -164,6 +149,7 @@ walk_begin(uint64_t seed)
     memory_left = -1;
     now = 1000;
     token = 0;
+    walk_ask_begin(seed);
     memset(processes, 0, sizeof processes);
     memset(sweeping, 0, sizeof sweeping);
     walk_config(&config);
@@ -173,8 +159,6 @@ walk_begin(uint64_t seed)
     oracles = oracles_new(&config);
     if (kernel == NULL || shadow == NULL || oracles == NULL)
         abort();
-    if (crashes)
-        crash_begin();
 }
 
 /* The second kernel, or the first, goes through a snapshot. Parked requests are no
@@ -198,9 +182,7 @@ walk(int steps)
 
         memset(&in, 0, sizeof in);
         memory_left = -1;
-        if (crashes)
-            crash_perhaps();
-        else if (dice(40) == 0)
+        if (dice(40) == 0)
             walk_save();
         memory_left = dice(10) == 0 ? (long)dice(6) : -1;
         kernel_counts(kernel, &counts);
@@ -212,7 +194,7 @@ walk(int steps)
         case 1:
         case 2:
         case 3:
-            in = any_request();
+            in = walk_request(kernel, now, ++token);
             break;
         default:
             if (!any_fact(&in))
@@ -278,8 +260,6 @@ walk_end(void)
             (void)take_step(&in);
         }
         resolve_all();
-        if (crashes)
-            crash_settle();
         now += 500 * ASUP_NS_PER_MS;
     }
     kernel_counts(kernel, &counts);
@@ -294,8 +274,6 @@ walk_end(void)
     oracles_free(oracles);
     kernel_free(kernel);
     kernel_free(shadow);
-    if (crashes)
-        crash_end();
 }
 
 /* R-EVT-3: whoever lets dependent neighbours change places is found out. Two
@@ -358,30 +336,17 @@ judged_print(void)
 int
 main(int argc, char **argv)
 {
-    int skip = argc > 1 && strcmp(argv[1], "--crash") == 0 ? 1 : 0;
-    uint64_t first = argc > 1 + skip ? strtoull(argv[1 + skip], NULL, 10) : 1;
-    uint64_t count = argc > 2 + skip ? strtoull(argv[2 + skip], NULL, 10) : 100;
-    int steps = argc > 3 + skip ? (int)strtol(argv[3 + skip], NULL, 10) : 600;
+    uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
+    uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 100;
+    int steps = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 600;
 
-    crashes = skip != 0;
     for (uint64_t seed = first; seed < first + count; seed++) {
         walk_begin(seed);
         walk(steps);
         walk_end();
-        if (!crashes)
-            walk_commute(); /* a crash is none of the trace's */
+        walk_commute();
     }
     judged_print();
-    if (crashes) {
-        printf("%llu walks of %d steps, %llu crashes, %llu orders given again\n",
-               (unsigned long long)count, steps, (unsigned long long)crash_count,
-               (unsigned long long)crash_reordered);
-        printf("owed: %llu starts, %llu signals, %llu kills, %llu sweeps\n",
-               (unsigned long long)crash_owed[FX_START], (unsigned long long)crash_owed[FX_SIGNAL],
-               (unsigned long long)crash_owed[FX_KILL], (unsigned long long)crash_owed[FX_SWEEP]);
-        told_print();
-        return crash_count == 0 || crash_reordered == 0;
-    }
     printf("%llu walks of %d steps, %llu pairs of events that changed places\n",
            (unsigned long long)count, steps, (unsigned long long)swapped);
     if (swapped == 0)

@@ -40,10 +40,9 @@ effect_take(const struct effect *fx)
 
     switch (fx->kind) {
     case FX_START:
-        if (p->ordered && !crashes)
+        if (p->ordered)
             walk_fail("R-TSK-5:", "a task is started twice");
-        crash_reordered += p->ordered;
-        p->ordered = true; /* the keeper takes it twice, and starts it once */
+        p->ordered = true;
         break;
     case FX_KILL:
         if (!p->ordered)
@@ -53,7 +52,6 @@ effect_take(const struct effect *fx)
     case FX_SIGNAL:
         if (!p->started)
             walk_fail("signalled", "what has not started");
-        crash_reordered += p->signalled;
         p->signalled = true;
         break;
     case FX_SAMPLE:
@@ -61,7 +59,7 @@ effect_take(const struct effect *fx)
             walk_fail("sampled", "what has not started");
         break;
     case FX_FORGET:
-        if (!p->ordered && !crashes)
+        if (!p->ordered)
             walk_fail("forgotten", "what was never started");
         break;
     case FX_SWEEP:
@@ -125,9 +123,9 @@ any_fact(struct input *in)
     static struct kernel_config config;
 
     memset(in, 0, sizeof *in);
-    in->task = any_id();
-    in->region = any_id();
-    in->session = any_session();
+    in->task = walk_id(kernel);
+    in->region = walk_id(kernel);
+    in->session = walk_session(kernel);
     switch (dice(16)) {
     case 0:
         in->kind = IN_SESSION_LOST;
@@ -148,7 +146,7 @@ any_fact(struct input *in)
         return true;
     case 5:
         in->kind = IN_TASK_EXTEND;
-        in->u.extend.extend_ns = any_duration();
+        in->u.extend.extend_ns = walk_duration();
         return true;
     case 6:
         in->kind = IN_TASK_WATCHDOG;

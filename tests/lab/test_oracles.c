@@ -25,10 +25,8 @@
 enum planted planted_bug;
 #endif
 
-bool crashes;
 struct kernel *kernel;
 uint64_t now, token;
-uint64_t crash_reordered;
 
 static uint64_t seed_now;
 static uint64_t state;
@@ -54,14 +52,6 @@ walk_fail(const char *what, const char *which)
     (void)what;
     (void)which;
 #endif
-}
-
-/* Here nobody asks again. */
-bool
-told_again(struct input *in)
-{
-    (void)in;
-    return false;
 }
 
 static void *
@@ -149,6 +139,7 @@ begin(uint64_t seed)
     state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     now = 1000;
     token = 0;
+    walk_ask_begin(seed);
     digest = UINT64_C(0xcbf29ce484222325);
     memset(processes, 0, sizeof processes);
     memset(sweeping, 0, sizeof sweeping);
@@ -174,7 +165,7 @@ walk(int steps)
         case 2:
         case 3:
         case 4:
-            in = any_request();
+            in = walk_request(kernel, now, ++token);
             break;
         default:
             if (!any_fact(&in))
