@@ -63,6 +63,14 @@ clock_ns(void)
     return (uint64_t)now.tv_sec * ASUP_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+static void
+command_of(const struct running *r, uint64_t seed, char *text, size_t size)
+{
+    (void)snprintf(text, size,
+                   "asupersync-lab run --seed %" PRIu64 " --steps %" PRIu32 " --faults %s", seed,
+                   r->options.steps, r->faults);
+}
+
 /* ---- Saving ----------------------------------------------------------------------------- */
 
 static void
@@ -78,6 +86,8 @@ save_step(void *ctx, const struct kernel *k, const struct input *in, const struc
     (void)in;
     for (size_t i = 0; i < out->event_count; i++)
         (void)trace_write_event(ctx, &out->events[i]);
+    if (out->event_count > 0)
+        (void)trace_write_step(ctx);
 }
 
 /* The seed once more, into a file. */
@@ -87,6 +97,7 @@ save(const struct running *r, uint64_t seed, const char *path)
     struct trace_writer *writer = trace_create(path);
     struct world_options options = r->options;
     struct world_report report;
+    char command[512];
     int rc;
 
     if (writer == NULL)
@@ -96,6 +107,8 @@ save(const struct running *r, uint64_t seed, const char *path)
     options.on_step = save_step;
     options.ctx = writer;
     trace_meta_text(writer, "program", "asupersync-lab run");
+    command_of(r, seed, command, sizeof command);
+    trace_meta_text(writer, "command", command);
     trace_meta_number(writer, "seed", seed);
     trace_meta_number(writer, "steps", options.steps);
     trace_meta_text(writer, "faults", r->faults);
@@ -261,14 +274,6 @@ failed_one(const struct running *r)
 }
 
 static void
-command_of(const struct running *r, uint64_t seed, char *text, size_t size)
-{
-    (void)snprintf(text, size,
-                   "asupersync-lab run --seed %" PRIu64 " --steps %" PRIu32 " --faults %s", seed,
-                   r->options.steps, r->faults);
-}
-
-static void
 tell_json(const struct running *r, const struct world_counts *sum, const struct worker *bad)
 {
     json_t *groups = json_object();
@@ -282,10 +287,12 @@ tell_json(const struct running *r, const struct world_counts *sum, const struct 
                     (json_int_t)(r->first + seeds_done(r)), "elapsed",
                     (double)(clock_ns() - r->began_ns) / 1e9, "counts", groups);
     if (bad != NULL) {
-        command_of(r, bad->seed, command, sizeof command);
+        uint64_t seed = bad->seed;
+
+        command_of(r, seed, command, sizeof command);
         (void)json_object_set_new(all, "failure",
-                                  json_pack("{s:I, s:s, s:s}", "seed", (json_int_t)bad->seed,
-                                            "message", bad->failure, "command", command));
+                                  json_pack("{s:I, s:s, s:s}", "seed", (json_int_t)seed, "message",
+                                            bad->failure, "command", command));
     }
     lab_print_json(all);
 }
