@@ -217,7 +217,7 @@ struct parked {
     struct worker_codes *codes; /* WORKER: owned; NULL: it told of none */
     struct ev_timer timer;      /* EVENTS, LOGS */
     struct list link;           /* in watchers or followers */
-    uint64_t after; /* what it did is journalled up to there, before any answer */
+    uint64_t after;             /* what it did is journalled up to there, before any answer */
 };
 
 #endif
