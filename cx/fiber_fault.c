@@ -122,7 +122,9 @@ on_fault(int signal, siginfo_t *info, void *context)
     struct fiber *f = fiber_thread.current;
 
     if (f != NULL && info->si_code > 0 && in_guard(f, info->si_addr)) {
-        if (fiber_overflow != NULL && fiber_overflow(f) && land(f, context))
+        bool (*told)(struct fiber *) = __atomic_load_n(&fiber_overflow, __ATOMIC_RELAXED);
+
+        if (told != NULL && told(f) && land(f, context))
             return;
         report(f);
     }

@@ -67,7 +67,7 @@ shell_new(const struct shell_options *options, const struct world *world)
         shell_free(s);
         return NULL;
     }
-    fiber_overflow = overflowed;
+    __atomic_store_n(&fiber_overflow, overflowed, __ATOMIC_RELAXED); /* the same in each thread */
     return s;
 }
 
