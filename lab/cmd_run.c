@@ -276,16 +276,18 @@ failed_one(const struct running *r)
 static void
 tell_json(const struct running *r, const struct world_counts *sum, const struct worker *bad)
 {
+    uint64_t next;
     json_t *groups = json_object();
     json_t *all;
     char command[512];
 
+    next = r->first + seeds_done(r);
     world_counts_rows(sum, row_json, groups);
-    all = json_pack("{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:f, s:o}", "format", 1, "ok", bad == NULL,
-                    "worlds", (json_int_t)sum->worlds, "steps", (json_int_t)sum->steps, "seconds",
-                    (json_int_t)sum->seconds, "first", (json_int_t)r->first, "next",
-                    (json_int_t)(r->first + seeds_done(r)), "elapsed",
-                    (double)(clock_ns() - r->began_ns) / 1e9, "counts", groups);
+    all =
+        json_pack("{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:f, s:o}", "format", 1, "ok", bad == NULL,
+                  "worlds", (json_int_t)sum->worlds, "steps", (json_int_t)sum->steps, "seconds",
+                  (json_int_t)sum->seconds, "first", (json_int_t)r->first, "next", (json_int_t)next,
+                  "elapsed", (double)(clock_ns() - r->began_ns) / 1e9, "counts", groups);
     if (bad != NULL) {
         uint64_t seed = bad->seed;
 
