@@ -252,33 +252,35 @@ region_fire(struct kernel *k, uint32_t i)
 
 /* ---- Moving on ---------------------------------------------------------------------------- */
 
-/* A durable outcome of a volatile region names reasons that no durable event made:
- * they are told before, a cause before what it caused. */
+/* A durable outcome of a volatile region names reasons that no durable event made, or
+ * that nothing durable holds any more: they are told before, a cause before what it
+ * caused. Who knows them still loses nothing by it. */
 static void
 reasons_tell(struct kernel *k, uint32_t i, uint32_t handle)
 {
-    for (;;) {
-        const struct reason *deepest = NULL;
+    const struct reason *told = NULL;
+    const struct reason *root = reason_root(k, handle);
+
+    while (told == NULL || told->handle != handle) {
+        const struct reason *next = reason_find(k, handle);
         struct event ev = event_of_region(EV_REASON_MADE, k, i);
         struct reason_payload p;
 
-        for (const struct reason *r = reason_find(k, handle); r != NULL;
-             r = reason_find(k, r->cause)) {
-            if (!r->durable)
-                deepest = r;
-        }
-        if (deepest == NULL)
+        if (next == NULL)
             return;
+        while (next != root && (told == NULL || next->cause != told->handle))
+            next = reason_find(k, next->cause);
         memset(&p, 0, sizeof p);
-        p.key = reason_key(deepest);
-        p.cause = deepest->cause;
-        p.origin_sort = deepest->origin_sort;
+        p.key = reason_key(next);
+        p.cause = next->cause;
+        p.origin_sort = next->origin_sort;
         p.is_new = true;
-        ev.reason = (uint32_t)deepest->handle;
-        ev.text = heap_get(&k->heap, deepest->message);
+        ev.reason = (uint32_t)next->handle;
+        ev.text = heap_get(&k->heap, next->message);
         ev.payload = &p;
         ev.payload_size = sizeof p;
         emit(k, ev);
+        told = next;
     }
 }
 

@@ -266,6 +266,24 @@ START_TEST(R_DUR_1_a_worker_without_offers_has_no_region)
 }
 END_TEST
 
+/* R-DUR-1: what a durable outcome names is told with all that caused it, also with what nobody
+ * durable holds any more. */
+START_TEST(R_DUR_1_causes_are_told_that_nothing_durable_holds)
+{
+    struct reason_view chain[4];
+
+    given("shell starts; shell sweeps; region r; region v in r volatile; task t in v running; "
+          "cancel r; shutdown;"
+          "t exits 1");
+    ck_assert_int_eq(region_of("v").state, ASUP_REGION_CLOSED);
+    ck_assert_uint_eq(kernel_reason(the_kernel(), region_of("v").outcome.reason, chain, 4), 2);
+    crash();
+    ck_assert_int_eq(region_back("v").state, ASUP_REGION_CLOSED);
+    ck_assert_uint_eq(kernel_reason(back, region_back("v").outcome.reason, chain, 4), 2);
+    ck_assert_int_eq(chain[1].key.kind, ASUP_CANCEL_USER);
+}
+END_TEST
+
 /* R-DUR-1, R-BUD-2: what it spends is charged to those above it, durably. */
 START_TEST(R_DUR_1_charges_of_a_volatile_region_are_durable)
 {
@@ -751,6 +769,7 @@ static const struct rule rules[] = {
     RULE(R_DUR_1_a_fold_leaves_out_what_was_volatile),
     RULE(R_DUR_1_an_ended_saga_of_a_volatile_region_is_in_nobodys_way),
     RULE(R_DUR_1_a_worker_without_offers_has_no_region),
+    RULE(R_DUR_1_causes_are_told_that_nothing_durable_holds),
     RULE(R_DUR_1_charges_of_a_volatile_region_are_durable),
     RULE(R_DUR_1_the_reasons_of_its_outcome_are_durable),
     RULE(R_TSK_5_the_same_keeper_gets_what_is_owed),
