@@ -224,13 +224,15 @@ jobs_run(const struct running *r)
     for (uint64_t i = 0; i < r->jobs; i++) {
         struct worker *me = &r->shared->workers[i];
 
-        me->pid = fork();
-        if (me->pid == 0) {
+        pid_t pid = fork();
+
+        if (pid == 0) {
             (void)close(ends[0]);
             worker_run(r, me);
             _exit(0);
         }
-        if (me->pid < 0) {
+        me->pid = pid; /* in memory that the child sees: it must not write there */
+        if (pid < 0) {
             atomic_store(&r->shared->stop, true);
             (void)lab_fail(r->call, EX_OSERR, "no process: %s", strerror(errno));
             break;
@@ -278,6 +280,7 @@ tell_json(const struct running *r, const struct world_counts *sum, const struct 
 {
     uint64_t next;
     json_t *groups = json_object();
+    uint64_t next = r->first + seeds_done(r);
     json_t *all;
     char command[512];
 

@@ -389,7 +389,7 @@ world_run(const struct world_options *options, struct world_report *report,
     report->ok = !w->failed;
     report->steps = w->steps;
     report->elapsed = w->now;
-    report->id_last = kernel_id_last(w->kernel);
+    report->id_last = w->kernel == NULL ? 0 : kernel_id_last(w->kernel);
     w->counts.worlds = 1;
     w->counts.steps = w->steps;
     w->counts.seconds = w->now / ASUP_NS_PER_S;

@@ -76,8 +76,9 @@ disk_go_on(struct world *w)
     put(&d->flight, d->flight_seq, 8);
     put(&d->flight, (d->flight_seq + 1) * MARK_CHECK, 8);
     d->waiting.size = 0;
-    d->snapshotting = d->snapshot_wanted;
-    d->snapshot_wanted = false;
+    /* What a fold lacks of volatile regions is put right by RESUMED: none before that. */
+    d->snapshotting = d->snapshot_wanted && !kernel_recovering(w->kernel);
+    d->snapshot_wanted = d->snapshot_wanted && !d->snapshotting;
     d->flight_snapshot.size = 0;
     if (d->snapshotting && kernel_save(w->kernel, &sink) != 0)
         world_fail(w, "no snapshot");

@@ -102,11 +102,12 @@ struct request {
 struct exchange {
     uint64_t token; /* 0: free */
     struct request *q;
-    uint32_t part;  /* of a batch, from 1; 0: it is none */
-    bool remembers; /* it was granted before: it must be answered as before */
-    bool other;     /* it is another request under the same id or key; */
-    bool conflicts; /* of one that was granted: it must not be */
-    bool answered;  /* the answer waits for the journal */
+    uint32_t part;      /* of a batch, from 1; 0: it is none */
+    bool remembers;     /* it was granted before: it must be answered as before */
+    bool other;         /* it is another request under the same id or key; */
+    bool conflicts;     /* of one that was granted: it must not be */
+    bool answered;      /* the answer waits for the journal */
+    uint64_t forgotten; /* keys, until then */
     bool parked;
 };
 

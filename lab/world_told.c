@@ -337,8 +337,7 @@ told_step(struct world *w, const struct step *out)
         if (x->conflicts)
             world_fail(w, "R-IDM-1: another request under an old id was granted: %s",
                        world_ref_name(fx->made, name));
-        if (!x->q->told)
-            x->q->forgotten = w->told.keys_forgotten;
+        x->forgotten = w->told.keys_forgotten;
         answer_facts(w, x->part > 0 ? &x->q->items[x->part - 1] : &x->q->in, fx);
     }
 }
@@ -401,6 +400,7 @@ told_tell(struct world *w, uint64_t committed)
 
             if (x->token == f->number && !x->other) {
                 x->q->told = true;
+                x->q->forgotten = x->forgotten;
                 x->q->told_by = w->engine_run;
                 *answered_with(x) = f->what;
             }

@@ -34,9 +34,9 @@ step_log(void *ctx, const struct kernel *k, const struct input *in, const struct
         const struct event *ev = &out->events[i];
 
         printf("    %" PRIu64 " %s r%" PRIu64 " t%" PRIu64 " s%" PRIu64 " subject %" PRIu64
-               " value %" PRIu64 "%s\n",
+               " value %" PRIu64 " reason %" PRIu32 "%s\n",
                ev->seq, event_kind_name(ev->kind), ev->region, ev->task, ev->session, ev->subject,
-               ev->value, ev->durable ? "" : " volatile");
+               ev->value, ev->reason, ev->durable ? "" : " volatile");
     }
     for (size_t i = 0; i < out->effect_count; i++) {
         const struct effect *fx = &out->effects[i];
