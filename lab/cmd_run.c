@@ -280,7 +280,6 @@ tell_json(const struct running *r, const struct world_counts *sum, const struct 
 {
     uint64_t next;
     json_t *groups = json_object();
-    uint64_t next = r->first + seeds_done(r);
     json_t *all;
     char command[512];
 

@@ -399,10 +399,14 @@ told_tell(struct world *w, uint64_t committed)
             struct exchange *x = &w->exchanges[f->number % EXCHANGES_MAX];
 
             if (x->token == f->number && !x->other) {
+                struct asup_ref *was = answered_with(x);
+
+                /* Told again by its session, it is no younger by its key. */
+                if (!x->q->told || was->id != f->what.id)
+                    x->q->forgotten = x->forgotten;
                 x->q->told = true;
-                x->q->forgotten = x->forgotten;
                 x->q->told_by = w->engine_run;
-                *answered_with(x) = f->what;
+                *was = f->what;
             }
         }
         deed(w, (enum world_deed)(DEED_TOLD_MADE + f->kind));
