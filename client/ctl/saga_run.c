@@ -83,8 +83,8 @@ say_output(struct saga_run *run, const char *task)
     struct asup_ref ref;
 
     if (run->ctl->quiet || run->ctl->json || asup_ref_parse(task, strlen(task), &ref) != 0 ||
-        asup_client_task_logs(run->ctl->client, (struct asup_task){.id = ref.id}, 0, OUTPUT_SIZE, 0,
-                              &logs, NULL) != 0)
+        asup_client_task_logs(run->ctl->client, (struct asup_task){.id = ref.id}, 0, OUTPUT_SIZE,
+                              1000, &logs, NULL) != 0)
         return;
     for (size_t at = 0; at < logs.size;) {
         const char *line = (const char *)logs.data + at;
