@@ -203,8 +203,9 @@ field_find(const struct proto_record *record, const msgpack_object_str *key, uin
             }
             continue;
         }
-        if (key->size > 0 && field->name[0] == key->ptr[0] &&
-            strncmp(field->name, key->ptr, key->size) == 0 && field->name[key->size] == '\0') {
+        /* The whole length: a key may hold a NUL where the name has its end. */
+        if (key->size > 0 && field->name[0] == key->ptr[0] && strlen(field->name) == key->size &&
+            memcmp(field->name, key->ptr, key->size) == 0) {
             *offset += field->offset;
             return field;
         }

@@ -263,6 +263,20 @@ START_TEST(unknown_keys_are_ignored_and_nil_is_absence)
 }
 END_TEST
 
+/* One that goes on behind a NUL where the name ends is another key, and unknown. */
+START_TEST(a_key_with_a_nul_in_it_is_no_known_one)
+{
+    /* "soft" and NUL and "x..." : as true as it may be, it says nothing. */
+    args_accepted("region.open", "{<a6 73 6f 66 74 00 78>: true, \"drain_ns\": 5}");
+    ck_assert(!request.call.args->region_open.soft);
+    args_accepted("region.open", "{<a5 73 6f 66 74 00>: true}");
+    ck_assert(!request.call.args->region_open.soft);
+    args_accepted("region.open", "{<b8 73 6f 66 74 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 "
+                                 "00 00 00 00>: true}");
+    ck_assert(!request.call.args->region_open.soft);
+}
+END_TEST
+
 START_TEST(keys_that_come_twice_are_malformed)
 {
     args_refused("region.open", "{\"soft\": true, \"name\": \"a\", \"soft\": true}",
@@ -503,6 +517,7 @@ static const struct rule rules[] = {
     RULE(another_major_version_is_refused_with_those_that_are_spoken),
     RULE(unknown_operations_are_unsupported_with_a_guess),
     RULE(unknown_keys_are_ignored_and_nil_is_absence),
+    RULE(a_key_with_a_nul_in_it_is_no_known_one),
     RULE(keys_that_come_twice_are_malformed),
     RULE(ids_of_another_sort_and_ids_that_are_none_are_refused),
     RULE(regions_are_ids_or_absolute_paths),
