@@ -28,6 +28,9 @@ DAEMON = os.environ.get("ASUPERSYNCD", "asupersyncd")
 CTL = os.environ.get("ASUPERSYNCCTL", "asupersyncctl")
 ACTOR = os.environ.get("ASUP_ACTOR", "actor")
 PATIENCE = float(os.environ.get("ASUP_TEST_PATIENCE", "30"))
+# In a shell, before /proc/PID/status: it runs. Who has ended and is only not reaped yet (Z, X) can
+# still be found by kill -0, and does nothing any more.
+RUNS = 'grep -q "^State:.[^ZX]"'
 MARK = "ASUP_TEST_MARK"
 
 

@@ -12,7 +12,7 @@ import msgpack
 
 import harness
 import wire
-from harness import CTL, eventually
+from harness import CTL, RUNS, eventually
 
 
 def events(d):
@@ -68,7 +68,7 @@ class Ask12ALeaseFollowsTheWorker(harness.DaemonTest):
         for each in d.cgroup_processes():
             os.kill(each, signal.SIGSTOP)
         second = self.script(r, f"CTL lease run --ttl 5s leader -- sh -c "
-                                f"'kill -0 {pid} 2>/dev/null && echo beside || echo alone'")
+                                f"'{RUNS} /proc/{pid}/status 2>/dev/null && echo beside || echo alone'")
         self.assertEqual("ok", d.outcome(second)["outcome"])
         self.assertIn("alone", d.ctl("logs", second).out)
         outcome = d.outcome(first, code=None)
@@ -100,7 +100,7 @@ class Ask12ALeaseFollowsTheWorker(harness.DaemonTest):
                         stdin=harness.subprocess.DEVNULL)
         eventually(lambda: len(d.json("ps", r)["tasks"]) == 2, "another one waits for it")
         second = self.script(r, f"CTL lease run leader -- sh -c "
-                                f"'kill -0 {pid} 2>/dev/null && echo beside || echo alone'")
+                                f"'{RUNS} /proc/{pid}/status 2>/dev/null && echo beside || echo alone'")
         for each in (waits, p):
             each.kill()
             each.wait()
