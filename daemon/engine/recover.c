@@ -16,6 +16,7 @@
 #include "daemon/engine/keeper_link.h"
 #include "daemon/engine/report.h"
 #include "daemon/engine/sessions.h"
+#include "daemon/engine/span.h"
 
 /* Events folded before the keeper may have to be told that the engine lives. */
 enum { EVENTS_PER_HEARTBEAT = 4096 };
@@ -69,24 +70,6 @@ struct fold {
     bool kept;          /* there was one */
 };
 
-struct span {
-    const char *data;
-    size_t size;
-};
-
-static long
-read_span(void *ctx, void *data, size_t size)
-{
-    struct span *s = ctx;
-    size_t now = s->size < size ? s->size : size;
-
-    if (now > 0)
-        memcpy(data, s->data, now);
-    s->data += now;
-    s->size -= now;
-    return (long)now;
-}
-
 static int
 refuse(int code, const char *what, uint64_t seq)
 {
@@ -108,8 +91,8 @@ on_snapshot(void *ctx, uint64_t seq, const void *data, size_t size)
     struct fold *f = ctx;
     struct engine *e = f->engine;
     struct span span = {.data = data, .size = size};
-    int rc = kernel_load(&(struct durable_source){.read = read_span, .ctx = &span}, f->allocator,
-                         engine_now(e), LOAD_RECOVER, &e->kernel);
+    struct durable_source source = span_source(&span);
+    int rc = kernel_load(&source, f->allocator, engine_now(e), LOAD_RECOVER, &e->kernel);
 
     keeper_alive(e);
     return rc == 0 ? 0 : refuse(rc, "snapshot after event", seq);

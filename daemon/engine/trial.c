@@ -18,6 +18,7 @@
 #include "daemon/engine/journal.h"
 #include "daemon/engine/journal_db.h"
 #include "daemon/engine/report.h"
+#include "daemon/engine/span.h"
 
 /* Whoever asks waits for three seconds (replace.c), and answers nobody meanwhile. */
 #define PATIENCE_NS (ASUP_NS_PER_S + ASUP_NS_PER_S / 2)
@@ -44,24 +45,6 @@ resize(void *ctx, void *ptr, size_t size_old, size_t size_new)
 
 static const struct kernel_allocator allocator = {.resize = resize};
 
-struct span {
-    const char *data;
-    size_t size;
-};
-
-static long
-read_span(void *ctx, void *data, size_t size)
-{
-    struct span *s = ctx;
-    size_t now = s->size < size ? s->size : size;
-
-    if (now > 0)
-        memcpy(data, s->data, now);
-    s->data += now;
-    s->size -= now;
-    return (long)now;
-}
-
 static int
 refuse(int code, const char *what, uint64_t seq)
 {
@@ -81,8 +64,8 @@ on_snapshot(void *ctx, uint64_t seq, const void *data, size_t size)
 {
     struct trial *t = ctx;
     struct span span = {.data = data, .size = size};
-    int rc = kernel_load(&(struct durable_source){.read = read_span, .ctx = &span}, &allocator,
-                         t->last_at, LOAD_RECOVER, &t->kernel);
+    struct durable_source source = span_source(&span);
+    int rc = kernel_load(&source, &allocator, t->last_at, LOAD_RECOVER, &t->kernel);
 
     return rc == 0 ? 0 : refuse(rc, "snapshot after event", seq);
 }
