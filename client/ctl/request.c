@@ -533,3 +533,38 @@ request_region_options(struct ctl *ctl, json_t *object, enum environment environ
     json_decref(finalizers);
     return rc;
 }
+
+int
+request_self(struct ctl *ctl, json_t *object, json_t *words, const enum option_id *passed,
+             size_t count)
+{
+    char self[4096];
+    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
+    int rc;
+
+    if (size <= 0)
+        rc = ctl_failf(ctl, -ASUP_EUNAVAILABLE, "", "cannot find this program in /proc");
+    else
+        rc = request_process(ctl, object, ctl->args.command, ENVIRONMENT_OWN);
+    if (rc != 0) {
+        json_decref(words);
+        return rc;
+    }
+    self[size] = '\0';
+    json_array_insert_new(words, 0, json_string_nocheck(self));
+    if (ctl->quiet)
+        json_array_append_new(words, json_string("--quiet"));
+    for (size_t i = 0; i < count; i++) {
+        const char *value = args_value(&ctl->args, passed[i]);
+
+        if (value != NULL)
+            json_array_append_new(words,
+                                  json_sprintf("--%s=%s", option_rows[passed[i]].name, value));
+    }
+    json_array_append_new(words, json_string_nocheck(ctl->args.operands[1]));
+    json_array_append_new(words, json_string("--"));
+    for (char **word = ctl->args.command; *word != NULL; word++)
+        json_array_append_new(words, json_string_nocheck(*word));
+    json_object_set_new(object, "argv", words);
+    return 0;
+}

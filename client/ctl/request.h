@@ -35,6 +35,11 @@ int request_process(struct ctl *ctl, json_t *object, char *const *command,
 /* Name, policy, finalizers and limits of a region. */
 int request_region_options(struct ctl *ctl, json_t *object, enum environment environment);
 
+/* This very program, once more, as the process of a task: `words` (taken) are its verb and flags;
+ * then those of the options `passed` that have a value here, the second operand and the command. */
+int request_self(struct ctl *ctl, json_t *object, json_t *words, const enum option_id *passed,
+                 size_t count);
+
 /* "/bin/sh -c LINE", labelled with the line. */
 json_t *request_shell(const char *line);
 

@@ -501,37 +501,15 @@ worker_run_outside(struct ctl *ctl)
 {
     static const enum option_id passed[] = {OPTION_CONCURRENCY, OPTION_PREFETCH, OPTION_WORKER_TTL,
                                             OPTION_WORKER_LEASE};
-    char self[4096];
-    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
+    json_t *words = json_pack("[s, s, s, s, o]", "worker", "run", "--no-cx", "--in",
+                              json_string_nocheck(request_region(ctl)));
     json_t *task = json_object();
-    int rc;
+    int rc = request_self(ctl, task, words, passed, sizeof passed / sizeof passed[0]);
 
-    if (size <= 0) {
-        json_decref(task);
-        return ctl_failf(ctl, -ASUP_EUNAVAILABLE, "", "cannot find this program in /proc");
-    }
-    self[size] = '\0';
-    rc = request_process(ctl, task, ctl->args.command, ENVIRONMENT_OWN);
     if (rc != 0) {
         json_decref(task);
         return rc;
     }
-    json_t *argv = json_pack("[s, s, s, s, s, o]", self, "worker", "run", "--no-cx", "--in",
-                             json_string_nocheck(request_region(ctl)));
-    if (ctl->quiet)
-        json_array_append_new(argv, json_string("--quiet"));
-    for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++) {
-        const char *value = args_value(&ctl->args, passed[i]);
-
-        if (value != NULL)
-            json_array_append_new(argv,
-                                  json_sprintf("--%s=%s", option_rows[passed[i]].name, value));
-    }
-    json_array_append_new(argv, json_string_nocheck(ctl->args.operands[1]));
-    json_array_append_new(argv, json_string("--"));
-    for (char **word = ctl->args.command; *word != NULL; word++)
-        json_array_append_new(argv, json_string_nocheck(*word));
-    json_object_set_new(task, "argv", argv);
     return run_draining(ctl, task);
 }
 

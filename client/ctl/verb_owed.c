@@ -376,37 +376,17 @@ lease_run_outside(struct ctl *ctl)
 {
     static const enum option_id passed[] = {OPTION_TTL, OPTION_LEASE_TIMEOUT, OPTION_LEASE_WAIT,
                                             OPTION_CONFLICT_EXIT};
-    char self[4096];
-    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
+    json_t *words = json_pack("[s, s]", "lease", "run");
     json_t *task = json_object();
-    json_t *argv;
     int rc;
 
-    if (size <= 0)
-        return ctl_failf(ctl, -ASUP_EUNAVAILABLE, "", "cannot find this program in /proc");
-    self[size] = '\0';
-    rc = request_process(ctl, task, ctl->args.command, ENVIRONMENT_OWN);
+    if (args_have(&ctl->args, OPTION_NONBLOCK))
+        json_array_append_new(words, json_string("--nonblock"));
+    rc = request_self(ctl, task, words, passed, sizeof passed / sizeof passed[0]);
     if (rc != 0) {
         json_decref(task);
         return rc;
     }
-    argv = json_pack("[s, s, s]", self, "lease", "run");
-    if (ctl->quiet)
-        json_array_append_new(argv, json_string("--quiet"));
-    if (args_have(&ctl->args, OPTION_NONBLOCK))
-        json_array_append_new(argv, json_string("--nonblock"));
-    for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++) {
-        const char *value = args_value(&ctl->args, passed[i]);
-
-        if (value != NULL)
-            json_array_append_new(argv,
-                                  json_sprintf("--%s=%s", option_rows[passed[i]].name, value));
-    }
-    json_array_append_new(argv, json_string_nocheck(ctl->args.operands[1]));
-    json_array_append_new(argv, json_string("--"));
-    for (char **word = ctl->args.command; *word != NULL; word++)
-        json_array_append_new(argv, json_string_nocheck(*word));
-    json_object_set_new(task, "argv", argv);
     return run_in_region(ctl, request_region(ctl), task);
 }
 
