@@ -6,18 +6,13 @@
 struct asup_cx *
 asup_cx_derive(struct asup_cx *cx, uint32_t rights, const struct asup_limits *limits, int *code)
 {
-    struct asup_cx *derived;
+    struct asup_cx *derived = cx_object_new(cx, OBJECT_CX, NULL, code);
     struct shell_reply reply;
     struct input in;
-    int rc = cx_check(cx);
+    int rc;
 
-    if (rc == 0)
-        rc = cx_admit_point(cx);
-    if (rc != 0)
-        return cx_refused(rc, code);
-    derived = shell_object_new(shell_of(cx), OBJECT_CX, NULL);
     if (derived == NULL)
-        return cx_refused(-ASUP_ENOMEM, code);
+        return NULL;
     in = cx_input(cx, IN_CX_DERIVE);
     in.u.derive = (struct derive_params){
         .rights = rights,

@@ -38,18 +38,13 @@ saga_id(const struct asup_saga_open *saga)
 struct asup_saga_open *
 asup_cx_saga_begin(struct asup_cx *cx, const char *name, int *code)
 {
-    struct asup_saga_open *saga;
+    struct asup_saga_open *saga = cx_object_new(cx, OBJECT_SAGA, NULL, code);
     struct shell_reply reply;
     struct input in;
-    int rc = cx_check(cx);
+    int rc;
 
-    if (rc == 0)
-        rc = cx_admit_point(cx);
-    if (rc != 0)
-        return cx_refused(rc, code);
-    saga = shell_object_new(shell_of(cx), OBJECT_SAGA, NULL);
     if (saga == NULL)
-        return cx_refused(-ASUP_ENOMEM, code);
+        return NULL;
     in = cx_input(cx, IN_SAGA_BEGIN);
     in.u.saga_begin.name = cx_text(name, ASUP_NAME_MAX + 1); /* one too long is refused */
     rc = shell_request(cx, &in, &reply);

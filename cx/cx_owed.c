@@ -12,18 +12,26 @@ cx_refused(int rc, int *code)
 }
 
 void *
-owed_new(struct asup_cx *cx, enum object_kind kind, void (*drop)(void *object), int *code)
+cx_object_new(struct asup_cx *cx, enum object_kind kind, void (*drop)(void *object), int *code)
 {
-    struct owed *o;
+    void *object;
     int rc = cx_check(cx);
 
     if (rc == 0)
         rc = cx_admit_point(cx);
     if (rc != 0)
         return cx_refused(rc, code);
-    o = shell_object_new(shell_of(cx), kind, drop);
+    object = shell_object_new(shell_of(cx), kind, drop);
+    return object != NULL ? object : cx_refused(-ASUP_ENOMEM, code);
+}
+
+void *
+owed_new(struct asup_cx *cx, enum object_kind kind, void (*drop)(void *object), int *code)
+{
+    struct owed *o = cx_object_new(cx, kind, drop, code);
+
     if (o == NULL)
-        return cx_refused(-ASUP_ENOMEM, code);
+        return NULL;
     o->task = cx->task;
     o->capability = cx->capability;
     return o;

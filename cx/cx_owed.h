@@ -39,6 +39,10 @@ struct asup_retry;
 /* The pause after that attempt, from 1. */
 uint64_t backoff_after(const struct asup_retry *rule, uint32_t attempt);
 
+/* An object for what a request through cx is to make. NULL with *code. */
+void *
+cx_object_new(struct asup_cx *cx, enum object_kind kind, void (*drop)(void *object), int *code);
+
 /* Store a code where somebody wants it; NULL, for what returns a pointer. */
 void *cx_refused(int rc, int *code);
 

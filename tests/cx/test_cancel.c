@@ -14,24 +14,6 @@ begin(void)
     virtual_init(&v);
 }
 
-static struct asup_task
-spawned(struct asup_cx *cx, asup_body body, void *arg)
-{
-    struct asup_task task = {0};
-
-    ck_assert_int_eq(asup_cx_spawn(cx, body, arg, &task), 0);
-    return task;
-}
-
-static struct asup_outcome
-joined(struct asup_cx *cx, struct asup_task task)
-{
-    struct asup_outcome out;
-
-    ck_assert_int_eq(asup_cx_join(cx, task, &out), 0);
-    return out;
-}
-
 static uint8_t
 state_of(struct asup_task task)
 {
@@ -39,12 +21,6 @@ state_of(struct asup_task task)
 
     ck_assert(kernel_task(shell_kernel(v.shell), task.id, &view));
     return view.state;
-}
-
-static int
-sleeps(struct asup_cx *cx, void *arg)
-{
-    return asup_cx_sleep(cx, arg == NULL ? ASUP_NEVER : *(uint64_t *)arg);
 }
 
 /* ---- Observing ---------------------------------------------------------------------------- */

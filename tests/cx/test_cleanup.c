@@ -62,15 +62,6 @@ fails(struct asup_cx *cx, void *arg)
     return 3;
 }
 
-static struct asup_task
-spawned(struct asup_cx *cx, asup_body body, void *arg)
-{
-    struct asup_task task = {0};
-
-    ck_assert_int_eq(asup_cx_spawn(cx, body, arg, &task), 0);
-    return task;
-}
-
 static int
 result_of(struct asup_cx *cx, struct asup_task task)
 {

@@ -23,24 +23,6 @@ passes(asup_body body)
     ck_assert(!v.stuck);
 }
 
-static struct asup_task
-spawned(struct asup_cx *cx, asup_body body, void *arg)
-{
-    struct asup_task task = {0};
-
-    ck_assert_int_eq(asup_cx_spawn(cx, body, arg, &task), 0);
-    return task;
-}
-
-static struct asup_outcome
-joined(struct asup_cx *cx, struct asup_task task)
-{
-    struct asup_outcome out;
-
-    ck_assert_int_eq(asup_cx_join(cx, task, &out), 0);
-    return out;
-}
-
 /* ---- Exclusive, with tokens that grow ----------------------------------------------- */
 
 static uint64_t token_seen;

@@ -21,30 +21,6 @@ returns(struct asup_cx *cx, void *arg)
     return arg == NULL ? 0 : *(int *)arg;
 }
 
-static int
-sleeps(struct asup_cx *cx, void *arg)
-{
-    return asup_cx_sleep(cx, arg == NULL ? ASUP_NEVER : *(uint64_t *)arg);
-}
-
-static struct asup_task
-spawned(struct asup_cx *cx, asup_body body, void *arg)
-{
-    struct asup_task task = {0};
-
-    ck_assert_int_eq(asup_cx_spawn(cx, body, arg, &task), 0);
-    return task;
-}
-
-static struct asup_outcome
-joined(struct asup_cx *cx, struct asup_task task)
-{
-    struct asup_outcome out;
-
-    ck_assert_int_eq(asup_cx_join(cx, task, &out), 0);
-    return out;
-}
-
 /* ---- Outcomes ---------------------------------------------------------------------------- */
 
 static int

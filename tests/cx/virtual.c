@@ -74,3 +74,27 @@ virtual_run(struct virtual *v, asup_body body, void *arg, struct kernel_outcome 
     v->shell = NULL;
     return rc;
 }
+
+struct asup_task
+spawned(struct asup_cx *cx, asup_body body, void *arg)
+{
+    struct asup_task task = {0};
+
+    ck_assert_int_eq(asup_cx_spawn(cx, body, arg, &task), 0);
+    return task;
+}
+
+struct asup_outcome
+joined(struct asup_cx *cx, struct asup_task task)
+{
+    struct asup_outcome out;
+
+    ck_assert_int_eq(asup_cx_join(cx, task, &out), 0);
+    return out;
+}
+
+int
+sleeps(struct asup_cx *cx, void *arg)
+{
+    return asup_cx_sleep(cx, arg == NULL ? ASUP_NEVER : *(uint64_t *)arg);
+}

@@ -25,4 +25,10 @@ void virtual_init(struct virtual *v);
 /* Run it in a shell of its own; the result of asup_outcome_result(). */
 int virtual_run(struct virtual *v, asup_body body, void *arg, struct kernel_outcome *out);
 
+/* Words that tests share; what fails in them fails the test. */
+struct asup_task spawned(struct asup_cx *cx, asup_body body, void *arg);
+struct asup_outcome joined(struct asup_cx *cx, struct asup_task task);
+/* A body: *(uint64_t *)arg ns, for ever without. */
+int sleeps(struct asup_cx *cx, void *arg);
+
 #endif
