@@ -214,23 +214,6 @@ walk(int steps)
     }
 }
 
-/* An operator who settles what needs attention. */
-static void
-resolve_all(void)
-{
-    uint64_t last = kernel_id_last(kernel);
-
-    for (uint64_t id = 1; id <= last; id++) {
-        struct saga_view saga;
-        struct input in = {.kind = IN_SAGA_RESOLVE, .subject = id, .token = ++token};
-
-        if (!kernel_saga(kernel, id, &saga) || saga.state != SAGA_NEEDS_ATTENTION)
-            continue;
-        in.u.resolve.how = SAGA_RESOLVE;
-        (void)take_step(&in);
-    }
-}
-
 /* An honest shell carries everything to its end. */
 static void
 walk_end(void)
@@ -239,29 +222,7 @@ walk_end(void)
     struct region_view root;
 
     memory_left = -1;
-    for (int round = 0; round < 400; round++) {
-        struct input in = {.kind = IN_TICK};
-        uint64_t last = kernel_id_last(kernel);
-
-        if (round == 0 || round == 200) {
-            in.kind = IN_SHUTDOWN;
-            in.token = ++token;
-            in.u.shutdown.within_ns = ASUP_NEVER;
-        }
-        (void)take_step(&in);
-        for (uint64_t id = 1; id <= last; id++) {
-            memset(&in, 0, sizeof in);
-            if (honest_fact(&in, id, true))
-                (void)take_step(&in);
-            if (!sweeping[id % TASKS_MAX])
-                continue;
-            sweeping[id % TASKS_MAX] = false;
-            in = (struct input){.kind = IN_REGION_SWEPT, .region = id};
-            (void)take_step(&in);
-        }
-        resolve_all();
-        now += 500 * ASUP_NS_PER_MS;
-    }
+    walk_settle(400, 500 * ASUP_NS_PER_MS);
     kernel_counts(kernel, &counts);
     if (!kernel_region(kernel, ASUP_ROOT_ID, &root) || root.state != ASUP_REGION_CLOSED)
         walk_fail("R-REG-4:", "\"/\" did not close");

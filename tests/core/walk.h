@@ -33,4 +33,8 @@ bool honest_fact(struct input *in, uint64_t id, bool hurry);
 /* Any fact about anything; false: none this time. */
 bool any_fact(struct input *in);
 
+/* "/" is shut down, a second time half-way; an honest shell and an operator carry everything to
+ * its end, for so many rounds with that much time between them. */
+void walk_settle(int rounds, uint64_t pause_ns);
+
 #endif

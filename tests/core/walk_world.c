@@ -182,3 +182,47 @@ any_fact(struct input *in)
         return honest_fact(in, in->task, false);
     }
 }
+
+/* ---- The end --------------------------------------------------------------------------------- */
+
+/* An operator who settles what needs attention. */
+static void
+resolve_all(void)
+{
+    uint64_t id = 0;
+
+    while ((id = kernel_saga_attention_next(kernel, id)) != 0) {
+        struct input in = {.kind = IN_SAGA_RESOLVE, .subject = id, .token = ++token};
+
+        in.u.resolve.how = SAGA_RESOLVE;
+        (void)take_step(&in);
+    }
+}
+
+void
+walk_settle(int rounds, uint64_t pause_ns)
+{
+    for (int round = 0; round < rounds; round++) {
+        struct input in = {.kind = IN_TICK};
+        uint64_t last = kernel_id_last(kernel);
+
+        if (round == 0 || round == rounds / 2) {
+            in.kind = IN_SHUTDOWN;
+            in.token = ++token;
+            in.u.shutdown.within_ns = ASUP_NEVER;
+        }
+        (void)take_step(&in);
+        for (uint64_t id = 1; id <= last; id++) {
+            memset(&in, 0, sizeof in);
+            if (honest_fact(&in, id, true))
+                (void)take_step(&in);
+            if (!sweeping[id % TASKS_MAX])
+                continue;
+            sweeping[id % TASKS_MAX] = false;
+            in = (struct input){.kind = IN_REGION_SWEPT, .region = id};
+            (void)take_step(&in);
+        }
+        resolve_all();
+        now += pause_ns;
+    }
+}

@@ -234,47 +234,11 @@ crowd(void)
     }
 }
 
-/* An operator who settles what needs attention. */
-static void
-resolve_all(void)
-{
-    uint64_t id = 0;
-
-    while ((id = kernel_saga_attention_next(kernel, id)) != 0) {
-        struct input in = {.kind = IN_SAGA_RESOLVE, .subject = id, .token = ++token};
-
-        in.u.resolve.how = SAGA_RESOLVE;
-        (void)take_step(&in);
-    }
-}
-
 /* An honest shell carries everything to its end. */
 static void
 finish(void)
 {
-    for (int round = 0; round < 120; round++) {
-        struct input in = {.kind = IN_TICK};
-        uint64_t last = kernel_id_last(kernel);
-
-        if (round == 0 || round == 60) {
-            in.kind = IN_SHUTDOWN;
-            in.token = ++token;
-            in.u.shutdown.within_ns = ASUP_NEVER;
-        }
-        (void)take_step(&in);
-        for (uint64_t id = 1; id <= last; id++) {
-            memset(&in, 0, sizeof in);
-            if (honest_fact(&in, id, true))
-                (void)take_step(&in);
-            if (!sweeping[id % TASKS_MAX])
-                continue;
-            sweeping[id % TASKS_MAX] = false;
-            in = (struct input){.kind = IN_REGION_SWEPT, .region = id};
-            (void)take_step(&in);
-        }
-        resolve_all();
-        now += ASUP_NS_PER_S;
-    }
+    walk_settle(120, ASUP_NS_PER_S);
     oracles_end(oracles, kernel, true);
     found_then_end();
 }
