@@ -427,7 +427,7 @@ static const struct lab_option options[] = {
 const struct lab_verb verb_run = {
     .name = "run",
     .operands = "",
-    .summary = "run simulated worlds, with faults, until one goes wrong",
+    .summary = "Run simulated worlds, with faults, until one goes wrong",
     .details =
         "The kernel of the daemon, with journal, keeper, processes, clients and workers\n"
         "around it, all made up, in virtual time. Each seed draws which faults happen, and\n"

@@ -172,6 +172,8 @@ finish(struct asup_lab *lab, const struct request *r, const char *program, int r
 {
     if (r->json)
         print_json(lab, rc);
+    else if (r->replay != NULL && lab->report.steps == 0) /* there was no run to tell of */
+        fprintf(stderr, "%s: %s\n", program, lab->failure);
     else
         asup_lab_print(lab, rc == 0 ? stdout : stderr);
     if (!r->json && rc == 0 && r->replay == NULL && r->seeds > 1)

@@ -50,3 +50,10 @@ judged lost.trace
 status=0
 mailer --replay lost.trace >said 2>&1 || status=$?
 [ $status -eq 66 ] || fail "the trace of another program: exit status $status"
+
+# A trace that is not there: that is all there is to say.
+status=0
+mailer --replay nowhere.trace >said 2>&1 || status=$?
+[ "$status" -eq 66 ] || fail "a missing trace ends with $status"
+[ "$(cat said)" = "mailer: nowhere.trace: cannot be read: No such file or directory" ] ||
+    fail "a missing trace is not just named"
