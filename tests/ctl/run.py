@@ -420,10 +420,13 @@ class UnderAShell(TerminalTest):
         t.expect("$ ")
         self.type(t, "echo at the prompt")
         t.expect("at the prompt")
+        t.expect("$ ")  # what is typed before it has one the shell may lose
         self.type(t, "fg")
+        t.expect("forever")  # the shell names the job: the terminal is its own no more
         eventually(t.is_raw, "the terminal is the program's again")
         t.type("\x03")
         t.expect("cancelled")
+        t.expect("$ ")
         self.type(t, "echo code-$?")
         t.expect("code-130")
 
@@ -434,6 +437,7 @@ class UnderAShell(TerminalTest):
         t.type("\n")
         t.expect("$ ")
         self.type(t, "fg")
+        t.expect("run -- sh")
         eventually(t.is_raw, "it has the terminal")
         t.type("typed\n")
         t.expect("<typed>")
